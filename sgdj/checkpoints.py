@@ -1,0 +1,123 @@
+"""Checkpoints that survive crashes, and are verified before they are believed."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sgdj.errors import InputError
+from sgdj.run_directory import sync_folder, write_atomically
+
+FORMAT = 1
+
+
+def _hash_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint: hash first, then the file, each in one durable step."""
+    buffer = BytesIO()
+    torch.save(content, buffer)
+    data = buffer.getvalue()
+    write_atomically(_hash_path(path), f"{hashlib.sha256(data).hexdigest()}  {path.name}\n".encode())
+    write_atomically(path, data)
+
+
+def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint after checking its hash, tensors and plain types only.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, of a newer format, or holds anything else.
+    """
+    where = str(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"the checkpoint cannot be read ({error.strerror})", where, "check the path") from error
+    try:
+        expected = _hash_path(path).read_text().split()[0]
+    except (OSError, IndexError) as error:
+        raise InputError("the checkpoint's .sha256 is missing", where, "copy it along with the checkpoint") from error
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise InputError("the checkpoint is damaged (its hash differs)", where, "use an earlier one")
+    try:
+        content = torch.load(BytesIO(data), map_location=map_location, weights_only=True)
+    except Exception as error:
+        raise InputError("this is not a checkpoint of tensors and plain types", where, "use another file") from error
+    version = content.get("sgdj_format") if isinstance(content, dict) else None
+    if version is None or "state_dict" not in content:
+        raise InputError("this is not a checkpoint of this program", where, "use RUN_DIR/checkpoints/best.ckpt")
+    if version > FORMAT:
+        raise InputError(f"the checkpoint has format {version}, newer than {FORMAT}", where, "update sgdj")
+    return dict(content)
+
+
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Copy a checkpoint with its hash, in durable steps."""
+    digest = _hash_path(source).read_text().split()[0]
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(source, temporary)
+    write_atomically(_hash_path(target), f"{digest}  {target.name}\n".encode())
+    os.replace(temporary, target)
+    sync_folder(target.parent)
+
+
+def epoch_checkpoints(folder: Path) -> list[Path]:
+    """Epoch checkpoints, newest first."""
+    return sorted((p for p in folder.glob("epoch-*.ckpt") if re.fullmatch(r"epoch-\d{4,}\.ckpt", p.name)), reverse=True)
+
+
+def newest_intact(folder: Path, tell: Callable[[str], None]) -> Path | None:
+    """Newest epoch checkpoint that is intact; each one skipped is told with its reason."""
+    for path in epoch_checkpoints(folder):
+        try:
+            read_checkpoint(path)
+        except InputError as error:
+            tell(f"skipped {error}")
+        else:
+            return path
+    return None
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the newest `keep` epoch checkpoints."""
+    for path in epoch_checkpoints(folder)[keep:]:
+        path.unlink(missing_ok=True)
+        _hash_path(path).unlink(missing_ok=True)
+
+
+def load_weights(network: nn.Module, checkpoint: dict[str, Any]) -> None:
+    """Put a checkpoint's weights into a network.
+
+    Raises
+    ------
+    InputError
+        Naming the first ten differences, if the checkpoint is of another architecture.
+    """
+    state = {key.removeprefix("network."): value for key, value in checkpoint["state_dict"].items()}
+    own = network.state_dict()
+    differences = [f"missing {key}" for key in own if key not in state]
+    differences += [f"unexpected {key}" for key in state if key not in own]
+    differences += [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if differences:
+        more = f" and {len(differences) - 10} more" if len(differences) > 10 else ""
+        raise InputError(
+            f"the checkpoint is of another architecture ({'; '.join(differences[:10])}{more})",
+            "checkpoint",
+            "evaluate it with the configuration it was trained with",
+        )
+    network.load_state_dict(state)

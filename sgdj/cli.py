@@ -1,0 +1,103 @@
+"""The command line: check everything, then run."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from sgdj.errors import ExitCode, InputErrors, Interrupted, ResourceError, RunError
+
+_HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
+
+
+def _say(error: BaseException) -> None:
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
+    for line in str(error).splitlines() or [type(error).__name__]:
+        print(f"error: {line}", file=sys.stderr, flush=True)
+
+
+def _as_run_error(error: BaseException) -> RunError | None:
+    """Troubles of the machine, in the program's own terms."""
+    if isinstance(error, RunError):
+        return error
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return ResourceError("out of memory: lower trainer.batch_size, evaluation.batch_size or the image size")
+    if isinstance(error, OSError) and error.errno == 28:
+        return ResourceError(f"the disk is full ({error.filename}): free some space and run the same command again")
+    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        return ResourceError("a data worker was killed: lower trainer.workers")
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(2)
+    return None
+
+
+def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
+    """Check and run one job; never raises.
+
+    Returns
+    -------
+    dict
+        `exit_code`, and the run's record if there is one.
+    """
+    from sgdj.config import load, parse
+
+    try:
+        job = load(parse(overrides), in_sweep)
+        from sgdj.job import run
+
+        return {**run(job), "exit_code": int(ExitCode.DONE)}
+    except BaseException as error:
+        known = _as_run_error(error)
+        if known is None:
+            traceback.print_exception(error)
+            print(f"error: a fault of this program ({type(error).__name__}): please report it", file=sys.stderr)
+            return {"exit_code": int(ExitCode.FAULT), "error": f"{type(error).__name__}: {error}"}
+        _say(known)
+        if isinstance(known, Interrupted):
+            print(f"continue with: python run.py {' '.join(overrides)}", file=sys.stderr)
+        return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point.
+
+    Returns
+    -------
+    int
+        Exit code; see `ExitCode`.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    names = [argument.split("=")[0] for argument in arguments]
+    if any(name in _HYDRA_FLAGS for name in names):
+        return _hydra(arguments)
+    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
+    overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
+    flags = [argument for argument in overrides if argument.startswith("-")]
+    if flags:
+        print(f"error: unknown option, {flags[0]}: see --help", file=sys.stderr)
+        return int(ExitCode.INPUT)
+    if multirun:
+        from sgdj.sweep import sweep
+
+        return sweep(overrides)
+    return int(execute(overrides)["exit_code"])
+
+
+def _hydra(arguments: list[str]) -> int:
+    """Hydra's own help and configuration printing."""
+    import hydra
+
+    from sgdj.config import CONF, load, parse
+
+    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
+    try:
+        load(parse(overrides))
+    except InputErrors as error:
+        if not any(a in ("--help", "-h", "--hydra-help") for a in arguments):
+            _say(error)
+            return int(error.exit_code)
+    sys.argv = ["run.py", *arguments]
+    hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(lambda config: None)()
+    return int(ExitCode.DONE)

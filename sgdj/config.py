@@ -1,0 +1,468 @@
+"""From the command line to a checked configuration, without importing torch.
+
+Every mistake of a job is collected and told in one line each: Hydra composes, the dataclasses of `sgdj.schema` check
+types and ranges, and `_consistency` checks what no single value can show.
+"""
+
+import difflib
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from sgdj.errors import InputError, InputErrors
+from sgdj.schema import TARGETS, Root
+
+RESULT_VERSION = 1  # raised when a change of the program changes its numbers
+CONF = Path(__file__).resolve().parent.parent / "conf"
+GROUPS = tuple(sorted(str(p.relative_to(CONF)) for p in CONF.rglob("*") if p.is_dir() and any(p.glob("*.yaml"))))
+
+#: Which operators and data sets belong to a task; options of plugins are not restricted.
+FITTING: dict[str, dict[str, set[str]]] = {
+    "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri"}},
+    "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
+    "toy": {"operator": {"identity"}, "dataset": {"subspace"}},
+}
+
+#: Values that change where and how fast a run happens, not what comes out; they are left out of its identity.
+_NO_IDENTITY = (
+    "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "logger", "evaluation.panels",
+    "dataset.directory", "dataset.cache_gib", "dataset.root", "dataset.path",
+    "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
+)  # fmt: skip
+
+
+@dataclass
+class Job:
+    """One checked run.
+
+    Parameters
+    ----------
+    config
+        Resolved configuration in plain types.
+    overrides
+        What reproduces it on the command line.
+    notes
+        What the user should know, such as an ignored sigma.
+    """
+
+    config: dict[str, Any]
+    overrides: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def config_options(group: str) -> list[str]:
+    """Names of a group's options."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """A hint: the nearest valid name, or all of them if they are few."""
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"choose one of {', '.join(names)}" if len(names) <= 12 else "see --help"
+
+
+def get(config: dict[str, Any], key: str) -> Any:
+    """Value under a dotted key, or None."""
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    return node
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Parse command-line overrides.
+
+    Raises
+    ------
+    InputErrors
+        Naming every one that is not KEY=VALUE.
+    """
+    parser, parsed, mistakes = OverridesParser.create(), [], []
+    for text in overrides:
+        try:
+            (override,) = parser.parse_overrides([text])
+            if override.type == OverrideType.DEL:
+                raise InputError("keys cannot be removed", f"command line: {text}", "set a value with KEY=VALUE")
+            parsed.append(override)
+        except InputError as error:
+            mistakes.append(error)
+        except (HydraException, OmegaConfBaseException):
+            mistakes.append(InputError("this is not KEY=VALUE", f"command line: {text}", "see --help"))
+    if mistakes:
+        raise InputErrors(mistakes)
+    return parsed
+
+
+def expand(overrides: Sequence[Override]) -> list[list[Override]]:
+    """The jobs of a sweep: the product of all comma-separated values."""
+    parser = OverridesParser.create()
+    choices = []
+    for override in overrides:
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append(parser.parse_overrides([f"{key}={v}" for v in override.sweep_string_iterator()]))
+        else:
+            choices.append([override])
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def _check_groups(overrides: Sequence[Override]) -> tuple[list[str], list[InputError]]:
+    """Overrides that Hydra can compose, values forced in so that the schema finds unknown keys; and mistakes."""
+    accepted, mistakes = [], []
+    for override in overrides:
+        key, value = override.key_or_group, override.value()
+        if override.value_type in (ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP):
+            mistakes.append(InputError("several values", f"command line: {key}", "add -m to run all of them"))
+        elif key in GROUPS and isinstance(value, str | list):
+            options = config_options(key)
+            unknown = [v for v in (value if isinstance(value, list) else [value]) if v not in options]
+            for name in unknown:
+                hint = nearest(str(name), options)
+                mistakes.append(InputError(f"no option {name or '(empty)'}", f"command line: {key}", hint))
+            if not unknown:
+                accepted.append(override.input_line or "")
+        elif key in GROUPS:
+            mistakes.append(InputError(f"no option {value}", f"command line: {key}", nearest("", config_options(key))))
+        elif key.startswith("hydra"):
+            accepted.append(override.input_line or "")
+        else:
+            accepted.append(f"++{key}={override.get_value_element_as_str()}")
+    for node in ("attack", "strategy.attack"):  # naming one budget withdraws the other
+        given = {o.key_or_group for o in overrides}
+        for one, other in (("epsilon", "rho"), ("rho", "epsilon")):
+            if f"{node}.{one}" in given and f"{node}.{other}" not in given:
+                accepted.append(f"++{node}.{other}=null")
+    return [a for a in accepted if a], mistakes
+
+
+def _compose(overrides: list[str]) -> dict[str, Any]:
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("config", overrides)
+        container = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        line = " ".join(str(error).split())
+        raise InputError(f"the configuration cannot be composed ({line[:160]})", "command line", "see --help") from error
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+_MESSAGES = {
+    "greater_than": ("must be above {gt}", "raise it"),
+    "greater_than_equal": ("must be at least {ge}", "raise it"),
+    "less_than": ("must be below {lt}", "lower it"),
+    "less_than_equal": ("must be at most {le}", "lower it"),
+    "finite_number": ("must be finite", "give a number"),
+    "int_type": ("must be a whole number", "give one"),
+    "int_from_float": ("must be a whole number", "give one"),
+    "float_type": ("must be a number", "give one"),
+    "bool_type": ("must be true or false", "give one of them"),
+    "string_type": ("must be text", "quote it"),
+    "string_too_short": ("is empty", "give a value"),
+    "literal_error": ("must be {expected}", "choose one"),
+    "dict_type": ("must be a group of settings", "choose an option of the group"),
+    "list_type": ("must be a list", "write [a, b]"),
+    "too_short": ("has too few entries", "give at least {min_length}"),
+    "too_long": ("has too many entries", "give at most {max_length}"),
+}
+
+
+def _mistakes(error: ValidationError, prefix: str, known: Sequence[str]) -> Iterator[InputError]:
+    seen = set()
+    for item in error.errors(include_url=False):
+        parts = [str(part) for part in item["loc"] if not str(part).startswith(("constrained", "list["))]
+        while parts and parts[-1] in ("int", "float", "str", "none"):  # the branch of a union
+            parts.pop()
+        where = ".".join([prefix, *parts] if prefix else parts)
+        if where in seen:
+            continue
+        seen.add(where)
+        kind, context = item["type"], item.get("ctx", {})
+        if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+            siblings = [key for key in known if key != where and not key.startswith(f"{where}.")]
+            yield InputError("unknown key", where, nearest(where, siblings))
+        elif kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
+            yield InputError("no value", where, f"set {where}=VALUE")
+        elif kind == "string_pattern_mismatch":
+            yield InputError(f"{item['input']!r} is not valid", where, f"it must match {context['pattern']}")
+        else:
+            what, mend = _MESSAGES.get(kind, (item["msg"], "see the comments in conf/"))
+            value = item["input"]
+            shown = "it" if isinstance(value, dict | list) else "nothing" if value is None else repr(value)
+            yield InputError(f"{shown} {what.format(**context)}", where, mend.format(**context))
+
+
+def _validate_node(config: dict[str, Any], key: str, mistakes: list[InputError], known: Sequence[str]) -> None:
+    """Check one node with a `_target_` against the dataclass of its target."""
+    node = get(config, key)
+    if not isinstance(node, dict):
+        return
+    base, shipped = TARGETS[key]
+    target = node.get("_target_")
+    values = {k: v for k, v in node.items() if k != "_target_"}
+    if target in shipped:
+        try:
+            TypeAdapter(shipped[target]).validate_json(json.dumps(values))
+        except ValidationError as error:
+            mistakes.extend(_mistakes(error, key, known))
+    elif not isinstance(target, str) or target.split(".")[0] not in config.get("plugins", []):
+        mistakes.append(
+            InputError(
+                f"{target!r} is not a {base.rsplit('.', 1)[1]} of this project",
+                f"{key}._target_",
+                f"choose an option of the group, or name its package in plugins=[…]; shipped: {', '.join(shipped)}",
+            )
+        )
+
+
+def _schema_mistakes(config: dict[str, Any]) -> list[InputError]:
+    leaves = list(_leaves(config))
+    missing = [key for key, value in leaves if value == "???"]
+    mistakes = [InputError("no value", key, f"set {key}=VALUE") for key in missing]
+    known = [key for key, _ in leaves]
+    try:
+        TypeAdapter(Root).validate_json(json.dumps(config))
+    except ValidationError as error:
+        mistakes.extend(_mistakes(error, "", known))
+    for key in TARGETS:
+        _validate_node(config, key, mistakes, known)
+    return mistakes
+
+
+def _consistency(config: dict[str, Any]) -> Iterator[InputError]:
+    """Mistakes that no single value shows; runs once the schema holds."""
+    task = config["task"]
+    for group, fitting in FITTING.get(task, {}).items():
+        shipped = set().union(*(options.get(group, set()) for options in FITTING.values()))
+        name = config[group].get("name")
+        if name in shipped and name not in fitting:
+            yield InputError(f"{group} {name} does not fit task {task}", group, nearest("", sorted(fitting)))
+    operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
+    if "acceleration" in operator and operator["acceleration"] * operator["center_fraction"] > 1:
+        yield InputError(
+            f"acceleration {operator['acceleration']:g} cannot be reached with a centre fraction of "
+            f"{operator['center_fraction']:g}",
+            "operator.center_fraction",
+            f"lower it to {1 / operator['acceleration']:.3g} or less",
+        )
+    if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
+        yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
+    learned = architecture.get("learned", {})
+    if "groups" in learned and learned["features"] % learned["groups"]:
+        yield InputError(
+            f"{learned['features']} features cannot be divided into {learned['groups']} groups",
+            "architecture.learned.features",
+            f"use a multiple of {learned['groups']}",
+        )
+    if "channels" in learned and "acceleration" in operator and learned["channels"] != 2:
+        yield InputError("complex images have 2 real channels", "architecture.learned.channels", "set it to 2")
+    for key in ("attack", "strategy.attack"):
+        node = get(config, key)
+        if isinstance(node, dict) and (node.get("epsilon") is None) == (node.get("rho") is None):
+            yield InputError("give exactly one of epsilon and rho", key, f"set the other to null, {key}.rho=null")
+    if "dimension" in dataset and dataset["dimension"] > dataset["size"]:
+        yield InputError("the subspace is larger than the space", "dataset.dimension", "lower it")
+    available = get(config, "dataset.samples.train")
+    if get(config, "dataset.volumes.train") and "slices" in dataset:
+        available = dataset["volumes"]["train"] * dataset["slices"]
+    if available is not None and config["trainer"]["batch_size"] > available:
+        yield InputError(
+            f"{config['trainer']['batch_size']} exceeds the {available} training images",
+            "trainer.batch_size",
+            "lower it, or enlarge the data set",
+        )
+    if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
+        yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
+    if "root" in dataset and not Path(dataset["root"]).is_dir():
+        yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
+    if "path" in dataset and not Path(dataset["path"]).is_file():
+        yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a .npz or .npy file")
+    if config["mode"] == "evaluate" and config["checkpoint"] is None:
+        yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
+    if config["mode"] == "train" and config["checkpoint"] is not None:
+        yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")
+    if config["mode"] == "train" and dataset.get("partition") == "none":
+        yield InputError("no volume is left to train on", "dataset.partition", "use it with mode=evaluate only")
+
+
+def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
+    """Move the top-level sigma into the strategy."""
+    sigma = config.get("sigma")
+    config["sigma"] = None
+    if sigma is None:
+        return []
+    strategy = config.get("strategy", {})
+    if "sigma" in strategy:
+        strategy["sigma"] = sigma
+        return []
+    name = strategy.get("name")
+    if in_sweep:
+        return [f"strategy {name} has no noise level: sigma={sigma} is ignored"]
+    raise InputError(
+        f"strategy {name} has no noise level", f"sigma={sigma}", "remove it, or choose strategy=jitter or input_jitter"
+    )
+
+
+def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
+    """Settle and check a composed configuration.
+
+    Returns
+    -------
+    list of str
+        Notes.
+
+    Raises
+    ------
+    InputErrors
+        With every mistake.
+    """
+    mistakes: list[InputError] = []
+    notes: list[str] = []
+    sigma = config.get("sigma")
+    try:
+        notes = _settle_sigma(config, in_sweep)
+    except InputError as error:
+        mistakes.append(error)
+    mistakes += _schema_mistakes(config)
+    if isinstance(sigma, str | bool) and "sigma" not in config.get("strategy", {}):
+        mistakes.append(InputError(f"{sigma!r} must be a number", "sigma", "give one"))
+    if not mistakes:
+        mistakes += _consistency(config)
+    if mistakes:
+        raise InputErrors(mistakes)
+    return notes
+
+
+def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
+    """Compose and check one job.
+
+    Parameters
+    ----------
+    overrides
+        Parsed overrides without sweeps.
+    in_sweep
+        A sigma without use is then noted rather than refused.
+
+    Raises
+    ------
+    InputErrors
+        With every mistake found.
+    """
+    accepted, mistakes = _check_groups(overrides)
+    notes: list[str] = []
+    config: dict[str, Any] = {}
+    try:
+        config = _compose(accepted)
+        given = {o.key_or_group: o for o in overrides}
+        if config.get("mode") == "evaluate" and isinstance(config.get("checkpoint"), str):
+            config = _from_checkpoint(config, given)
+        notes = check(config, in_sweep)
+    except InputErrors as error:
+        mistakes += error.mistakes
+    except InputError as error:
+        mistakes.append(error)
+    if mistakes:
+        raise InputErrors(mistakes)
+    return Job(config, [o.input_line or "" for o in overrides], notes)
+
+
+#: What mode=evaluate may change of a trained network's configuration.
+_EVALUATION_PARTS = (
+    "operator", "dataset", "attack", "shift", "evaluation", "logger", "mode", "checkpoint", "run_dir", "output_dir",
+    "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers",
+    "architecture.iterations", "scale",
+)  # fmt: skip
+
+
+def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
+    """The trained network's configuration, with the evaluation parts of the command line put in."""
+    path = Path(config["checkpoint"])
+    if not path.is_file():
+        raise InputError(f"no such file: {path}", "checkpoint", "give RUN_DIR/checkpoints/best.ckpt")
+    saved_path = path.resolve().parent.parent / "config.yaml"
+    if not saved_path.is_file():
+        raise InputError("no config.yaml beside the checkpoints", str(saved_path), "keep the run directory whole")
+    try:
+        loaded = OmegaConf.to_container(OmegaConf.load(saved_path))
+    except Exception as error:
+        raise InputError("the configuration cannot be read", str(saved_path), "restore the file") from error
+    saved: dict[str, Any] = dict(loaded)  # type: ignore[arg-type]
+    mistakes = [
+        InputError(
+            "an evaluation cannot change this of a trained network", key, "train another one, or leave it out"
+        )
+        for key in given
+        if not key.startswith("hydra")
+        and not any(key == part or key.startswith(f"{part}.") for part in _EVALUATION_PARTS)
+        and not (key == "task" and given[key].value() == saved.get("task"))
+    ]
+    if mistakes:
+        raise InputErrors(mistakes)
+    groups = [o.input_line or "" for k, o in given.items() if k in GROUPS and k not in ("scale", "task")]
+    scale = given["scale"].value() if "scale" in given else saved["scale"]
+    values = [f"++{k}={o.get_value_element_as_str()}" for k, o in given.items() if k not in GROUPS and "hydra" not in k]
+    fresh = _compose([f"task={saved['task']}", f"scale={scale}", *groups, *values])
+    for key in ("mode", "checkpoint", "run_dir", "output_dir", "force", "resume", "plugins", "device", "precision"):
+        saved[key] = fresh[key]
+    for key, override in given.items():
+        if key in GROUPS and key not in ("scale", "task"):
+            saved[key] = fresh[key]
+        elif key not in GROUPS:
+            node = saved
+            *parents, last = key.split(".")
+            for part in parents:
+                node = node.setdefault(part, {})
+            node[last] = get(fresh, key) if get(fresh, key) is not None else override.value()
+    for one, other in (("epsilon", "rho"), ("rho", "epsilon")):
+        if f"attack.{one}" in given and f"attack.{other}" not in given:
+            saved["attack"][other] = None
+    return saved
+
+
+def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, Any] | None = None) -> str:
+    """Hash that names a run: canonical configuration, data and result version.
+
+    Parameters
+    ----------
+    config
+        Checked configuration.
+    manifest
+        `Source.manifest()` of the data.
+    extra
+        Further identity, such as the hash of an evaluated checkpoint.
+
+    Returns
+    -------
+    str
+        12 hexadecimal digits.
+    """
+    kept = {
+        key: value
+        for key, value in _leaves(config)
+        if not any(key == part or key.startswith(f"{part}.") for part in _NO_IDENTITY)
+    }
+    text = json.dumps([RESULT_VERSION, kept, manifest, extra or {}], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,33 @@
+"""Images held in memory."""
+
+import numpy as np
+import torch
+
+from sgdj.data.batch import Image
+from sgdj.data.source import ImageSet
+
+
+class ArrayImages(ImageSet):
+    """Real images from one array.
+
+    Parameters
+    ----------
+    array
+        Shape (N, H, W).
+    samples, volumes
+        One id per image.
+    """
+
+    def __init__(self, array: np.ndarray, samples: list[str], volumes: list[str]) -> None:
+        self.tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        self.samples, self.volumes = samples, volumes
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Image:
+        return Image(self.tensor[index][None], self.samples[index], self.volumes[index])
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """(H, W), the same for all."""
+        return self.tensor.shape[1], self.tensor.shape[2]

@@ -1,0 +1,111 @@
+"""Images, the problems posed with them, and the batches that reach a network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from sgdj.draws import Draws
+from sgdj.operators.acquisition import Acquisition
+from sgdj.operators.base import Operator
+
+
+@dataclass(frozen=True)
+class Image:
+    """One reference image.
+
+    Parameters
+    ----------
+    x
+        Shape (C, H, W), scaled so that its volume's maximum magnitude is 1 (or left to `Acquisition.normalise`).
+    sample
+        Unique id.
+    volume
+        Id of the volume (patient, section) it belongs to: the unit of all statistics.
+    """
+
+    x: Tensor
+    sample: str
+    volume: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What will be measured and how, before any noise is drawn.
+
+    Parameters
+    ----------
+    x
+        Reference images, shape (B, C, H, W).
+    samples, volumes
+        One id per image.
+    acquisition
+        Makes the measurements.
+    draws
+        Source of masks and measurement noise, seeded with `dataset.seed`.
+    assumed
+        The acquisition that the network is told; None means the true one. Another one is a model mismatch.
+    """
+
+    x: Tensor
+    samples: tuple[str, ...]
+    volumes: tuple[str, ...]
+    acquisition: Acquisition
+    draws: Draws
+    assumed: Acquisition | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Measurements with the operator that made them.
+
+    Parameters
+    ----------
+    x
+        Reference images, shape (B, C, H, W).
+    y
+        Measurements, in the shape that `operator.forward` returns.
+    operator
+        The operator that the network is given.
+    samples, volumes
+        One id per image.
+    """
+
+    x: Tensor
+    y: Tensor
+    operator: Operator
+    samples: tuple[str, ...]
+    volumes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
+        """The batch on `device`."""
+        return replace(
+            self,
+            x=self.x.to(device, non_blocking=non_blocking),
+            y=self.y.to(device, non_blocking=non_blocking),
+            operator=self.operator.to(device, non_blocking=non_blocking),
+        )
+
+
+def pose(images: Sequence[Image], acquisition: Acquisition, draws: Draws) -> Problem:
+    """Stack images of equal shape into a problem, in the acquisition's units."""
+    x = torch.stack([image.x for image in images])
+    samples, volumes = zip(*((image.sample, image.volume) for image in images), strict=True)
+    return Problem(acquisition.normalise(x), samples, volumes, acquisition, draws)
+
+
+def measure(problem: Problem) -> Batch:
+    r"""Simulate :math:`y = A x + z`, z white on the measured entries, one fixed draw per sample."""
+    x, acquisition = problem.x, problem.acquisition
+    shape = (x.shape[-2], x.shape[-1])
+    operator = acquisition.operator(shape, problem.volumes, problem.draws)
+    clean = operator.forward(x)
+    noise = problem.draws.normal("noise", problem.samples, clean)
+    y = clean + operator.restrict(acquisition.noise * noise)
+    if problem.assumed is not None:
+        operator = problem.assumed.operator(shape, problem.volumes, problem.draws)
+    return Batch(x, y, operator, problem.samples, problem.volumes)

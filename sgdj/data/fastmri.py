@@ -1,0 +1,255 @@
+"""Read single-coil volumes in the fastMRI layout."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+
+from sgdj.data.batch import Image
+from sgdj.data.fft import center_crop, kspace_to_image
+from sgdj.data.generate import file_digest
+from sgdj.data.hdf5 import open_hdf5, safe_dataset
+from sgdj.data.partition import partition_volumes
+from sgdj.data.source import ImageSet, Source, Split
+from sgdj.draws import Draws
+from sgdj.errors import InputError
+
+_FOLDERS = ("singlecoil_train", "singlecoil_val")
+_HASH_WHOLE = 2**24  # of a larger file the hash covers this much
+
+
+@dataclass(frozen=True)
+class _Volume:
+    path: Path
+    slices: int
+    shape: tuple[int, int]
+    peak: float
+    """Maximum of the reference over the whole volume, its unit."""
+
+
+def _scan(path: Path, crop: int | None) -> _Volume:
+    with open_hdf5(path) as file:
+        kspace = safe_dataset(file, "kspace", "c", 3)
+        if kspace.shape[0] == 0 or min(kspace.shape) == 0:
+            raise InputError(f"the volume has no slices (shape {kspace.shape})", str(path), "remove the file")
+        if "reconstruction_esc" not in file:
+            raise InputError(
+                "the file has no reference image (reconstruction_esc), as in the fastMRI test split",
+                str(path),
+                "use volumes of the train or val split",
+            )
+        target = safe_dataset(file, "reconstruction_esc", "f", 3)
+        if target.shape[0] != kspace.shape[0] or target.shape[1] > kspace.shape[1] or target.shape[2] > kspace.shape[2]:
+            raise InputError(
+                f"reconstruction_esc has shape {target.shape} and kspace {kspace.shape}",
+                str(path),
+                "the reference must be a centre crop of the k-space's image",
+            )
+        shape = (target.shape[1], target.shape[2])
+        if crop is not None and crop > min(shape):
+            raise InputError(
+                f"the crop {crop} exceeds the stored image {shape}", str(path), "lower dataset.crop, or null for all"
+            )
+        peak = float(target[()].max())
+        if not np.isfinite(peak) or peak <= 0:
+            what = "zero everywhere" if peak == 0 else "NaN or infinite"
+            raise InputError(f"the reference is {what}", f"{path}:reconstruction_esc", "remove the file")
+        return _Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak)
+
+
+class FastMRIImages(ImageSet):
+    """Slices of single-coil volumes, as images of shape (1, h, w), complex64.
+
+    Parameters
+    ----------
+    volumes
+        Volumes, scanned.
+    slices
+        (volume index, slice index) pairs.
+    reference
+        "complex" or "magnitude"; see `FastMRISource`.
+    cache_gib
+        Slices are kept in memory up to this size.
+    """
+
+    def __init__(
+        self, volumes: Sequence[_Volume], slices: Sequence[tuple[int, int]], reference: str, cache_gib: float
+    ) -> None:
+        self.volumes, self.slices, self.reference = list(volumes), list(slices), reference
+        self._room = cache_gib * 2**30
+        self._cache: dict[int, torch.Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """(h, w) after the crop."""
+        return self.volumes[self.slices[index][0]].shape
+
+    def __getitem__(self, index: int) -> Image:
+        v, s = self.slices[index]
+        volume = self.volumes[v]
+        x = self._cache.get(index)
+        if x is None:
+            x = self._read(volume, s)
+            size = x.numel() * x.element_size()
+            if size <= self._room:
+                self._room -= size
+                self._cache[index] = x
+        return Image(x, f"{volume.path.stem}/{s:03d}", volume.path.name)
+
+    def _read(self, volume: _Volume, s: int) -> torch.Tensor:
+        name = "kspace" if self.reference == "complex" else "reconstruction_esc"
+        with open_hdf5(volume.path) as file:
+            try:
+                data = safe_dataset(file, name, "c" if self.reference == "complex" else "f", 3)[s]
+            except OSError as error:
+                raise InputError(f"slice {s} cannot be read ({error})", f"{volume.path}:{name}", "replace the file") from error
+        bad = int((~np.isfinite(data)).sum())
+        if bad:
+            raise InputError(
+                f"slice {s} holds {bad} values that are NaN or infinite", f"{volume.path}:{name}", "remove the file"
+            )
+        image = center_crop(kspace_to_image(data) if self.reference == "complex" else data, volume.shape)
+        return torch.from_numpy((image / volume.peak).astype(np.complex64))[None]
+
+
+class FastMRISource(Source):
+    """A folder of single-coil ``.h5`` files in the fastMRI layout, of any size.
+
+    Images are divided by their volume's reference maximum, so that a volume's maximum magnitude is 1.
+
+    Parameters
+    ----------
+    root
+        Folder with ``singlecoil_train`` and ``singlecoil_val``, or a flat folder. The real test split has no
+        references: held-out volumes of ``singlecoil_val`` stand in for it.
+    seed
+        `dataset.seed`; steers the split.
+    crop
+        Side of the central square that is used, in image space; None for the stored size.
+    slice_offsets
+        Slices around the middle one (the authors: -4, -2, 0, 2, 4); None for all. Those that lie outside a short
+        volume are left out.
+    reference
+        "complex": crop of the inverse FFT of k-space; "magnitude": the stored ``reconstruction_esc``, as in the paper.
+    partition
+        "folder" by the sub-folders; "volume" splits a flat folder at random; "none" makes all volumes the test split;
+        "auto": "folder" where the sub-folders exist, else "volume".
+    volumes
+        Number of volumes per split; None for all there are.
+    cache_gib
+        Memory for slices that were read, in GiB.
+    """
+
+    fastmri_layout = True
+
+    def __init__(
+        self,
+        root: str,
+        seed: int,
+        crop: int | None,
+        slice_offsets: Sequence[int] | None,
+        reference: str,
+        partition: str,
+        volumes: dict[str, int | None],
+        cache_gib: float,
+    ) -> None:
+        self.root, self.seed, self.crop = Path(root), seed, crop
+        self.slice_offsets = None if slice_offsets is None else list(slice_offsets)
+        self.reference, self.partition, self.cache_gib = reference, partition, cache_gib
+        self.volumes = dict(volumes)
+        self._notes: list[str] = []
+
+    def _list(self, folder: Path) -> list[Path]:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        strays = [path.name for path in files if path.suffix != ".h5" and path.name != "manifest.json"]
+        if strays:
+            self._notes.append(f"{folder}: passed over {', '.join(strays[:5])}{' …' if len(strays) > 5 else ''}")
+        found = [path for path in files if path.suffix == ".h5"]
+        if not found:
+            raise InputError("no .h5 file", f"dataset.root={folder}", "give a folder of fastMRI single-coil files")
+        return found
+
+    def prepare(self) -> None:
+        """Split the volumes and look into every file.
+
+        Raises
+        ------
+        InputError
+            If a folder, file or split cannot be used.
+        """
+        if not self.root.is_dir():
+            raise InputError("no such folder", f"dataset.root={self.root}", "give a folder of fastMRI files")
+        folders = [self.root / name for name in _FOLDERS]
+        by_folder = self.partition == "folder" or (self.partition == "auto" and all(f.is_dir() for f in folders))
+        if by_folder:
+            for folder in folders:
+                if not folder.is_dir():
+                    raise InputError("no such folder", f"dataset.root: {folder}", "or use dataset.partition=volume")
+            groups = {"train": self._list(folders[0]), "held_out": self._list(folders[1])}
+        else:
+            groups = {"all": self._list(self.root)}
+        rng = Draws(self.seed).generator("split")
+        chosen = partition_volumes(groups, self.volumes, rng, self.partition == "none", str(self.root))
+        self.scanned = {split: [_scan(path, self.crop) for path in paths] for split, paths in chosen.items()}
+        self._slices = {split: self._select(volumes) for split, volumes in self.scanned.items()}
+
+    def _select(self, volumes: Sequence[_Volume]) -> list[tuple[int, int]]:
+        selected = []
+        for v, volume in enumerate(volumes):
+            middle = volume.slices // 2
+            wanted = range(volume.slices) if self.slice_offsets is None else sorted(middle + o for o in self.slice_offsets)
+            with open_hdf5(volume.path) as file:
+                inside = [s for s in wanted if 0 <= s < volume.slices]
+                empty = [s for s in inside if not np.any(_target(file)[s])]
+            if empty:
+                self._notes.append(f"{volume.path.name}: excluded {len(empty)} all-zero slices {empty}")
+            selected += [(v, s) for s in inside if s not in empty]
+        return selected
+
+    def manifest(self) -> dict[str, Any]:
+        """Files with size and content hash, and what is taken from them.
+
+        Of files above 16 MiB the hash covers the first 16 MiB.
+        """
+        if not hasattr(self, "scanned"):
+            self.prepare()
+        files = {}
+        for split, volumes in self.scanned.items():
+            for volume in volumes:
+                digest = file_digest(volume.path, _HASH_WHOLE)
+                files[f"{split}/{volume.path.name}"] = [volume.path.stat().st_size, digest]
+        return {
+            "source": "fastmri",
+            "files": files,
+            "crop": self.crop,
+            "slice_offsets": self.slice_offsets,
+            "reference": self.reference,
+        }
+
+    def images(self, split: Split) -> ImageSet:
+        """The slices of a split.
+
+        Raises
+        ------
+        InputError
+            If the split holds no slice.
+        """
+        if not self._slices[split]:
+            raise InputError(
+                f"the {split} split is empty", f"dataset.root={self.root}", "add volumes, or change dataset.partition"
+            )
+        return FastMRIImages(self.scanned[split], self._slices[split], self.reference, self.cache_gib)
+
+    def notes(self) -> list[str]:
+        """Files passed over and slices excluded."""
+        return list(self._notes)
+
+
+def _target(file: h5py.File) -> h5py.Dataset:
+    return safe_dataset(file, "reconstruction_esc", "f", 3)

@@ -1,0 +1,53 @@
+"""Write volumes in the layout of the fastMRI single-coil knee data set."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from sgdj.data.fft import center_crop, kspace_to_image
+
+_HEADER = """<?xml version="1.0" encoding="utf-8"?>
+<ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
+  <encoding>
+    <encodedSpace><matrixSize><x>{height}</x><y>{width}</y><z>1</z></matrixSize></encodedSpace>
+    <reconSpace><matrixSize><x>{rows}</x><y>{columns}</y><z>1</z></matrixSize></reconSpace>
+    <encodingLimits><kspace_encoding_step_1>
+      <minimum>0</minimum><maximum>{last}</maximum><center>{center}</center>
+    </kspace_encoding_step_1></encodingLimits>
+  </encoding>
+</ismrmrdHeader>
+"""
+
+
+def write_volume(
+    path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acquisition: str, patient_id: str
+) -> None:
+    """Write one fully sampled volume.
+
+    Parameters
+    ----------
+    path
+        File to write, ending in ``.h5``.
+    kspace
+        Centred orthonormal k-space, complex, shape (S, H, W).
+    shape
+        Size (h, w) of the reconstruction, at most (H, W).
+    acquisition, patient_id
+        Attributes of the file.
+    """
+    kspace = np.ascontiguousarray(kspace, dtype=np.complex64)
+    target = np.abs(center_crop(kspace_to_image(kspace), shape)).astype(np.float32)
+    height, width = kspace.shape[1:]
+    header = _HEADER.format(
+        height=height, width=width, rows=shape[0], columns=shape[1], last=width - 1, center=width // 2
+    )
+    with h5py.File(path, "w", track_order=False) as file:
+        file.create_dataset("kspace", data=kspace, chunks=(1, height, width), fletcher32=True, track_times=False)
+        for name in ("reconstruction_esc", "reconstruction_rss"):
+            file.create_dataset(name, data=target, chunks=(1, *shape), fletcher32=True, track_times=False)
+        file.create_dataset("ismrmrd_header", data=header.encode(), track_times=False)
+        file.attrs["acquisition"] = acquisition
+        file.attrs["patient_id"] = patient_id
+        file.attrs["max"] = float(target.max())
+        file.attrs["norm"] = float(np.linalg.norm(target))

@@ -1,0 +1,43 @@
+"""Base of the embedded data sets."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+from sgdj.data.generate import generate_once
+from sgdj.data.source import Source
+
+
+class GeneratedSource(Source):
+    """Data made by a generator whose parameters identify it.
+
+    Parameters
+    ----------
+    directory
+        Folder under which generated data is kept.
+    seed
+        `dataset.seed`: everything about the data is a function of it.
+    """
+
+    synthetic = True
+    version = 1
+    generator = ""
+
+    def __init__(self, directory: str, seed: int) -> None:
+        self.directory, self.seed = Path(directory), seed
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """What the generator is given, in plain types."""
+
+    @abstractmethod
+    def build(self, folder: Path) -> None:
+        """Fill an empty folder."""
+
+    def manifest(self) -> dict[str, Any]:
+        """Generator, version, seed and parameters."""
+        return {"generator": self.generator, "version": self.version, "seed": self.seed, **self.parameters()}
+
+    def prepare(self) -> None:
+        """Generate the data unless it is there."""
+        self.folder = generate_once(self.directory, self.manifest(), self.build)

@@ -1,0 +1,72 @@
+"""Read HDF5 files that nobody has vouched for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from sgdj.errors import InputError
+
+_MAX_BYTES = 64 * 2**30
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading.
+
+    Raises
+    ------
+    InputError
+        If it is not an intact HDF5 file.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        reason = "truncated" if "truncated" in str(error) else "not an HDF5 file, or unreadable"
+        raise InputError(f"the file is {reason}", str(path), "copy or download it again, or remove it") from error
+    with file:
+        yield file
+
+
+def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int) -> h5py.Dataset:
+    """A dataset that holds its own data, of the right kind and a credible size.
+
+    Parameters
+    ----------
+    file
+        An open file.
+    name
+        Name at the root of the file.
+    kind
+        NumPy kind: "c" complex, "f" floating, "b" boolean or number (a mask).
+    ndim
+        Expected rank.
+
+    Raises
+    ------
+    InputError
+        If it is missing, lies behind a link, in another file or is virtual, or has another type, rank or an absurd
+        size.
+    """
+    where = f"{file.filename}:{name}"
+    link = file.get(name, getlink=True)
+    if link is None:
+        raise InputError("the dataset is missing", where, f"the file holds {', '.join(sorted(file)) or 'nothing'}")
+    if not isinstance(link, h5py.HardLink):
+        raise InputError("the dataset is a link to another place", where, "store the data in the file itself")
+    node = file.get(name)
+    if not isinstance(node, h5py.Dataset):
+        raise InputError("this is not a dataset", where, "store an array under this name")
+    if node.external or node.is_virtual:
+        raise InputError("the dataset keeps its data outside the file", where, "store the data in the file itself")
+    if node.dtype.kind not in ("biuf" if kind == "b" else kind):
+        wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number"}[kind]
+        raise InputError(f"the dataset has type {node.dtype}", where, f"{wanted} values are expected")
+    if node.ndim != ndim:
+        raise InputError(
+            f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)"
+        )
+    if node.size * node.dtype.itemsize > _MAX_BYTES:
+        raise InputError(f"the dataset declares {node.size * node.dtype.itemsize:.3g} bytes", where, "remove the file")
+    return node

@@ -1,0 +1,103 @@
+"""Synthetic layered reflectivity sections."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdj.data.arrays import ArrayImages
+from sgdj.data.generated import GeneratedSource
+from sgdj.data.source import SPLITS, ImageSet, Split
+from sgdj.draws import Draws
+from sgdj.progress import follow
+
+
+def reflectivity(impedance: np.ndarray) -> np.ndarray:
+    """Normal-incidence reflection coefficients down each trace.
+
+    Parameters
+    ----------
+    impedance
+        Acoustic impedance, or velocity where density is constant; shape (H, W), positive.
+
+    Returns
+    -------
+    np.ndarray
+        r_i = (Z_i - Z_{i-1}) / (Z_i + Z_{i-1}), shape (H, W); the first row is zero.
+    """
+    r = np.zeros_like(impedance)
+    r[1:] = np.diff(impedance, axis=0) / (impedance[1:] + impedance[:-1])
+    return r
+
+
+def layered_section(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """One section with layers of varying thickness and contrast, dipping, folded and faulted.
+
+    Returns
+    -------
+    np.ndarray
+        Reflectivity, shape (height, width), float32.
+    """
+    span = 3 * height
+    thickness = 2 + rng.exponential(rng.uniform(0.03, 0.1) * height, size=span // 2)
+    interfaces = np.cumsum(thickness) - height
+    contrast = rng.gamma(1.5, rng.uniform(0.03, 0.12), size=len(interfaces) + 1)  # few strong, many weak
+    log_impedance = np.cumsum(rng.choice([-1.0, 1.0], size=contrast.size) * contrast)
+    log_impedance -= np.linspace(0, log_impedance[-1], contrast.size)  # keep the walk from drifting off
+
+    z, x = np.mgrid[:height, :width].astype(float)
+    u = x / max(width - 1, 1)
+    depth = z / height
+    shift = rng.normal(0, 0.12) * height * (u - 0.5)  # regional dip
+    for _ in range(rng.integers(1, 4)):  # folds that fade or grow with depth
+        amplitude = rng.uniform(0.01, 0.06) * height
+        growth = rng.uniform(-0.8, 1.5)
+        shift += amplitude * (1 + growth * depth) * np.sin(2 * np.pi * (rng.uniform(0.5, 2.5) * u + rng.uniform()))
+    for _ in range(rng.integers(0, 4)):  # faults: a throw on one side of a dipping plane
+        plane = rng.uniform(0.1, 0.9) * width + rng.normal(0, 0.4) * (z - height / 2)
+        shift += rng.normal(0, 0.07) * height * (x > plane)
+    layer = np.searchsorted(interfaces, z - shift)
+    lateral = 1 + 0.3 * rng.normal() * (u - 0.5) + 0.2 * rng.normal() * np.sin(2 * np.pi * (u + rng.uniform()))
+    impedance = np.exp(np.clip(lateral, 0.3, 1.7) * log_impedance[np.clip(layer, 0, contrast.size - 1)])
+    return reflectivity(impedance).astype(np.float32)
+
+
+class LayeredSource(GeneratedSource):
+    """Layered reflectivity sections; every section is a volume of one sample.
+
+    Parameters
+    ----------
+    directory, seed
+        See `GeneratedSource`.
+    height, width
+        Size of a section in samples and traces.
+    samples
+        Number of sections per split.
+    """
+
+    generator = "layered"
+
+    def __init__(self, directory: str, seed: int, height: int, width: int, samples: dict[str, int]) -> None:
+        super().__init__(directory, seed)
+        self.height, self.width, self.samples = height, width, dict(samples)
+
+    def parameters(self) -> dict[str, Any]:
+        """Size and number of the sections."""
+        return {"height": self.height, "width": self.width, "samples": self.samples}
+
+    def build(self, folder: Path) -> None:
+        """Write one array per split."""
+        draws = Draws(self.seed)
+        for split in SPLITS:
+            count = self.samples[split]
+            sections = [
+                layered_section(self.height, self.width, draws.generator("data", split, i))
+                for i in follow(range(count), count, f"generating {split} sections")
+            ]
+            np.save(folder / f"{split}.npy", np.stack(sections))
+
+    def images(self, split: Split) -> ImageSet:
+        """The sections of a split."""
+        x = np.load(self.folder / f"{split}.npy", allow_pickle=False)
+        names = [f"{split}{i:05d}" for i in range(len(x))]
+        return ArrayImages(x, names, names)

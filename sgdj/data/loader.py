@@ -1,0 +1,95 @@
+"""From images to batches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from torch.utils.data import DataLoader, Sampler
+
+from sgdj.data.batch import Batch, Image, Problem, measure, pose
+from sgdj.data.source import ImageSet
+from sgdj.draws import Draws
+from sgdj.operators.acquisition import Acquisition
+
+
+class EpochOrder(Sampler[int]):
+    """The order of an epoch as a function of (seed, epoch).
+
+    Parameters
+    ----------
+    count
+        Number of images.
+    draws
+        Steers the shuffling; None keeps the order.
+    """
+
+    def __init__(self, count: int, draws: Draws | None) -> None:
+        self.count, self.draws, self.epoch = count, draws, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this before each one."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        if self.draws is None:
+            yield from range(self.count)
+        else:
+            yield from self.draws.generator("shuffle", self.epoch).permutation(self.count).tolist()
+
+
+class ShapeBatches(Sampler[list[int]]):
+    """Batches of images of equal shape, in the order of `sampler`; a shape's incomplete batch comes last."""
+
+    def __init__(self, sampler: EpochOrder, images: ImageSet, batch_size: int) -> None:
+        self.sampler, self.images, self.batch_size = sampler, images, batch_size
+        counts: dict[tuple[int, int], int] = {}
+        for i in range(len(images)):
+            counts[images.shape(i)] = counts.get(images.shape(i), 0) + 1
+        self._length = sum(-(-count // batch_size) for count in counts.values())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[list[int]]:
+        waiting: dict[tuple[int, int], list[int]] = {}
+        for index in self.sampler:
+            batch = waiting.setdefault(self.images.shape(index), [])
+            batch.append(index)
+            if len(batch) == self.batch_size:
+                yield waiting.pop(self.images.shape(index))
+        yield from waiting.values()
+
+
+class Measure:
+    """Collate images into a measured batch.
+
+    Parameters
+    ----------
+    acquisition
+        Makes the measurements.
+    draws
+        Source of masks and noise, seeded with `dataset.seed`.
+    shift
+        Changes the problem before it is measured.
+    """
+
+    def __init__(
+        self, acquisition: Acquisition, draws: Draws, shift: Callable[[Problem], Problem] | None = None
+    ) -> None:
+        self.acquisition, self.draws, self.shift = acquisition, draws, shift
+
+    def __call__(self, images: Sequence[Image]) -> Batch:
+        problem = pose(images, self.acquisition, self.draws)
+        return measure(problem if self.shift is None else self.shift(problem))
+
+
+def batches(
+    images: ImageSet, collate: Measure, batch_size: int, shuffle: Draws | None = None, workers: int = 0
+) -> DataLoader[Any]:
+    """Loader of measured batches; none is dropped, and no batch mixes shapes."""
+    order = ShapeBatches(EpochOrder(len(images), shuffle), images, batch_size)
+    return DataLoader(
+        images, batch_sampler=order, collate_fn=collate, num_workers=workers, persistent_workers=workers > 0
+    )

@@ -1,0 +1,62 @@
+"""What a data set is to the rest of the program."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal
+
+from torch.utils.data import Dataset
+
+from sgdj.data.batch import Image
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class ImageSet(Dataset[Image], ABC):
+    """The images of one split, in a fixed order."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Image: ...
+
+    @abstractmethod
+    def shape(self, index: int) -> tuple[int, int]:
+        """(H, W) of an image, without reading it."""
+
+
+class Source(ABC):
+    """A data set with its three splits; no volume is in two of them."""
+
+    synthetic: bool = False
+    fastmri_layout: bool = False
+
+    def prepare(self) -> None:
+        """Generate what is missing, or check the files; called once, before training.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be used.
+        """
+
+    @abstractmethod
+    def manifest(self) -> dict[str, Any]:
+        """What the data is, in plain types and without absolute paths: it is hashed into the run's identity.
+
+        Generated data is identified by generator, version and parameters; files by name, size and content hash.
+        """
+
+    @abstractmethod
+    def images(self, split: Split) -> ImageSet:
+        """The images of a split; call `prepare` first.
+
+        Raises
+        ------
+        InputError
+            If the split is empty.
+        """
+
+    def notes(self) -> list[str]:
+        """What the user should know about the data: files passed over, slices excluded."""
+        return []

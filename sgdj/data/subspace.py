@@ -1,0 +1,58 @@
+"""Signals on a random subspace, the toy problem with closed forms."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdj.data.arrays import ArrayImages
+from sgdj.data.generated import GeneratedSource
+from sgdj.data.source import SPLITS, ImageSet, Split
+from sgdj.draws import Draws
+
+
+class SubspaceSource(GeneratedSource):
+    r"""Vectors x = U c with U orthonormal (n x d) and c ~ N(0, I), as images of shape (1, n, 1).
+
+    Each vector is a volume of its own. The expected squared norm is d (τ² = 1 in the closed forms).
+
+    Parameters
+    ----------
+    directory, seed
+        See `GeneratedSource`.
+    size
+        n.
+    dimension
+        d.
+    samples
+        Number of vectors per split.
+    """
+
+    generator = "subspace"
+
+    def __init__(self, directory: str, seed: int, size: int, dimension: int, samples: dict[str, int]) -> None:
+        super().__init__(directory, seed)
+        self.size, self.dimension, self.samples = size, dimension, dict(samples)
+
+    def parameters(self) -> dict[str, Any]:
+        """n, d and the number of samples."""
+        return {"size": self.size, "dimension": self.dimension, "samples": self.samples}
+
+    def build(self, folder: Path) -> None:
+        """Write the basis and one array per split."""
+        draws = Draws(self.seed)
+        basis, _ = np.linalg.qr(draws.generator("data", "basis").standard_normal((self.size, self.dimension)))
+        np.save(folder / "basis.npy", basis)
+        for split in SPLITS:
+            c = draws.generator("data", split).standard_normal((self.samples[split], self.dimension))
+            np.save(folder / f"{split}.npy", (c @ basis.T).astype(np.float32))
+
+    def basis(self) -> np.ndarray:
+        """U, shape (n, d), float64."""
+        return np.load(self.folder / "basis.npy", allow_pickle=False)
+
+    def images(self, split: Split) -> ImageSet:
+        """The vectors of a split."""
+        x = np.load(self.folder / f"{split}.npy", allow_pickle=False)
+        names = [f"{split}{i:05d}" for i in range(len(x))]
+        return ArrayImages(x[:, :, None], names, names)

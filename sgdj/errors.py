@@ -1,0 +1,76 @@
+"""Exit codes, and the exceptions that lead to them."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns to its caller."""
+
+    DONE = 0
+    FAULT = 1
+    INPUT = 2
+    DIVERGED = 3
+    RESOURCES = 4
+    CHECK_FAILED = 5
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class RunError(Exception):
+    """A failure that is told in one line, without a traceback."""
+
+    exit_code = ExitCode.FAULT
+
+
+class InputError(RunError):
+    """What the user gave cannot be used.
+
+    Parameters
+    ----------
+    what
+        The mistake.
+    where
+        The dotted key, file or option at fault.
+    mend
+        How to put it right.
+    """
+
+    exit_code = ExitCode.INPUT
+
+    def __init__(self, what: str, where: str, mend: str) -> None:
+        super().__init__(f"{what}, {where}: {mend}")
+        self.what, self.where, self.mend = what, where, mend
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.what, self.where, self.mend)
+
+
+class InputErrors(RunError):
+    """Several mistakes, told one line each."""
+
+    exit_code = ExitCode.INPUT
+
+    def __init__(self, mistakes: Sequence[InputError]) -> None:
+        super().__init__("\n".join(str(m) for m in mistakes))
+        self.mistakes = list(mistakes)
+
+
+class Diverged(RunError):
+    """Training produced a loss or gradient that is not finite."""
+
+    exit_code = ExitCode.DIVERGED
+
+
+class ResourceError(RunError):
+    """Memory, disk or a worker process gave out."""
+
+    exit_code = ExitCode.RESOURCES
+
+
+class Interrupted(RunError):
+    """A signal asked for an orderly stop."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"interrupted by signal {signum}")
+        self.exit_code = ExitCode(128 + signum)

@@ -1,0 +1,237 @@
+"""Measure reconstructors under a list of conditions."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Subset
+
+from sgdj.attacks.base import Attack, sample_norm
+from sgdj.attacks.gaussian import Gaussian
+from sgdj.data.batch import Batch
+from sgdj.data.loader import Measure, batches
+from sgdj.data.source import ImageSet
+from sgdj.draws import Draws
+from sgdj.metrics import DEFINITIONS, fastmri_metrics, sample_metrics, to_real
+from sgdj.networks.base import Reconstructor
+from sgdj.operators.acquisition import Acquisition
+from sgdj.progress import follow
+from sgdj.shifts.base import Shift
+from sgdj.statistics import volume_mean, volume_std
+
+COLUMNS = (
+    "reconstructor", "condition", "shift", "attack", "level", "epsilon", "delta_norm", "sample", "volume",
+    "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm",
+)  # fmt: skip
+METRICS = ("psnr", "ssim", "nmse", "loss")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One row of an evaluation: a shift before the measurement, an attack after it, or neither."""
+
+    name: str
+    shift: tuple[str, Shift] | None = None
+    attack: tuple[str, Attack] | None = None
+
+    @property
+    def level(self) -> float:
+        """Strength of the attack, else of the shift, else 0."""
+        if self.attack is not None:
+            return self.attack[1].level
+        return 0.0 if self.shift is None else self.shift[1].level
+
+
+@dataclass
+class Panel:
+    """What a reconstruction panel shows of one sample."""
+
+    condition: str
+    sample: str
+    reference: Tensor
+    start: Tensor
+    reconstruction: Tensor
+    delta: Tensor
+    """Aᴴδ; zero without an attack."""
+
+
+@dataclass
+class Result:
+    """Outcome of an evaluation."""
+
+    rows: list[dict[str, Any]]
+    summary: dict[str, Any]
+    panels: list[Panel]
+
+
+def conditions(attack: tuple[str, Attack], shift: tuple[str, Shift], curve: list[float]) -> list[Condition]:
+    """Clean, random noise and attack of the same norm, the shift, and the other levels of the robustness curve."""
+    name, main = attack
+    noise = Gaussian(epsilon=main.epsilon, rho=main.rho)
+    listed = [Condition("clean"), Condition("gaussian", attack=("gaussian", noise))]
+    attacks = [("gaussian", noise)]
+    if name != "gaussian":
+        listed.append(Condition(name, attack=attack))
+        attacks.append(attack)
+    listed.append(Condition(shift[0], shift=shift))
+    for factor in curve:
+        for label, one in attacks:
+            listed.append(Condition(f"{label}-x{factor:g}", attack=(label, one.scaled(factor))))
+    return listed
+
+
+def _device_batches(loader: Any, device: torch.device) -> Iterator[Batch]:
+    for batch in loader:
+        yield batch.to(device)
+
+
+def evaluate(
+    reconstructors: dict[str, Reconstructor],
+    images: ImageSet,
+    acquisition: Acquisition,
+    listed: list[Condition],
+    *,
+    seed: int,
+    settings: dict[str, Any],
+    device: torch.device,
+    volume_metrics: bool,
+    workers: int = 0,
+) -> Result:
+    """Measure every reconstructor under every condition; each faces an attack of its own.
+
+    Parameters
+    ----------
+    reconstructors
+        By name; the first one is shown in the panels.
+    images
+        Test images.
+    acquisition
+        Makes the measurements.
+    listed
+        Conditions.
+    seed
+        `dataset.seed`: masks, noise and the random starts of attacks do not depend on the training seed.
+    settings
+        The `evaluation` node of the configuration.
+    device
+        Where to compute.
+    volume_metrics
+        Also compute fastMRI's volume metrics.
+    workers
+        Processes that read data.
+    """
+    draws = Draws(seed)
+    count = len(images) if settings["max_samples"] is None else min(settings["max_samples"], len(images))
+    chosen = images if count == len(images) else _First(images, count)
+    rows: list[dict[str, Any]] = []
+    panels: list[Panel] = []
+    volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    steps = len(listed) * len(batches(chosen, Measure(acquisition, draws), settings["batch_size"]))
+
+    def work() -> Iterator[tuple[Condition, Batch]]:
+        for condition in listed:
+            collate = Measure(acquisition, draws, None if condition.shift is None else condition.shift[1])
+            loader = batches(chosen, collate, settings["batch_size"], workers=workers)
+            for batch in _device_batches(loader, device):
+                yield condition, batch
+
+    for condition, batch in follow(work(), steps, "evaluating"):
+        noise_norm = sample_norm(batch.y - batch.operator.forward(batch.x)).flatten().tolist()
+        y_norm = sample_norm(batch.y).flatten().tolist()
+        made: dict[str, Tensor] = {}
+        for name, reconstructor in reconstructors.items():
+            reconstructor.eval()
+            delta, epsilon = torch.zeros_like(batch.y), torch.zeros(len(batch))
+            if condition.attack is not None:
+                attack = condition.attack[1]
+                delta, epsilon = attack(reconstructor, batch, draws), attack.budget(batch.y).flatten()
+            with torch.no_grad():
+                made[name] = reconstructor(batch.y + delta, batch.operator)
+            values = sample_metrics(made[name], batch.x)
+            norms = sample_norm(delta).flatten().tolist()
+            for i, (sample, volume) in enumerate(zip(batch.samples, batch.volumes, strict=True)):
+                rows.append(
+                    {
+                        "reconstructor": name,
+                        "condition": condition.name,
+                        "shift": condition.shift[0] if condition.shift else "",
+                        "attack": condition.attack[0] if condition.attack else "",
+                        "level": condition.level,
+                        "epsilon": float(epsilon[i]),
+                        "delta_norm": norms[i],
+                        "sample": sample,
+                        "volume": volume,
+                        **{metric: values[metric][i] for metric in METRICS},
+                        "y_norm": y_norm[i],
+                        "noise_norm": noise_norm[i],
+                    }
+                )
+                if volume_metrics:
+                    pair = (to_real(made[name][i, 0]).cpu(), to_real(batch.x[i, 0]).cpu())
+                    volumes[name, condition.name, volume].append(pair)
+            if name == next(iter(reconstructors)):
+                shown = delta
+        have = sum(panel.condition == condition.name for panel in panels)
+        for i in range(min(settings["panels"] - have, len(batch))):
+            network, start = list(made.values())[0][i], list(made.values())[-1][i]
+            back = batch.operator.adjoint(shown)[i]
+            panels.append(
+                Panel(condition.name, batch.samples[i], batch.x[i].cpu(), start.cpu(), network.cpu(), back.cpu())
+            )
+    return Result(rows, _summarise(rows, volumes), panels)
+
+
+class _First(ImageSet):
+    """The first images of a set."""
+
+    def __init__(self, images: ImageSet, count: int) -> None:
+        self._images, self._subset = images, Subset(images, range(count))
+
+    def __len__(self) -> int:
+        return len(self._subset)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._subset[index]
+
+    def shape(self, index: int) -> tuple[int, int]:
+        return self._images.shape(index)
+
+
+def _entry(values: list[tuple[str, float]]) -> dict[str, float | int | None]:
+    finite = [(volume, value) for volume, value in values if not math.isnan(value)]
+    mean, std = volume_mean(finite), volume_std(finite)
+    return {
+        "mean": None if math.isnan(mean) else mean,
+        "std": None if math.isnan(std) else std,
+        "n_samples": len(finite),
+        "n_volumes": len({volume for volume, _ in finite}),
+    }
+
+
+def _summarise(
+    rows: list[dict[str, Any]], volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]]
+) -> dict[str, Any]:
+    """{reconstructor: {condition: {metric: {mean, std, n_samples, n_volumes}}}} and the metrics' definitions."""
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        grouped[row["reconstructor"], row["condition"]].append(row)
+    summary: dict[str, Any] = defaultdict(dict)
+    for (name, condition), group in grouped.items():
+        entries = {metric: _entry([(row["volume"], row[metric]) for row in group]) for metric in METRICS}
+        for metric in ("epsilon", "delta_norm", "y_norm", "noise_norm"):
+            entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
+        summary[name][condition] = entries
+    collected: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    for (name, condition, volume), pairs in volumes.items():
+        estimate, target = (np.stack([pair[i].numpy() for pair in pairs]) for i in (0, 1))
+        for metric, value in fastmri_metrics(estimate, target).items():
+            collected[name, condition][metric].append((volume, value))
+    for (name, condition), metrics in collected.items():
+        for metric, values in metrics.items():
+            summary[name][condition][metric] = _entry(values)
+    return {**summary, "definitions": DEFINITIONS}

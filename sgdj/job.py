@@ -1,0 +1,265 @@
+"""One run from checked configuration to finished run directory."""
+
+import os
+import platform
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from sgdj.checkpoints import load_weights, read_checkpoint
+from sgdj.config import Job, identity
+from sgdj.data.generate import digest, file_digest
+from sgdj.data.source import Source
+from sgdj.devices import torch_device
+from sgdj.draws import Draws
+from sgdj.errors import InputError, Interrupted
+from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
+from sgdj.instantiate import build
+from sgdj.networks import Reconstructor, StartingPoint
+from sgdj.operators import Acquisition, CartesianFourier
+from sgdj.reporting.figures import curve_points, reconstruction_panel, robustness_curve, training_curve
+from sgdj.reporting.terminal import result_table, show
+from sgdj.run_directory import RunDirectory
+from sgdj.tracking import Tracker
+
+_PACKAGES = ("torch", "lightning", "torchmetrics", "fastmri", "numpy", "h5py", "scikit-image", "scipy", "hydra-core")
+
+
+def tell(line: str) -> None:
+    """A note to the user."""
+    print(f"note: {line}", file=sys.stderr, flush=True)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str | None:
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
+            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _peak_memory_mib() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def _build_network(config: dict[str, Any]) -> Reconstructor:
+    """The network with initial weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(Draws(config["seed"]).key("init") % 2**63)
+        network: Reconstructor = build(config, "architecture")
+    return network
+
+
+def _default_folder(config: dict[str, Any], key: str) -> Path:
+    design = f"{config['architecture']['name']}-{config['strategy']['name']}"
+    return Path(config["output_dir"]) / config["task"] / design / f"seed{config['seed']}-{key}"
+
+
+def _actual_acceleration(source: Source, acquisition: Acquisition, seed: int) -> dict[str, float] | None:
+    images = source.images("test")
+    values = []
+    for i in range(len(images)):
+        operator = acquisition.operator(images.shape(i), [images[i].volume], Draws(seed))
+        if not isinstance(operator, CartesianFourier):
+            return None
+        values.append(float(operator.acceleration().mean()))
+    return {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}
+
+
+class Run:
+    """The steps of one job, in order.
+
+    Parameters
+    ----------
+    job
+        Checked configuration.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.config = job, job.config
+        for note in job.notes:
+            tell(note)
+        self.device = torch_device(self.config["device"])
+        torch.set_num_threads(self.config["trainer"]["threads"] or os.cpu_count() or 1)
+        self.source: Source = build(self.config, "dataset")
+        self.acquisition: Acquisition = build(self.config, "operator")
+        self.source.prepare()
+        for note in self.source.notes():
+            tell(note)
+        manifest = self.source.manifest()
+        self.extra = {}
+        if self.config["mode"] == "evaluate":
+            self.extra = {"checkpoint": file_digest(Path(self.config["checkpoint"]))}
+        self.key = identity(self.config, manifest, self.extra)
+        self.data_hash = digest(manifest)
+        folder = self.config["run_dir"]
+        self.run = RunDirectory(Path(folder) if folder else _default_folder(self.config, self.key))
+
+    def go(self) -> dict[str, Any]:
+        """Run, continue or skip.
+
+        Returns
+        -------
+        dict
+            The run's record, with its folder under `folder`.
+        """
+        record = self.run.read_record()
+        if record and record.get("config_hash") != self.key and not self.config["force"]:
+            raise InputError(
+                f"the folder holds another run ({record.get('config_hash')}, this one is {self.key})",
+                f"run_dir={self.run.path}",
+                "choose another folder, or force=true to replace it",
+            )
+        if record.get("status") == "finished" and not self.config["force"]:
+            tell(f"already finished: {self.run.path} (force=true repeats it)")
+            return {**record, "folder": str(self.run.path), "skipped": True}
+        self.run.claim()
+        try:
+            return self._run_claimed(record)
+        finally:
+            self.run.release()
+
+    def _run_claimed(self, record: dict[str, Any]) -> dict[str, Any]:
+        going_on = record.get("status") in ("running", "interrupted") and self.config["resume"]
+        if self.config["force"] or not going_on:
+            self.run.clear()
+            record = {}
+        network = _build_network(self.config)
+        self.run.start(
+            self.config,
+            {
+                "status": "running",
+                "config_hash": self.key,
+                "data_hash": self.data_hash,
+                "seed": self.config["seed"],
+                "commit": _commit(),
+                "versions": _versions(),
+                "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device),
+                "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+                "threads": torch.get_num_threads(),
+                "started": record.get("started", _now()),
+                "parameters": sum(p.numel() for p in network.parameters()),
+                "command": shlex.join(["python", "run.py", *self.job.overrides]),
+                "data": "synthetic" if self.source.synthetic else "real",
+                "trained": record.get("trained", False),
+                "wall_s": record.get("wall_s", 0.0),
+                **({"acceleration": a} if (a := self._acceleration()) else {}),
+                **self.extra,
+            },
+        )
+        name = f"{self.config['task']} {self.run.path.parent.name} {self.run.path.name}"
+        tracker = Tracker(self.config["logger"], self.run.path, name, self.config, tell)
+        self.began, self.before = time.perf_counter(), self.run.record["wall_s"]
+        failed = True
+        try:
+            self._train_or_load(network, tracker)
+            result = self._evaluate(network)
+            self._report(result, tracker)
+            self._close("finished")
+            failed = False
+        except BaseException as error:
+            self._close("interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed")
+            raise
+        finally:
+            tracker.finish(failed)
+        return {**self.run.record, "folder": str(self.run.path)}
+
+    def _acceleration(self) -> dict[str, float] | None:
+        return _actual_acceleration(self.source, self.acquisition, self.config["dataset"]["seed"])
+
+    def _close(self, status: str) -> None:
+        wall = self.before + time.perf_counter() - self.began
+        self.run.update(status=status, ended=_now(), wall_s=round(wall, 2), peak_memory_mib=_peak_memory_mib())
+
+    def _train_or_load(self, network: Reconstructor, tracker: Tracker) -> None:
+        if self.config["mode"] == "evaluate":
+            load_weights(network, read_checkpoint(Path(self.config["checkpoint"])))
+            return
+        from sgdj.training import train  # Lightning takes seconds to import
+
+        text = OmegaConf.to_yaml(OmegaConf.create(self.config))
+        strategy = build(self.config, "strategy")
+        train(
+            self.config, text, network, strategy, self.source, self.acquisition, self.run, tracker.scalars, tell
+        )  # fmt: skip
+        training_curve(self.run.metrics(), self.run.figures / "training.png")
+
+    def _evaluate(self, network: Reconstructor) -> Result:
+        config = self.config
+        start = getattr(network, "start", "adjoint")
+        network = network.to(self.device)
+        result = evaluate(
+            {"network": network, "zero_filled": StartingPoint(start).to(self.device)},
+            self.source.images("test"),
+            self.acquisition,
+            conditions(
+                (config["attack"]["name"], build(config, "attack")),
+                (config["shift"]["name"], build(config, "shift")),
+                config["evaluation"]["curve"],
+            ),
+            seed=config["dataset"]["seed"],
+            settings=config["evaluation"],
+            device=self.device,
+            volume_metrics=self.source.fastmri_layout,
+            workers=config["trainer"]["workers"],
+        )
+        self.run.write_rows("samples.csv", COLUMNS, result.rows)
+        self.run.write_json("summary.json", result.summary)
+        return result
+
+    def _report(self, result: Result, tracker: Tracker) -> None:
+        figures, attack = self.run.figures, self.config["attack"]["name"]
+        attacks = list(dict.fromkeys((attack, "gaussian")))
+        robustness_curve(result.summary, attacks, figures / "robustness.png")
+        for panel in result.panels:
+            sample = panel.sample.replace("/", "-")
+            reconstruction_panel(panel, figures / f"panel-{panel.condition}-{sample}.png")
+        shown = sorted(figures.glob("panel-*.png"))[: self.config["logger"]["panels"]]
+        tracker.images("panels", shown)
+        tracker.images("robustness_curve", [figures / "robustness.png"])
+        points = [
+            [reconstructor, name, rho, psnr, std]
+            for reconstructor in ("network", "zero_filled")
+            for name in attacks
+            for rho, psnr, std in curve_points(result.summary, reconstructor, name)
+        ]
+        tracker.table("robustness", ["reconstructor", "attack", "rho", "psnr", "std"], points)
+        for condition, entry in result.summary["network"].items():
+            tracker.summary({f"{condition}/{m}": entry[m]["mean"] for m in ("psnr", "ssim")})
+        data = "synthetic data" if self.source.synthetic else "real data"
+        config = self.config
+        title = f"{config['task']}, {config['architecture']['name']}, {config['strategy']['name']} ({data})"
+        show(result_table(result.summary, title))
+        print(f"run directory: {self.run.path}", flush=True)
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Run a checked job to its end; see `Run`."""
+    return Run(job).go()

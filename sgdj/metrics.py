@@ -1,0 +1,93 @@
+"""Image metrics, one value per sample.
+
+References are scaled so that the data range is 1 (see `Image`); nothing is clamped. Complex images are compared by
+magnitude, real ones with their sign.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DEFINITIONS = {
+    "psnr": "torchmetrics peak_signal_noise_ratio, per sample, data_range=1, no clamping; magnitude if complex",
+    "ssim": "torchmetrics structural_similarity_index_measure, per sample, Gaussian window, data_range=1; "
+    "magnitude if complex; empty where the image is smaller than the window",
+    "nmse": "||x - x_hat||^2 / ||x||^2 per sample; complex difference if complex",
+    "loss": "mean |x - x_hat|^2 over the entries of a sample; complex difference if complex; what attacks maximise",
+    "fastmri_psnr": "fastmri.evaluate.psnr per volume: data_range = volume maximum, mean error over the volume",
+    "fastmri_ssim": "fastmri.evaluate.ssim per volume: uniform 7x7, data_range = volume maximum, mean over slices",
+    "fastmri_nmse": "fastmri.evaluate.nmse per volume, of magnitudes",
+    "mean, std": "mean over samples within a volume, then mean and standard deviation (n - 1) over volumes",
+}
+SSIM_WINDOW = 11
+
+
+def squared_error(reconstruction: Tensor, reference: Tensor) -> Tensor:
+    """Mean of |x̂ - x|² over the entries of each sample.
+
+    Parameters
+    ----------
+    reconstruction, reference
+        Shape (B, ...), real or complex.
+
+    Returns
+    -------
+    Tensor
+        Shape (B,), real.
+    """
+    difference = reconstruction - reference
+    if difference.is_complex():
+        difference = torch.view_as_real(difference)
+        return difference.square().sum(-1).flatten(1).mean(1)
+    return difference.square().flatten(1).mean(1)
+
+
+def to_real(x: Tensor) -> Tensor:
+    """Magnitude of a complex image; a real one as it is."""
+    return x.abs() if x.is_complex() else x
+
+
+def sample_metrics(reconstruction: Tensor, reference: Tensor) -> dict[str, list[float]]:
+    """PSNR (dB), SSIM, NMSE and loss of each sample; see `DEFINITIONS`.
+
+    Parameters
+    ----------
+    reconstruction, reference
+        Shape (B, C, H, W), real or complex.
+    """
+    from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+    loss = squared_error(reconstruction, reference)
+    energy = squared_error(reference, torch.zeros_like(reference))
+    estimate, target = to_real(reconstruction), to_real(reference)
+    psnr = peak_signal_noise_ratio(estimate, target, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    if min(target.shape[-2:]) >= SSIM_WINDOW:
+        ssim = structural_similarity_index_measure(estimate, target, data_range=1.0, reduction="none")
+        ssim_values = torch.as_tensor(ssim).reshape(-1).tolist()
+    else:
+        ssim_values = [math.nan] * len(target)
+    return {
+        "psnr": psnr.tolist(),
+        "ssim": ssim_values,
+        "nmse": (loss / energy).tolist(),
+        "loss": loss.tolist(),
+    }
+
+
+def fastmri_metrics(reconstruction: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """fastMRI's own metrics of one volume.
+
+    Parameters
+    ----------
+    reconstruction, reference
+        Magnitudes, shape (S, H, W).
+    """
+    from fastmri.evaluate import nmse, psnr, ssim
+
+    return {
+        "fastmri_psnr": float(psnr(reference, reconstruction)),
+        "fastmri_ssim": float(ssim(reference, reconstruction).item()),
+        "fastmri_nmse": float(nmse(reference, reconstruction).item()),
+    }

@@ -1,0 +1,43 @@
+"""DnCNN, the learned part of the MRI and denoising networks."""
+
+from torch import Tensor, nn
+
+from sgdj.networks.base import LearnedPart
+from sgdj.networks.channels import from_channels, to_channels
+
+
+class DnCNN(LearnedPart):
+    """Convolutional denoiser (Zhang et al., 2017) with GroupNorm in place of BatchNorm.
+
+    Parameters
+    ----------
+    channels
+        Real channels of the image: 1, or 2 for a complex one.
+    layers
+        Number of 3 x 3 convolutions, at least 3 (the paper: 8).
+    features
+        Width, a multiple of `groups` (the paper: 64).
+    groups
+        Groups of the normalisation (the paper: 4).
+    residual
+        Add the input to the output. The proximal network needs it; in the gradient network it adds shrinkage, as in
+        the authors' code.
+    """
+
+    def __init__(self, channels: int, layers: int, features: int, groups: int, residual: bool) -> None:
+        super().__init__()
+        self.residual = residual
+        body: list[nn.Module] = [nn.Conv2d(channels, features, 3, padding=1, bias=False), nn.ReLU(inplace=True)]
+        for _ in range(layers - 2):
+            body += [
+                nn.Conv2d(features, features, 3, padding=1, bias=False),
+                nn.GroupNorm(groups, features),
+                nn.ReLU(inplace=True),
+            ]
+        body.append(nn.Conv2d(features, channels, 3, padding=1, bias=False))
+        self.body = nn.Sequential(*body)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """CNN(x), plus x if residual."""
+        out = from_channels(self.body(to_channels(x)), x)
+        return out + x if self.residual else out

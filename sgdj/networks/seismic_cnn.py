@@ -1,0 +1,43 @@
+"""The two-input CNN of the seismic networks."""
+
+import torch
+from torch import Tensor, nn
+
+from sgdj.networks.base import LearnedPart
+
+
+class SeismicCNN(LearnedPart):
+    """CNN of iterate and measurement: three 3 x 3 layers with GroupNorm and ReLU, then 3 x 3 and 1 x 1.
+
+    Weights start at a tenth of Kaiming's, as in the authors' code.
+
+    Parameters
+    ----------
+    features
+        Width, a multiple of `groups` (the paper: 32).
+    groups
+        Groups of the normalisation (the paper: 4).
+    residual
+        Add the iterate to the output (the authors do not, in either form).
+    """
+
+    def __init__(self, features: int, groups: int, residual: bool) -> None:
+        super().__init__()
+        self.residual = residual
+        body: list[nn.Module] = []
+        channels = 2
+        for _ in range(3):
+            body += [nn.Conv2d(channels, features, 3, padding=1), nn.GroupNorm(groups, features), nn.ReLU(inplace=True)]
+            channels = features
+        body += [nn.Conv2d(features, 1, 3, padding=1), nn.Conv2d(1, 1, 1)]
+        self.body = nn.Sequential(*body)
+        for layer in self.body:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight)
+                with torch.no_grad():
+                    layer.weight.mul_(0.1)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """CNN(y, x), plus x if residual; both real with one channel."""
+        out = self.body(torch.cat([y, x], dim=1))
+        return out + x if self.residual else out

@@ -1,0 +1,62 @@
+"""Unrolled networks: the jittered iteration."""
+
+from abc import abstractmethod
+from typing import Literal
+
+from torch import Tensor
+
+from sgdj.networks.base import LearnedPart, Perturb, Reconstructor
+from sgdj.networks.step import StepSize
+from sgdj.operators.base import Operator
+
+
+class Unrolled(Reconstructor):
+    r"""K iterations of an optimiser for :math:`\tfrac12\|Ax - y\|^2 + r(x)` with learned parts (Guan et al., 2025).
+
+    Parameters
+    ----------
+    learned
+        f_θ or prox_θ, shared by all iterations.
+    step
+        Step size η, shared by all iterations.
+    iterations
+        K; may be changed after training.
+    start
+        "adjoint": x_0 = Aᴴy; "measurement": x_0 = y (the authors' seismic network).
+    """
+
+    def __init__(
+        self, learned: LearnedPart, step: StepSize, iterations: int, start: Literal["adjoint", "measurement"]
+    ) -> None:
+        super().__init__()
+        self.learned, self.step, self.iterations, self.start = learned, step, iterations, start
+
+    @abstractmethod
+    def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
+        """x_{k+1} from x_k and z_k = x_k - η Aᴴ(A x_k - y)."""
+
+    def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
+        """Reconstruct y; `perturb` supplies the jitter w_k of each iteration."""
+        eta = self.step()
+        adjoint = operator.adjoint(y)
+        x = adjoint if self.start == "adjoint" else y
+        for k in range(self.iterations):
+            z = x - eta * (operator.gram(x) - adjoint)
+            w = None if perturb is None else perturb(k, x, z)
+            x = self._update(z, x, y, eta, w)
+        return x
+
+
+class GradientDescent(Unrolled):
+    r"""SGD jittering: :math:`x_{k+1} = x_k - \eta (A^H(A x_k - y) + f_\theta(x_k) + w_k)`."""
+
+    def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
+        f = self.learned(x, y)
+        return z - eta * (f if w is None else f + w)
+
+
+class ProximalGradient(Unrolled):
+    r"""SPGD jittering: :math:`x_{k+1} = \mathrm{prox}_\theta(x_k - \eta (A^H(A x_k - y) + w_k))`."""
+
+    def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
+        return self.learned(z if w is None else z - eta * w, y)

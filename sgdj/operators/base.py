@@ -1,0 +1,37 @@
+"""What every forward operator offers."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Operator(ABC):
+    r"""Linear map :math:`A` from images to measurements.
+
+    Images have shape (B, C, H, W), real or complex. An operator travels with the batch whose measurements it made.
+    """
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
+
+    @abstractmethod
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᴴ y."""
+
+    def gram(self, x: Tensor) -> Tensor:
+        """AᴴA x."""
+        return self.adjoint(self.forward(x))
+
+    @abstractmethod
+    def norm(self) -> float:
+        """Largest singular value of A."""
+
+    def restrict(self, y: Tensor) -> Tensor:
+        """Set to zero what the operator does not measure; noise and attacks go through here."""
+        return y
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Operator":
+        """The operator with its tensors on `device`."""
+        return self

@@ -1,0 +1,87 @@
+"""Single-coil Cartesian MRI: a masked, centred, orthonormal 2-D Fourier transform."""
+
+import torch
+from torch import Tensor
+
+from sgdj.operators.base import Operator
+
+_PLANE = (-2, -1)
+
+
+class CartesianFourier(Operator):
+    r"""Line-sampled Fourier operator :math:`A = M F`.
+
+    F is the centred orthonormal transform of fastMRI (``ifftshift``, ``fft2``, ``fftshift``); M keeps the sampled
+    lines. Because M is constant along the other axis, the gram operator needs a 1-D transform only:
+    :math:`A^H A = F_a^H M F_a` along the undersampled axis a. Shifts cancel in it, once the mask is shifted instead.
+
+    Parameters
+    ----------
+    mask
+        Sampled lines, boolean, shape (n,), or (B, n) for one mask per sample.
+    axis
+        Image axis that the mask undersamples: -1 for columns (the fastMRI convention), -2 for rows.
+    mask_adjoint
+        False leaves M out of the adjoint, as the authors' code does. What the adjoint is then given off the mask
+        reaches the image, and it is no longer the adjoint of A.
+
+    Raises
+    ------
+    ValueError
+        If the mask has another rank, samples nothing, or the axis is neither -1 nor -2.
+    """
+
+    def __init__(self, mask: Tensor, axis: int = -1, mask_adjoint: bool = True) -> None:
+        if mask.ndim not in (1, 2):
+            raise ValueError(f"the mask must have shape (n,) or (B, n), got {mask.shape=}")
+        if axis not in (-1, -2):
+            raise ValueError(f"the axis must be -1 or -2, got {axis=}")
+        mask = mask.bool()
+        if not mask.any(-1).all():
+            raise ValueError("the mask samples no line")
+        self.lines, self.axis, self.mask_adjoint = mask, axis, mask_adjoint
+        self._mask = self._along_axis(mask)
+        self._weight = self._along_axis(torch.fft.ifftshift(mask, dim=-1)).float()
+
+    def _along_axis(self, lines: Tensor) -> Tensor:
+        lines = lines[..., None, :] if self.axis == -1 else lines[..., :, None]
+        return lines if lines.ndim == 2 else lines[:, None]
+
+    def _check(self, x: Tensor) -> None:
+        n = self.lines.shape[-1]
+        if x.shape[self.axis] != n:
+            raise ValueError(f"expected {n} lines along axis {self.axis}, got {tuple(x.shape)}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sampled k-space, complex, shape of x, exactly zero off the mask."""
+        self._check(x)
+        k = torch.fft.ifftshift(x, dim=_PLANE)
+        k = torch.fft.fftshift(torch.fft.fft2(k, norm="ortho"), dim=_PLANE)
+        return self.restrict(k)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Zero-filled image, complex, shape of y."""
+        self._check(y)
+        k = torch.fft.ifftshift(self.restrict(y) if self.mask_adjoint else y, dim=_PLANE)
+        return torch.fft.fftshift(torch.fft.ifft2(k, norm="ortho"), dim=_PLANE)
+
+    def gram(self, x: Tensor) -> Tensor:
+        """AᴴA x by two 1-D transforms."""
+        self._check(x)
+        return torch.fft.ifft(self._weight * torch.fft.fft(x, dim=self.axis), dim=self.axis)
+
+    def norm(self) -> float:
+        """1: F is unitary and M a projection that keeps at least one line."""
+        return 1.0
+
+    def restrict(self, y: Tensor) -> Tensor:
+        """Zero off the sampled lines (never -0.0, which a product would leave)."""
+        return torch.where(self._mask, y, torch.zeros((), dtype=y.dtype, device=y.device))
+
+    def acceleration(self) -> Tensor:
+        """Actual R = lines / sampled lines; shape () or (B,)."""
+        return self.lines.shape[-1] / self.lines.sum(-1)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "CartesianFourier":
+        """The operator with its masks on `device`."""
+        return CartesianFourier(self.lines.to(device, non_blocking=non_blocking), self.axis, self.mask_adjoint)

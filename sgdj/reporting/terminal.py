@@ -1,0 +1,42 @@
+"""What the terminal shows at the end of a run."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def _cell(entry: dict[str, Any]) -> str:
+    if entry["mean"] is None:
+        return "—"
+    return f"{entry['mean']:.2f}" if entry["std"] is None else f"{entry['mean']:.2f} ± {entry['std']:.2f}"
+
+
+def result_table(summary: dict[str, Any], title: str) -> Table:
+    """Conditions by PSNR and SSIM, the starting point beside the network."""
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    table.add_column("condition")
+    table.add_column("‖δ‖/‖y‖", justify="right")
+    for reconstructor in ("zero_filled", "network"):
+        table.add_column(f"{reconstructor} PSNR (dB)", justify="right")
+        table.add_column("SSIM", justify="right")
+    table.add_column("gain (dB)", justify="right")
+    for condition, network in summary["network"].items():
+        start = summary["zero_filled"][condition]
+        rho = network["delta_norm"]["mean"] / network["y_norm"]["mean"]
+        cells = [condition, f"{rho:.3f}" if rho else ""]
+        for entry in (start, network):
+            ssim = entry["ssim"]["mean"]
+            cells += [_cell(entry["psnr"]), "—" if ssim is None else f"{ssim:.3f}"]
+        table.add_row(*cells, f"{network['psnr']['mean'] - start['psnr']['mean']:+.2f}")
+    clean = summary["network"]["clean"]["psnr"]
+    table.caption = f"mean ± std over {clean['n_volumes']} volumes ({clean['n_samples']} samples)"
+    return table
+
+
+def show(table: Table) -> None:
+    """Print a table to standard output, at full width where there is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    console.print(table)

@@ -1,0 +1,332 @@
+"""The configuration's schema: one dataclass per option, checked without importing torch.
+
+Types and ranges live here and nowhere else. Every node with a `_target_` is checked against the dataclass registered
+for that target; a test holds the dataclasses to the signatures of the classes they describe.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+@dataclass(config=STRICT)
+class IdentityAcquisition:
+    name: Name
+    noise: NonNegative
+
+
+@dataclass(config=STRICT)
+class ConvolutionAcquisition:
+    name: Name
+    noise: NonNegative
+    length: Count
+    width: Positive
+
+
+@dataclass(config=STRICT)
+class CartesianAcquisition:
+    name: Name
+    noise: NonNegative
+    mask: Literal["gaussian", "random", "equispaced"]
+    acceleration: Annotated[float, Field(ge=1)]
+    center_fraction: Share
+    axis: Literal["columns", "rows"]
+    masks: Literal["fixed", "per_volume"]
+    mask_adjoint: bool
+
+
+@dataclass(config=STRICT)
+class Samples:
+    train: Count
+    val: Count
+    test: Count
+
+
+@dataclass(config=STRICT)
+class Volumes:
+    train: Count | None
+    val: Count | None
+    test: Count | None
+
+
+@dataclass(config=STRICT)
+class Fractions:
+    train: Fraction
+    val: Fraction
+    test: Fraction
+
+
+@dataclass(config=STRICT)
+class SubspaceSource:
+    name: Name
+    directory: Text
+    seed: Seed
+    size: Count
+    dimension: Count
+    samples: Samples
+
+
+@dataclass(config=STRICT)
+class LayeredSource:
+    name: Name
+    directory: Text
+    seed: Seed
+    height: Annotated[int, Field(ge=11)]
+    width: Annotated[int, Field(ge=11)]
+    samples: Samples
+
+
+@dataclass(config=STRICT)
+class PhantomSource:
+    name: Name
+    directory: Text
+    seed: Seed
+    size: Annotated[int, Field(ge=16)]
+    slices: Count
+    volumes: Samples
+    reference: Literal["complex", "magnitude"]
+    cache_gib: NonNegative
+
+
+@dataclass(config=STRICT)
+class FastMRISource:
+    name: Name
+    root: Text
+    seed: Seed
+    crop: Annotated[int, Field(ge=11)] | None
+    slice_offsets: list[int] | None
+    reference: Literal["complex", "magnitude"]
+    partition: Literal["auto", "folder", "volume", "none"]
+    volumes: Volumes
+    cache_gib: NonNegative
+
+
+@dataclass(config=STRICT)
+class SectionSource:
+    name: Name
+    path: Text
+    seed: Seed
+    quantity: Literal["velocity", "impedance", "reflectivity"]
+    key: Text | None
+    panel: Annotated[list[Annotated[int, Field(ge=11)]], Field(min_length=2, max_length=2)]
+    stride: Count
+    fractions: Fractions
+    gap: Annotated[int, Field(ge=0)]
+
+
+@dataclass(config=STRICT)
+class Step:
+    rule: Literal["exp", "sigmoid"]
+    scale: Positive
+    initial: float
+    learned: bool
+
+
+@dataclass(config=STRICT)
+class Unrolled:
+    name: Name
+    learned: dict
+    step: dict
+    iterations: Count
+    start: Literal["adjoint", "measurement"]
+
+
+@dataclass(config=STRICT)
+class DnCNN:
+    channels: Count
+    layers: Annotated[int, Field(ge=3)]
+    features: Count
+    groups: Count
+    residual: bool
+
+
+@dataclass(config=STRICT)
+class SeismicCNN:
+    features: Count
+    groups: Count
+    residual: bool
+
+
+@dataclass(config=STRICT)
+class Linear:
+    size: Count
+    residual: bool
+
+
+@dataclass(config=STRICT)
+class MSE:
+    name: Name
+
+
+@dataclass(config=STRICT)
+class InputJitter:
+    name: Name
+    sigma: NonNegative
+
+
+@dataclass(config=STRICT)
+class Jitter:
+    name: Name
+    sigma: NonNegative
+    noise_scale: Literal["relative", "absolute", "upstream"]
+    last_iteration: bool
+
+
+@dataclass(config=STRICT)
+class Adversarial:
+    name: Name
+    attack: dict
+
+
+@dataclass(config=STRICT)
+class Gaussian:
+    name: Name
+    epsilon: NonNegative | None
+    rho: NonNegative | None
+
+
+@dataclass(config=STRICT)
+class PGD:
+    name: Name
+    epsilon: NonNegative | None
+    rho: NonNegative | None
+    steps: Count
+    step_size: Positive
+    restarts: Count
+    random_start: bool
+
+
+@dataclass(config=STRICT)
+class Detail:
+    name: Name
+    row: Fraction
+    column: Fraction
+    height: Share
+    width: Share
+    contrast: float
+    mode: Literal["brighten", "set"]
+
+
+@dataclass(config=STRICT)
+class NoiseLevel:
+    name: Name
+    factor: NonNegative
+
+
+@dataclass(config=STRICT)
+class Trainer:
+    lr: Positive
+    batch_size: Count
+    optimizer: Literal["adam", "adamw"]
+    schedule: Literal["constant", "cosine"]
+    clip_norm: Positive | None
+    patience: Count | None
+    workers: Annotated[int, Field(ge=0)]
+    devices: Count
+    threads: Count | None
+    keep: Count
+
+
+@dataclass(config=STRICT)
+class Logger:
+    mode: Literal["offline", "online", "disabled"]
+    project: Text
+    panels: Annotated[int, Field(ge=0)]
+
+
+@dataclass(config=STRICT)
+class Evaluation:
+    batch_size: Count
+    max_samples: Count | None
+    curve: list[NonNegative]
+    panels: Annotated[int, Field(ge=0)]
+
+
+@dataclass(config=STRICT)
+class Root:
+    task: Text
+    scale: Text
+    mode: Literal["train", "evaluate"]
+    sigma: NonNegative | None
+    seed: Seed
+    epochs: Count
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
+    precision: Literal["32", "bf16"]
+    checkpoint: Text | None
+    run_dir: Text | None
+    output_dir: Text
+    resume: bool
+    force: bool
+    plugins: list[Text]
+    operator: dict
+    dataset: dict
+    architecture: dict
+    strategy: dict
+    attack: dict
+    shift: dict
+    trainer: Trainer
+    logger: Logger
+    evaluation: Evaluation
+
+
+#: Nodes with a `_target_`: dotted key of the node, the base class it must derive from, and the shipped options.
+TARGETS: dict[str, tuple[str, dict[str, type]]] = {
+    "operator": (
+        "sgdj.operators.Acquisition",
+        {
+            "sgdj.operators.IdentityAcquisition": IdentityAcquisition,
+            "sgdj.operators.ConvolutionAcquisition": ConvolutionAcquisition,
+            "sgdj.operators.CartesianAcquisition": CartesianAcquisition,
+        },
+    ),
+    "dataset": (
+        "sgdj.data.Source",
+        {
+            "sgdj.data.subspace.SubspaceSource": SubspaceSource,
+            "sgdj.data.layered.LayeredSource": LayeredSource,
+            "sgdj.data.phantom.PhantomSource": PhantomSource,
+            "sgdj.data.fastmri.FastMRISource": FastMRISource,
+            "sgdj.data.section.SectionSource": SectionSource,
+        },
+    ),
+    "architecture": (
+        "sgdj.networks.Reconstructor",
+        {"sgdj.networks.GradientDescent": Unrolled, "sgdj.networks.ProximalGradient": Unrolled},
+    ),
+    "architecture.learned": (
+        "sgdj.networks.LearnedPart",
+        {
+            "sgdj.networks.DnCNN": DnCNN,
+            "sgdj.networks.SeismicCNN": SeismicCNN,
+            "sgdj.networks.Linear": Linear,
+        },
+    ),
+    "architecture.step": ("sgdj.networks.StepSize", {"sgdj.networks.StepSize": Step}),
+    "strategy": (
+        "sgdj.strategies.Strategy",
+        {
+            "sgdj.strategies.MSE": MSE,
+            "sgdj.strategies.InputJitter": InputJitter,
+            "sgdj.strategies.Jitter": Jitter,
+            "sgdj.strategies.Adversarial": Adversarial,
+        },
+    ),
+    "strategy.attack": (
+        "sgdj.attacks.Attack",
+        {"sgdj.attacks.PGD": PGD, "sgdj.attacks.Gaussian": Gaussian},
+    ),
+    "attack": ("sgdj.attacks.Attack", {"sgdj.attacks.PGD": PGD, "sgdj.attacks.Gaussian": Gaussian}),
+    "shift": ("sgdj.shifts.Shift", {"sgdj.shifts.Detail": Detail, "sgdj.shifts.NoiseLevel": NoiseLevel}),
+}

@@ -1,0 +1,59 @@
+"""An added detail that training never showed."""
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+
+from sgdj.data.batch import Problem
+from sgdj.shifts.base import Shift
+
+
+class Detail(Shift):
+    """A rectangle of constant contrast, in one stated place.
+
+    The authors draw a bright line of 1 x 20 pixels at (150, 150) of 320 x 320 into MR images, and a block of 1 x 10
+    samples of value -0.1 at (140, 170) of 352 samples into reflectivity.
+
+    Parameters
+    ----------
+    row, column
+        Upper left corner, as shares of the image's height and width.
+    height, width
+        Size, as shares of the image's height and width; at least one pixel.
+    contrast
+        Value of the detail, in the image's scale.
+    mode
+        "brighten": raise the magnitude to at least `contrast`, keeping the phase; "set": replace the value.
+    """
+
+    def __init__(
+        self, row: float, column: float, height: float, width: float, contrast: float, mode: Literal["brighten", "set"]
+    ) -> None:
+        self.row, self.column, self.height, self.width = row, column, height, width
+        self.contrast, self.mode = contrast, mode
+
+    @property
+    def level(self) -> float:
+        """The contrast."""
+        return self.contrast
+
+    def region(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of the detail in an image of `shape`."""
+        top, left = round(self.row * shape[0]), round(self.column * shape[1])
+        height, width = max(1, round(self.height * shape[0])), max(1, round(self.width * shape[1]))
+        return slice(top, top + height), slice(left, left + width)
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Draw the detail into every image."""
+        x = problem.x.clone()
+        rows, columns = self.region((x.shape[-2], x.shape[-1]))
+        patch = x[..., rows, columns]
+        if self.mode == "brighten":
+            magnitude = patch.abs()
+            direction = torch.where(magnitude > 0, patch / magnitude.clamp_min(1e-12), torch.ones_like(patch))
+            new = torch.where(magnitude < self.contrast, self.contrast * direction, patch)
+        else:
+            new = torch.full_like(patch, self.contrast)
+        x[..., rows, columns] = new
+        return replace(problem, x=x)

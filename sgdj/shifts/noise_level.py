@@ -1,0 +1,29 @@
+"""Measurements noisier than those of training."""
+
+from dataclasses import replace
+
+from sgdj.data.batch import Problem
+from sgdj.shifts.base import Shift
+
+
+class NoiseLevel(Shift):
+    """Measurement noise of `factor` times the standard deviation; the same draw, scaled.
+
+    Parameters
+    ----------
+    factor
+        Multiple of the acquisition's noise level.
+    """
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    @property
+    def level(self) -> float:
+        """The factor."""
+        return self.factor
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Scale the noise of the acquisition."""
+        acquisition = replace(problem.acquisition, noise=self.factor * problem.acquisition.noise)
+        return replace(problem, acquisition=acquisition)

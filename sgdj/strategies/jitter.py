@@ -1,0 +1,60 @@
+"""SGD jittering, and SPGD jittering on a proximal network."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sgdj.data.batch import Batch
+from sgdj.draws import Draws
+from sgdj.metrics import squared_error
+from sgdj.networks.base import Reconstructor
+from sgdj.strategies.base import Strategy
+
+
+class Jitter(Strategy):
+    r"""Noise in the gradient of every iteration, :math:`\mathbb{E}\|H_\theta(y; w_0 \dots w_{K-1}) - x\|^2`.
+
+    On `GradientDescent` this is SGD jittering, on `ProximalGradient` SPGD jittering (Guan & Davenport, 2025). The
+    noise is fresh for every iteration and every sample.
+
+    Parameters
+    ----------
+    sigma
+        Noise level σ.
+    noise_scale
+        Standard deviation per real entry of w_k, z_k being the iterate after the data step:
+
+        - "relative": :math:`\sigma \max_j |z_{k,j}|` of each sample, detached;
+        - "absolute": :math:`\sigma / \sqrt n`, n the real entries of a sample, so that
+          :math:`\mathbb{E}\|w_k\|^2 = \sigma^2` (the paper's equation);
+        - "upstream": :math:`\sigma \max z_k`, the signed maximum over the whole batch and both parts of a complex
+          image, which carries gradient (the authors' code).
+    last_iteration
+        Whether the last iteration is jittered too; in a gradient network that noise lands on the output.
+    """
+
+    def __init__(
+        self, sigma: float, noise_scale: Literal["relative", "absolute", "upstream"], last_iteration: bool
+    ) -> None:
+        self.sigma, self.noise_scale, self.last_iteration = sigma, noise_scale, last_iteration
+
+    def deviation(self, z: Tensor) -> Tensor | float:
+        """Standard deviation per real entry of w_k, given z_k of shape (B, C, H, W)."""
+        if self.noise_scale == "absolute":
+            entries = z[0].numel() * (2 if z.is_complex() else 1)
+            return self.sigma / math.sqrt(entries)
+        if self.noise_scale == "relative":
+            return self.sigma * z.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
+        return self.sigma * (torch.view_as_real(z) if z.is_complex() else z).max()
+
+    def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
+        """Error of the jittered iteration."""
+        last = getattr(reconstructor, "iterations", 0) - 1
+
+        def perturb(k: int, x: Tensor, z: Tensor) -> Tensor:
+            w = self.deviation(z) * draws.normal("jitter", batch.samples, z, k)
+            return w if self.last_iteration or k != last else torch.zeros_like(w)
+
+        return squared_error(reconstructor(batch.y, batch.operator, perturb), batch.x).mean()

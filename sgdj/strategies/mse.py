@@ -1,0 +1,17 @@
+"""Plain training."""
+
+from torch import Tensor
+
+from sgdj.data.batch import Batch
+from sgdj.draws import Draws
+from sgdj.metrics import squared_error
+from sgdj.networks.base import Reconstructor
+from sgdj.strategies.base import Strategy
+
+
+class MSE(Strategy):
+    r"""Mean squared error, :math:`\mathbb{E}\|H_\theta(y) - x\|^2`."""
+
+    def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
+        """Error on the measurement as it is."""
+        return squared_error(reconstructor(batch.y, batch.operator), batch.x).mean()

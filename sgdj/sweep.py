@@ -1,0 +1,85 @@
+"""Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sgdj.config import CONF, GROUPS, Job, expand, load, parse
+from sgdj.errors import ExitCode, InputError, InputErrors
+
+
+def _check_all(overrides: Sequence[str]) -> list[Job]:
+    """Compose and check every job.
+
+    Raises
+    ------
+    InputErrors
+        With every mistake of every job, once each.
+    """
+    jobs, mistakes = [], {}
+    for job in expand(parse(overrides)):
+        try:
+            jobs.append(load(job, in_sweep=True))
+            if jobs[-1].config["run_dir"]:
+                raise InputError("all jobs of a sweep would share one folder", "run_dir", "leave it out")
+        except InputErrors as error:
+            mistakes.update({str(mistake): mistake for mistake in error.mistakes})
+        except InputError as error:
+            mistakes[str(error)] = error
+    if mistakes:
+        raise InputErrors(list(mistakes.values()))
+    return jobs
+
+
+def _run_one(config: Any) -> dict[str, Any]:
+    """What a launcher runs: one job, from the overrides that Hydra gave it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from sgdj.cli import execute
+
+    overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(HydraConfig.get().overrides.task)]  # type: ignore[union-attr]
+    print(f"job: {' '.join(overrides)}", file=sys.stderr, flush=True)
+    result = execute(overrides, in_sweep=True)
+    return {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped")} | {"overrides": overrides}
+
+
+def _forced(override: str) -> str:
+    key = override.lstrip("+").split("=")[0]
+    return override if key in GROUPS or key.startswith("hydra") else f"++{override.lstrip('+')}"
+
+
+def sweep(overrides: Sequence[str]) -> int:
+    """Check and run all jobs through Hydra's launcher, then print a line for each.
+
+    Returns
+    -------
+    int
+        0, 2 if the configuration is wrong, the signal's code if interrupted, or 5 if any job failed.
+    """
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+
+    from sgdj.cli import _say
+
+    try:
+        jobs = _check_all(overrides)
+    except InputErrors as error:
+        _say(error)
+        return int(error.exit_code)
+    print(f"{len(jobs)} jobs checked", file=sys.stderr, flush=True)
+    hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
+    batches = hydra.multirun("config", _run_one, [_forced(o) for o in overrides]) or []
+    results = [returned.return_value for batch in batches for returned in batch]
+    worst = int(ExitCode.DONE)
+    for result in results:
+        code = result["exit_code"]
+        outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
+        status = "failed" if code else "skipped" if result["skipped"] else "finished"
+        print(f"{status:9}{' '.join(result['overrides'])}  {outcome}")
+        if code in (ExitCode.SIGINT, ExitCode.SIGTERM):
+            return int(code)
+        worst = worst if code == 0 else int(ExitCode.CHECK_FAILED)
+    print(f"{sum(r['exit_code'] == 0 for r in results)} of {len(results)} jobs done")
+    return worst

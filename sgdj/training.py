@@ -1,0 +1,305 @@
+"""Train a reconstructor with a strategy, on Lightning."""
+
+import logging
+import math
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.plugins.io import CheckpointIO
+from torch import Tensor
+
+from sgdj.checkpoints import (
+    FORMAT,
+    copy_checkpoint,
+    load_weights,
+    newest_intact,
+    prune,
+    read_checkpoint,
+    write_checkpoint,
+)
+from sgdj.data.batch import Batch
+from sgdj.data.loader import Measure, batches
+from sgdj.data.source import Source
+from sgdj.devices import accelerator
+from sgdj.draws import Draws
+from sgdj.errors import Diverged, InputError, Interrupted
+from sgdj.metrics import sample_metrics
+from sgdj.networks.base import Reconstructor
+from sgdj.operators.acquisition import Acquisition
+from sgdj.progress import bar
+from sgdj.run_directory import RunDirectory
+from sgdj.statistics import volume_mean
+from sgdj.strategies.base import Strategy
+
+
+class Training(lightning.LightningModule):
+    """The training and validation steps.
+
+    Parameters
+    ----------
+    network
+        The reconstructor.
+    strategy
+        Its training risk.
+    draws
+        Random numbers of the run's seed.
+    settings
+        The `trainer` node of the configuration.
+    config_text
+        Configuration as YAML, kept in every checkpoint.
+    """
+
+    def __init__(
+        self, network: Reconstructor, strategy: Strategy, draws: Draws, settings: dict[str, Any], config_text: str
+    ) -> None:
+        super().__init__()
+        self.network, self.strategy, self.draws = network, strategy, draws
+        self.settings, self.config_text = settings, config_text
+        self.losses: list[float] = []
+        self.validation: list[tuple[str, dict[str, float]]] = []
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Loss of one batch; training stops here if it is not finite."""
+        loss = self.strategy.loss(self.network, batch, self.draws.at(self.current_epoch))
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise Diverged(self._diverged(f"loss {value}", batch))
+        self.losses.append(value)
+        self._batch = batch
+        return loss
+
+    def _diverged(self, what: str, batch: Batch) -> str:
+        samples = ", ".join(batch.samples)
+        return f"{what} at step {self.global_step} of epoch {self.current_epoch}, samples {samples}: lower trainer.lr"
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Stop before a gradient that is not finite reaches the weights."""
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+        if not torch.isfinite(norm):
+            raise Diverged(self._diverged(f"gradient norm {float(norm)}", self._batch))
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """PSNR and SSIM of the clean reconstruction."""
+        values = sample_metrics(self.network(batch.y, batch.operator), batch.x)
+        for i, volume in enumerate(batch.volumes):
+            self.validation.append((volume, {name: values[name][i] for name in ("psnr", "ssim")}))
+
+    def on_validation_epoch_end(self) -> None:
+        """Average over volumes."""
+        for name in ("psnr", "ssim"):
+            mean = volume_mean([(volume, values[name]) for volume, values in self.validation])
+            self.log(f"val_{name}", torch.tensor(mean, dtype=torch.float64))
+        self.validation.clear()
+
+    def configure_optimizers(self) -> Any:
+        """Adam or AdamW; constant rate or cosine decay over all steps."""
+        cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.settings["optimizer"]]
+        optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=self.settings["lr"])
+        if self.settings["schedule"] == "constant":
+            return optimizer
+        total = max(int(self.trainer.estimated_stepping_batches), 1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(step / total, 1)))
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the configuration beside the weights."""
+        checkpoint["sgdj_config"] = self.config_text
+
+
+class VerifiedCheckpoints(CheckpointIO):
+    """Lightning's door to these checkpoints."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write atomically, with a hash and a format version."""
+        write_checkpoint(Path(path), {**checkpoint, "sgdj_format": FORMAT})
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read and verify; never anything but tensors and plain types."""
+        return read_checkpoint(Path(path), map_location)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove a checkpoint and its hash."""
+        Path(path).unlink(missing_ok=True)
+        Path(f"{path}.sha256").unlink(missing_ok=True)
+
+
+class Keeper(Callback):
+    """Writes metrics and checkpoints at the end of every epoch, and obeys signals.
+
+    Parameters
+    ----------
+    run
+        The run directory.
+    keep
+        Number of epoch checkpoints kept.
+    report
+        Called with every row of metrics.
+    """
+
+    def __init__(self, run: RunDirectory, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
+        self.run, self.keep, self.report = run, keep, report
+        self.signum: int | None = None
+
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        if self.signum is not None:
+            raise Interrupted(signum)  # the second one does not wait for the step
+        self.signum = signum
+
+    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Replace Lightning's handlers, which end with the wrong exit codes."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
+        """Stop between two steps if a signal came."""
+        if self.signum is not None:
+            raise Interrupted(self.signum)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Record the epoch, then save it."""
+        assert isinstance(module, Training)
+        row = {
+            "epoch": trainer.current_epoch,
+            "global_step": trainer.global_step,
+            "train_loss": sum(module.losses) / len(module.losses),
+            "val_psnr": float(trainer.callback_metrics["val_psnr"]),
+            "val_ssim": _json_number(float(trainer.callback_metrics["val_ssim"])),
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "seconds": round(time.perf_counter() - self._began, 3),
+        }
+        module.losses.clear()
+        best = max((r["val_psnr"] for r in self.run.metrics()), default=-math.inf)
+        path = self.run.checkpoints / f"epoch-{trainer.current_epoch:04d}.ckpt"
+        trainer.save_checkpoint(path)
+        if row["val_psnr"] > best:
+            copy_checkpoint(path, self.run.checkpoints / "best.ckpt")
+        copy_checkpoint(path, self.run.checkpoints / "last.ckpt")
+        self.run.append_metrics(row)
+        prune(self.run.checkpoints, self.keep)
+        self.report(row)
+
+
+class TrainingBar(Callback):
+    """One bar over all steps of a training, with loss and validation PSNR."""
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Show the bar, at the step where training goes on."""
+        self._bar = bar()
+        total = int(trainer.estimated_stepping_batches)
+        self._task = self._bar.add_task("training", total=total, completed=trainer.global_step, note="")
+        self._bar.start()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, *_: Any) -> None:
+        """Advance."""
+        psnr = trainer.callback_metrics.get("val_psnr")
+        note = f"epoch {trainer.current_epoch}" + ("" if psnr is None else f", validation {float(psnr):.2f} dB")
+        self._bar.update(self._task, completed=trainer.global_step, note=note)
+
+    def teardown(self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str) -> None:
+        """Remove the bar."""
+        if hasattr(self, "_bar"):
+            self._bar.stop()
+
+    def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: Any) -> None:
+        """Remove the bar before an error is told."""
+        if hasattr(self, "_bar"):
+            self._bar.stop()
+
+
+def _json_number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's advertisements and advice stay out of the log; handlers of signals are put back."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def train(
+    config: dict[str, Any],
+    config_text: str,
+    network: Reconstructor,
+    strategy: Strategy,
+    source: Source,
+    acquisition: Acquisition,
+    run: RunDirectory,
+    log: Callable[[dict[str, Any]], None],
+    tell: Callable[[str], None],
+) -> None:
+    """Train, or go on from the last finished epoch, and leave the best weights in `network`.
+
+    Raises
+    ------
+    Diverged
+        If a loss or gradient is not finite.
+    Interrupted
+        After SIGINT or SIGTERM; the last finished epoch is on disk.
+    """
+    settings, draws = config["trainer"], Draws(config["seed"])
+    train_images, val_images = source.images("train"), source.images("val")
+    if settings["batch_size"] > len(train_images):
+        raise InputError(
+            f"{settings['batch_size']} exceeds the {len(train_images)} training images", "trainer.batch_size", "lower it"
+        )
+    measure = Measure(acquisition, Draws(config["dataset"]["seed"]))
+    train_loader = batches(train_images, measure, settings["batch_size"], draws, settings["workers"])
+    val_loader = batches(val_images, measure, config["evaluation"]["batch_size"], workers=settings["workers"])
+
+    resume = newest_intact(run.checkpoints, tell)
+    done = 0 if resume is None else int(resume.stem.split("-")[1]) + 1
+    run.keep_metrics(done)
+    if resume is not None:
+        tell(f"continuing after epoch {done - 1}")
+    if done < config["epochs"] and not run.record.get("trained"):
+        keeper = Keeper(run, settings["keep"], log)
+        callbacks: list[Callback] = [keeper, TrainingBar()]
+        if settings["patience"] is not None:
+            callbacks.insert(0, EarlyStopping("val_psnr", patience=settings["patience"], mode="max"))
+        with _quiet():
+            trainer = lightning.Trainer(
+                **accelerator(config["device"]) | ({"devices": settings["devices"]} if settings["devices"] > 1 else {}),
+                precision={"32": "32-true", "bf16": "bf16-mixed"}[config["precision"]],
+                max_epochs=config["epochs"],
+                gradient_clip_val=settings["clip_norm"],
+                callbacks=callbacks,
+                plugins=[VerifiedCheckpoints()],
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+            )
+            module = Training(network, strategy, draws, settings, config_text)
+            trainer.fit(module, train_loader, val_loader, ckpt_path=resume, weights_only=True)
+    run.update(trained=True)
+    load_weights(network, read_checkpoint(run.checkpoints / "best.ckpt"))
