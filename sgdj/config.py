@@ -165,7 +165,9 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
         container = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         line = " ".join(str(error).split())
-        raise InputError(f"the configuration cannot be composed ({line[:160]})", "command line", "see --help") from error
+        raise InputError(
+            f"the configuration cannot be composed ({line[:160]})", "command line", "see --help"
+        ) from error
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 
@@ -411,9 +413,7 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
         raise InputError("the configuration cannot be read", str(saved_path), "restore the file") from error
     saved: dict[str, Any] = dict(loaded)  # type: ignore[arg-type]
     mistakes = [
-        InputError(
-            "an evaluation cannot change this of a trained network", key, "train another one, or leave it out"
-        )
+        InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
         for key in given
         if not key.startswith("hydra")
         and not any(key == part or key.startswith(f"{part}.") for part in _EVALUATION_PARTS)

@@ -74,7 +74,7 @@ def conditions(attack: tuple[str, Attack], shift: tuple[str, Shift], curve: list
     name, main = attack
     noise = Gaussian(epsilon=main.epsilon, rho=main.rho)
     listed = [Condition("clean"), Condition("gaussian", attack=("gaussian", noise))]
-    attacks = [("gaussian", noise)]
+    attacks: list[tuple[str, Attack]] = [("gaussian", noise)]
     if name != "gaussian":
         listed.append(Condition(name, attack=attack))
         attacks.append(attack)
@@ -178,7 +178,7 @@ def evaluate(
                 shown = delta
         have = sum(panel.condition == condition.name for panel in panels)
         for i in range(min(settings["panels"] - have, len(batch))):
-            network, start = list(made.values())[0][i], list(made.values())[-1][i]
+            network, start = next(iter(made.values()))[i], list(made.values())[-1][i]
             back = batch.operator.adjoint(shown)[i]
             panels.append(
                 Panel(condition.name, batch.samples[i], batch.x[i].cpu(), start.cpu(), network.cpu(), back.cpu())

@@ -13,7 +13,9 @@ def _locate(path: str, where: str) -> type:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{path!r} cannot be imported ({error})", where, "install the package or mend the name") from error
+        raise InputError(
+            f"{path!r} cannot be imported ({error})", where, "install the package or mend the name"
+        ) from error
     if not isinstance(found, type):
         raise InputError(f"{path!r} is not a class", where, "name a class")
     return found

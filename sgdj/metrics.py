@@ -77,7 +77,7 @@ def sample_metrics(reconstruction: Tensor, reference: Tensor) -> dict[str, list[
 
 
 def fastmri_metrics(reconstruction: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """fastMRI's own metrics of one volume.
+    """FastMRI's own metrics of one volume.
 
     Parameters
     ----------

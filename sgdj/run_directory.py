@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -157,7 +158,9 @@ class RunDirectory:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             for row in rows:
-                writer.writerow({key: "" if value != value else value for key, value in row.items()})
+                writer.writerow(
+                    {key: "" if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+                )
         os.replace(temporary, path)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:

@@ -41,8 +41,12 @@ class Tracker:
             tell(f"W&B is not available ({error}); going on without it")
             return
         arguments: dict[str, Any] = {
-            "project": settings["project"], "dir": str(folder), "name": name, "config": config, "reinit": "finish_previous",
-        }  # fmt: skip
+            "project": settings["project"],
+            "dir": str(folder),
+            "name": name,
+            "config": config,
+            "reinit": "finish_previous",
+        }
         for mode in dict.fromkeys((settings["mode"], "offline")):
             try:
                 self._run = wandb.init(
@@ -51,7 +55,9 @@ class Tracker:
                 break
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                tell(f"W&B {mode} did not start ({reason})" + ("; recording offline instead" if mode == "online" else ""))
+                tell(
+                    f"W&B {mode} did not start ({reason})" + ("; recording offline instead" if mode == "online" else "")
+                )
         if self._run is not None:
             self._run.define_metric("global_step")
             for metric in ("train_loss", "val_psnr", "val_ssim", "lr", "epoch"):

@@ -185,7 +185,7 @@ class Keeper(Callback):
         best = max((r["val_psnr"] for r in self.run.metrics()), default=-math.inf)
         path = self.run.checkpoints / f"epoch-{trainer.current_epoch:04d}.ckpt"
         trainer.save_checkpoint(path)
-        if row["val_psnr"] > best:
+        if float(trainer.callback_metrics["val_psnr"]) > best:
             copy_checkpoint(path, self.run.checkpoints / "best.ckpt")
         copy_checkpoint(path, self.run.checkpoints / "last.ckpt")
         self.run.append_metrics(row)
@@ -268,7 +268,9 @@ def train(
     train_images, val_images = source.images("train"), source.images("val")
     if settings["batch_size"] > len(train_images):
         raise InputError(
-            f"{settings['batch_size']} exceeds the {len(train_images)} training images", "trainer.batch_size", "lower it"
+            f"{settings['batch_size']} exceeds the {len(train_images)} training images",
+            "trainer.batch_size",
+            "lower it",
         )
     measure = Measure(acquisition, Draws(config["dataset"]["seed"]))
     train_loader = batches(train_images, measure, settings["batch_size"], draws, settings["workers"])
@@ -287,7 +289,7 @@ def train(
         with _quiet():
             trainer = lightning.Trainer(
                 **accelerator(config["device"]) | ({"devices": settings["devices"]} if settings["devices"] > 1 else {}),
-                precision={"32": "32-true", "bf16": "bf16-mixed"}[config["precision"]],
+                precision="32-true" if config["precision"] == "32" else "bf16-mixed",
                 max_epochs=config["epochs"],
                 gradient_clip_val=settings["clip_norm"],
                 callbacks=callbacks,

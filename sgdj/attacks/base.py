@@ -43,7 +43,7 @@ class Attack(ABC):
     @property
     def level(self) -> float:
         """ε or ρ, whichever is given."""
-        return self.epsilon if self.epsilon is not None else self.rho  # type: ignore[return-value]
+        return self.epsilon if self.epsilon is not None else float(self.rho or 0.0)
 
     def scaled(self, factor: float) -> "Attack":
         """The same attack with `factor` times the budget."""
@@ -55,7 +55,7 @@ class Attack(ABC):
     def budget(self, y: Tensor) -> Tensor:
         """ε_i, shape (B, 1, ..., 1)."""
         norm = sample_norm(y)
-        return torch.full_like(norm, self.epsilon) if self.epsilon is not None else self.rho * norm
+        return torch.full_like(norm, self.epsilon) if self.epsilon is not None else self.level * norm
 
     @abstractmethod
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:

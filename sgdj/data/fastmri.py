@@ -1,6 +1,6 @@
 """Read single-coil volumes in the fastMRI layout."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,9 @@ class FastMRIImages(ImageSet):
             try:
                 data = safe_dataset(file, name, "c" if self.reference == "complex" else "f", 3)[s]
             except OSError as error:
-                raise InputError(f"slice {s} cannot be read ({error})", f"{volume.path}:{name}", "replace the file") from error
+                raise InputError(
+                    f"slice {s} cannot be read ({error})", f"{volume.path}:{name}", "replace the file"
+                ) from error
         bad = int((~np.isfinite(data)).sum())
         if bad:
             raise InputError(
@@ -156,7 +158,7 @@ class FastMRISource(Source):
         slice_offsets: Sequence[int] | None,
         reference: str,
         partition: str,
-        volumes: dict[str, int | None],
+        volumes: Mapping[str, int | None],
         cache_gib: float,
     ) -> None:
         self.root, self.seed, self.crop = Path(root), seed, crop
@@ -203,7 +205,9 @@ class FastMRISource(Source):
         selected = []
         for v, volume in enumerate(volumes):
             middle = volume.slices // 2
-            wanted = range(volume.slices) if self.slice_offsets is None else sorted(middle + o for o in self.slice_offsets)
+            wanted = (
+                range(volume.slices) if self.slice_offsets is None else sorted(middle + o for o in self.slice_offsets)
+            )
             with open_hdf5(volume.path) as file:
                 inside = [s for s in wanted if 0 <= s < volume.slices]
                 empty = [s for s in inside if not np.any(_target(file)[s])]

@@ -20,9 +20,7 @@ _HEADER = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-def write_volume(
-    path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acquisition: str, patient_id: str
-) -> None:
+def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acquisition: str, patient_id: str) -> None:
     """Write one fully sampled volume.
 
     Parameters

@@ -64,9 +64,7 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int) -> h5py.Datas
         wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number"}[kind]
         raise InputError(f"the dataset has type {node.dtype}", where, f"{wanted} values are expected")
     if node.ndim != ndim:
-        raise InputError(
-            f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)"
-        )
+        raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)")
     if node.size * node.dtype.itemsize > _MAX_BYTES:
         raise InputError(f"the dataset declares {node.size * node.dtype.itemsize:.3g} bytes", where, "remove the file")
     return node

@@ -81,6 +81,7 @@ class Measure:
         self.acquisition, self.draws, self.shift = acquisition, draws, shift
 
     def __call__(self, images: Sequence[Image]) -> Batch:
+        """Pose, shift and measure."""
         problem = pose(images, self.acquisition, self.draws)
         return measure(problem if self.shift is None else self.shift(problem))
 

@@ -46,9 +46,7 @@ class _Canvas:
         return (radius - 1) / np.maximum(slope, 1e-9)
 
 
-def knee_volume(
-    slices: int, matrix: tuple[int, int], size: int, rng: np.random.Generator
-) -> np.ndarray:
+def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.Generator) -> np.ndarray:
     """Complex images of one synthetic knee in coronal slices.
 
     Femur with two condyles, tibia, fibula, cartilage, menisci, ligaments, muscle, fat, skin and vessels, in random
@@ -86,8 +84,15 @@ def knee_volume(
     joint, tilt = 0.1 * rng.normal() + wander(0.02), 0.08 * rng.normal() + wander(0.02)
     bone = rng.uniform(0.42, 0.54) + wander(0.015)
     edge = rng.uniform(0.35, 0.7) * 2 / size
-    vessels = [(rng.uniform(-0.9, 0.9), rng.choice([-1, 1]) * rng.uniform(0.5, 0.68), rng.uniform(0.012, 0.035),
-                rng.choice([0.05, 1.0])) for _ in range(rng.integers(4, 11))]
+    vessels = [
+        (
+            rng.uniform(-0.9, 0.9),
+            rng.choice([-1, 1]) * rng.uniform(0.5, 0.68),
+            rng.uniform(0.012, 0.035),
+            rng.choice([0.05, 1.0]),
+        )
+        for _ in range(rng.integers(4, 11))
+    ]
     trabeculae = _smooth_noise(rng, shape, 0.012 * size) + _smooth_noise(rng, shape, 0.03 * size)
     fibres = gaussian_filter(rng.standard_normal(shape), (0, 0.05 * size, 0.008 * size), mode="wrap")
     fibres /= fibres.std()
@@ -136,7 +141,9 @@ def knee_volume(
         for place_v, place_u, radius, value in vessels:
             canvas.paint(canvas.ellipse(place_v, place_u, radius, radius), value)
         out[s] = np.clip(canvas.image, 0, None)
-    bias = np.exp(0.25 * _smooth_noise(rng, (1, *matrix), 0.5 * size) + rng.normal(0, 0.15) * v0 + 0.15 * rng.normal() * u0)
+    bias = np.exp(
+        0.25 * _smooth_noise(rng, (1, *matrix), 0.5 * size) + rng.normal(0, 0.15) * v0 + 0.15 * rng.normal() * u0
+    )
     phase = 0.5 * _smooth_noise(rng, (1, *matrix), 0.3 * size) + rng.uniform(-np.pi, np.pi)
     phase = phase + rng.normal(0, 0.7) * v0 + rng.normal(0, 0.7) * u0 + rng.normal(0, 0.4) * (u0**2 + v0**2)
     return out * bias * np.exp(1j * phase)

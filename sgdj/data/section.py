@@ -49,7 +49,9 @@ def read_section(path: Path, key: str | None) -> np.ndarray:
         raise InputError(f"the file cannot be read ({str(error).splitlines()[0][:80]})", where, mend) from error
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InputError(
-            f"the array has shape {array.shape} and type {array.dtype}", where, "a real array (depth, traces) is expected"
+            f"the array has shape {array.shape} and type {array.dtype}",
+            where,
+            "a real array (depth, traces) is expected",
         )
     bad = int((~np.isfinite(array)).sum())
     if bad:
@@ -116,7 +118,9 @@ class SectionSource(Source):
             section = reflectivity(section)
         depth, traces = section.shape
         if depth < self.height:
-            raise InputError(f"the section has {depth} samples in depth", where, f"set dataset.panel below {self.height}")
+            raise InputError(
+                f"the section has {depth} samples in depth", where, f"set dataset.panel below {self.height}"
+            )
         self._panels: dict[str, tuple[list[np.ndarray], list[str]]] = {}
         usable = traces - 2 * self.gap
         total = sum(self.fractions.values())

@@ -14,7 +14,9 @@ class Perturb(Protocol):
     Called with the iterate x_k and the iterate z_k after the data step; returns w_k of the same shape.
     """
 
-    def __call__(self, k: int, x: Tensor, z: Tensor) -> Tensor: ...
+    def __call__(self, k: int, x: Tensor, z: Tensor) -> Tensor:
+        """w_k."""
+        ...
 
 
 class Reconstructor(nn.Module, ABC):

@@ -1,7 +1,5 @@
 """The reference that every network has to beat: its own starting point."""
 
-from typing import Literal
-
 from torch import Tensor
 
 from sgdj.networks.base import Perturb, Reconstructor
@@ -11,7 +9,7 @@ from sgdj.operators.base import Operator
 class StartingPoint(Reconstructor):
     """x_0 itself: Aᴴy (the zero-filled image in MRI) or y."""
 
-    def __init__(self, start: Literal["adjoint", "measurement"] = "adjoint") -> None:
+    def __init__(self, start: str = "adjoint") -> None:
         super().__init__()
         self.start = start
 

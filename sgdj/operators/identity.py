@@ -9,11 +9,11 @@ class Identity(Operator):
     """The identity, for denoising."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """x itself."""
+        """X itself."""
         return x
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """y itself."""
+        """Y itself."""
         return y
 
     def norm(self) -> float:

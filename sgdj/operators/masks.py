@@ -58,6 +58,6 @@ def fastmri_mask(
     from fastmri.data.subsample import create_mask_for_mask_type
 
     name = {"random": "random", "equispaced": "equispaced_fraction"}[kind]
-    function = create_mask_for_mask_type(name, [center_fraction], [acceleration])  # type: ignore[list-item]
+    function = create_mask_for_mask_type(name, [center_fraction], [acceleration])
     mask, _ = function((1, lines, 2), seed=seed)
     return mask.numpy().reshape(lines).astype(bool)

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sgdj.evaluation import Panel
 from sgdj.metrics import to_real
@@ -27,7 +28,7 @@ def training_curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
     right = left.twinx()
     right.plot(epochs, [row["val_psnr"] for row in rows], color=COLOURS["second"], marker="s", ms=3)
     right.set_ylabel("validation PSNR (dB)", color=COLOURS["second"])
-    left.xaxis.get_major_locator().set_params(integer=True)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     save(figure, path)
 
 

@@ -1,0 +1,43 @@
+"""Shared helpers: real data, and the command line run in this process."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sgdj.cli import main
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+def shared_file(name: str) -> Path:
+    """A real data file beside the project, or a skip that says what is missing."""
+    path = SHARED / name
+    if not path.is_file():
+        pytest.skip(f"real data absent: {path}")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capfd):
+    """Run the command line in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main(list(arguments))
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+def only_run(folder: Path) -> Path:
+    """The single run directory under ``outputs/``."""
+    (path,) = [p.parent for p in folder.glob("outputs/*/*/*/run.json")]
+    return path
