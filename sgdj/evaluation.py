@@ -33,11 +33,22 @@ METRICS = ("psnr", "ssim", "nmse", "loss")
 
 @dataclass(frozen=True)
 class Condition:
-    """One row of an evaluation: a shift before the measurement, an attack after it, or neither."""
+    """One row of an evaluation: a shift before the measurement, an attack after it, or neither.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    shift, attack
+        Name and object, or None.
+    pictured
+        Whether panels show it.
+    """
 
     name: str
     shift: tuple[str, Shift] | None = None
     attack: tuple[str, Attack] | None = None
+    pictured: bool = True
 
     @property
     def level(self) -> float:
@@ -81,7 +92,7 @@ def conditions(attack: tuple[str, Attack], shift: tuple[str, Shift], curve: list
     listed.append(Condition(shift[0], shift=shift))
     for factor in curve:
         for label, one in attacks:
-            listed.append(Condition(f"{label}-x{factor:g}", attack=(label, one.scaled(factor))))
+            listed.append(Condition(f"{label}-x{factor:g}", attack=(label, one.scaled(factor)), pictured=False))
     return listed
 
 
@@ -177,7 +188,8 @@ def evaluate(
             if name == next(iter(reconstructors)):
                 shown = delta
         have = sum(panel.condition == condition.name for panel in panels)
-        for i in range(min(settings["panels"] - have, len(batch))):
+        wanted = settings["panels"] - have if condition.pictured else 0
+        for i in range(min(wanted, len(batch))):
             network, start = next(iter(made.values()))[i], list(made.values())[-1][i]
             back = batch.operator.adjoint(shown)[i]
             panels.append(

@@ -238,11 +238,11 @@ class Run:
         figures, attack = self.run.figures, self.config["attack"]["name"]
         attacks = list(dict.fromkeys((attack, "gaussian")))
         robustness_curve(result.summary, attacks, figures / "robustness.png")
+        panels = []
         for panel in result.panels:
-            sample = panel.sample.replace("/", "-")
-            reconstruction_panel(panel, figures / f"panel-{panel.condition}-{sample}.png")
-        shown = sorted(figures.glob("panel-*.png"))[: self.config["logger"]["panels"]]
-        tracker.images("panels", shown)
+            panels.append(figures / f"panel-{panel.condition}-{panel.sample.replace('/', '-')}.png")
+            reconstruction_panel(panel, panels[-1])
+        tracker.images("panels", panels[: self.config["logger"]["panels"]])
         tracker.images("robustness_curve", [figures / "robustness.png"])
         points = [
             [reconstructor, name, rho, psnr, std]
