@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.errors import HydraException
@@ -159,6 +160,8 @@ def _check_groups(overrides: Sequence[Override]) -> tuple[list[str], list[InputE
 
 
 def _compose(overrides: list[str]) -> dict[str, Any]:
+    outer = GlobalHydra.instance().hydra  # of the sweep whose job this may be
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose("config", overrides)
@@ -168,6 +171,8 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
         raise InputError(
             f"the configuration cannot be composed ({line[:160]})", "command line", "see --help"
         ) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 

@@ -213,8 +213,8 @@ class Detail:
     name: Name
     row: Fraction
     column: Fraction
-    height: Share
-    width: Share
+    height: Count
+    width: Count
     contrast: float
     mode: Literal["brighten", "set"]
 

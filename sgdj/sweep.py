@@ -60,6 +60,7 @@ def sweep(overrides: Sequence[str]) -> int:
     """
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
+    from hydra.core.global_hydra import GlobalHydra
 
     from sgdj.cli import _say
 
@@ -70,7 +71,10 @@ def sweep(overrides: Sequence[str]) -> int:
         return int(error.exit_code)
     print(f"{len(jobs)} jobs checked", file=sys.stderr, flush=True)
     hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
-    batches = hydra.multirun("config", _run_one, [_forced(o) for o in overrides]) or []
+    try:
+        batches = hydra.multirun("config", _run_one, [_forced(o) for o in overrides]) or []
+    finally:
+        GlobalHydra.instance().clear()
     results = [returned.return_value for batch in batches for returned in batch]
     worst = int(ExitCode.DONE)
     for result in results:

@@ -334,10 +334,7 @@ def test_marmousi_panels():
 
 
 def bad_h5(folder: Path, change) -> Path:
-    folder.mkdir()
-    for i in range(3):
-        write_volumes(folder, [(32, 32)] * 3, size=16)
-        del i
+    write_volumes(folder, [(32, 32)] * 3, size=16)
     change(folder / "file1.h5")
     return folder
 

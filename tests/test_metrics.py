@@ -76,7 +76,7 @@ def test_a_brightened_line_keeps_phase_and_brighter_pixels():
     x = torch.full((3, 1, 320, 320), 0.2 + 0.2j)
     x[..., 151:, :] = 0.0
     x[0, 0, 150, 155] = 0.9
-    shift = Detail(150 / 320, 150 / 320, 1 / 320, 20 / 320, 0.7, "brighten")
+    shift = Detail(150 / 320, 150 / 320, 1, 20, 0.7, "brighten")
     out = shift(problem(x)).x
     changed = (out != x).nonzero()
     assert set(changed[:, 2].tolist()) == {150}
@@ -84,14 +84,14 @@ def test_a_brightened_line_keeps_phase_and_brighter_pixels():
     assert out[0, 0, 150, 155] == 0.9
     assert torch.allclose(out[1, 0, 150, 150:170].abs(), torch.full((20,), 0.7))
     assert torch.allclose(out[1, 0, 150, 150:170].angle(), torch.full((20,), np.pi / 4))
-    dark = Detail(200 / 320, 150 / 320, 1 / 320, 20 / 320, 0.7, "brighten")(problem(x)).x
+    dark = Detail(200 / 320, 150 / 320, 1, 20, 0.7, "brighten")(problem(x)).x
     assert torch.allclose(dark[0, 0, 200, 150:170], torch.full((20,), 0.7 + 0j))
 
 
 def test_a_set_block_replaces_values_and_leaves_the_original_alone():
     x = torch.rand(3, 1, 352, 352)
     before = x.clone()
-    out = Detail(140 / 352, 170 / 352, 1 / 352, 10 / 352, -0.1, "set")(problem(x)).x
+    out = Detail(140 / 352, 170 / 352, 1, 10, -0.1, "set")(problem(x)).x
     assert torch.equal(x, before)
     assert torch.equal(out[:, :, 140, 170:180], torch.full((3, 1, 10), -0.1))
     assert int((out != x).sum()) == 30

@@ -20,7 +20,7 @@ class Detail(Shift):
     row, column
         Upper left corner, as shares of the image's height and width.
     height, width
-        Size, as shares of the image's height and width; at least one pixel.
+        Size in pixels; what lies outside the image is cut off.
     contrast
         Value of the detail, in the image's scale.
     mode
@@ -28,7 +28,7 @@ class Detail(Shift):
     """
 
     def __init__(
-        self, row: float, column: float, height: float, width: float, contrast: float, mode: Literal["brighten", "set"]
+        self, row: float, column: float, height: int, width: int, contrast: float, mode: Literal["brighten", "set"]
     ) -> None:
         self.row, self.column, self.height, self.width = row, column, height, width
         self.contrast, self.mode = contrast, mode
@@ -41,8 +41,7 @@ class Detail(Shift):
     def region(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """Rows and columns of the detail in an image of `shape`."""
         top, left = round(self.row * shape[0]), round(self.column * shape[1])
-        height, width = max(1, round(self.height * shape[0])), max(1, round(self.width * shape[1]))
-        return slice(top, top + height), slice(left, left + width)
+        return slice(top, top + self.height), slice(left, left + self.width)
 
     def __call__(self, problem: Problem) -> Problem:
         """Draw the detail into every image."""

@@ -1,0 +1,283 @@
+"""Configuration: everything composes, and every mistake is one clear line before anything happens."""
+
+import dataclasses
+import importlib
+import inspect
+import itertools
+import os
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+
+from sgdj import schema
+from sgdj.config import CONF, FITTING, GROUPS, config_options, expand, identity, load, parse
+from sgdj.errors import InputErrors
+
+ROOT = CONF.parent
+NEEDED = {"fastmri": "dataset.root=.", "section": f"dataset.path={__file__}"}
+TASK_OF = {name: task for task, groups in FITTING.items() for names in groups.values() for name in names}
+
+
+def config(*overrides: str):
+    return load(parse(overrides)).config
+
+
+def composable():
+    """Every option of every group, with a task that it fits."""
+    for group in GROUPS:
+        for option in config_options(group):
+            if group.startswith(("scale_", "task_")):
+                continue  # reached through the groups that name them
+            overrides = [f"{group}={option}"]
+            if group in ("operator", "dataset"):
+                overrides.append(f"task={TASK_OF[option]}")
+            if option in NEEDED:
+                overrides.append(NEEDED[option])
+            if (group, option) == ("architecture/learned", "linear"):
+                overrides.append("task=toy")
+            if group == "architecture/learned" and option == "seismic_cnn":
+                overrides.append("task=seismic")
+            yield overrides
+
+
+@pytest.mark.parametrize("overrides", list(composable()), ids=lambda o: o[0])
+def test_every_option_composes(overrides):
+    assert config(*overrides)["task"] in FITTING
+
+
+@pytest.mark.parametrize(
+    ("task", "scale", "architecture", "strategy"),
+    list(
+        itertools.product(
+            config_options("task"), config_options("scale"), config_options("architecture"), config_options("strategy")
+        )
+    ),
+)
+def test_every_combination_composes(task, scale, architecture, strategy):
+    composed = config(f"task={task}", f"scale={scale}", f"architecture={architecture}", f"strategy={strategy}")
+    assert (composed["task"], composed["scale"]) == (task, scale)
+    assert composed["architecture"]["name"] == architecture
+    assert composed["strategy"]["name"] == strategy
+    for group, names in FITTING[task].items():
+        assert composed[group]["name"] in names
+
+
+def test_every_conditional_file_is_reached():
+    """A file such as scale_task/small_mri.yaml is named after options that exist."""
+    for group in GROUPS:
+        if group.startswith(("scale_", "task_")):
+            first, second = group.split("_")
+            names = {f"{a}_{b}" for a in config_options(first) for b in config_options(second)}
+            assert set(config_options(group)) <= names
+
+
+@pytest.mark.parametrize(
+    ("key", "target"), [(key, target) for key, (_, shipped) in schema.TARGETS.items() for target in shipped]
+)
+def test_the_schema_is_the_signature(key, target):
+    """Same names as the constructor, and the class derives from the base that the key demands."""
+    module, _, name = target.rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    base_module, _, base_name = schema.TARGETS[key][0].rpartition(".")
+    assert issubclass(cls, getattr(importlib.import_module(base_module), base_name))
+    declared = {f.name for f in dataclasses.fields(schema.TARGETS[key][1][target])} - {"name"}
+    assert declared == set(inspect.signature(cls).parameters)
+
+
+def test_the_schema_is_the_configuration():
+    """Every top-level key of the composed configuration is in the schema, and nothing else."""
+    composed = config()
+    assert set(composed) == {f.name for f in dataclasses.fields(schema.Root)}
+    for node in ("trainer", "logger", "evaluation"):
+        hints = typing.get_type_hints(schema.Root)
+        assert set(composed[node]) == {f.name for f in dataclasses.fields(hints[node])}
+
+
+def test_sigma_moves_into_the_strategy():
+    assert config("strategy=jitter", "sigma=0.02")["strategy"]["sigma"] == 0.02
+    assert config("task=seismic", "strategy=jitter")["strategy"]["sigma"] == 0.1
+    assert config("task=mri", "strategy=jitter")["strategy"]["sigma"] == 0.01
+    assert config("strategy=jitter", "sigma=0")["strategy"]["sigma"] == 0
+
+
+def test_naming_one_budget_withdraws_the_other():
+    attack = config("attack.epsilon=1", "strategy=adversarial")
+    assert (attack["attack"]["epsilon"], attack["attack"]["rho"]) == (1, None)
+    assert (attack["strategy"]["attack"]["epsilon"], attack["strategy"]["attack"]["rho"]) == (1, None)
+
+
+def test_identity_ignores_where_and_keeps_what():
+    base = identity(config(), {"data": 1})
+    same = ["device=cpu", "output_dir=x", "logger=none", "trainer.workers=3", "dataset.directory=y", "force=true"]
+    for override in same:
+        assert identity(config(override), {"data": 1}) == base
+    for override in ["seed=1", "trainer.lr=0.1", "strategy=jitter", "operator.noise=0.1", "evaluation.curve=[3.0]"]:
+        assert identity(config(override), {"data": 1}) != base
+    assert identity(config(), {"data": 2}) != base
+    assert identity(config("strategy=jitter", "sigma=0.02"), {}) == identity(
+        config("strategy=jitter", "strategy.sigma=0.02"), {}
+    )
+
+
+def test_a_sweep_is_the_product():
+    jobs = expand(parse(["task=mri,toy", "seed=0,1,2", "strategy=mse"]))
+    assert len(jobs) == 6
+    assert len({tuple(o.input_line for o in job) for job in jobs}) == 6
+
+
+MISTAKES = [
+    (["trainer.lrr=0.1"], "unknown key, trainer.lrr: did you mean trainer.lr?"),
+    (["+train.lrr=1"], "unknown key, train"),
+    (["strategy=jitterr"], "no option jitterr, command line: strategy: did you mean jitter?"),
+    (["strategy="], "no option (empty), command line: strategy: choose one of adversarial, input_jitter, jitter, mse"),
+    (["nogroup"], "this is not KEY=VALUE, command line: nogroup"),
+    (["seed=abc"], "'abc' must be a whole number, seed"),
+    (["seed=-1"], "-1 must be at least 0, seed"),
+    (["seed=4294967296"], "4294967296 must be below 4294967296, seed"),
+    (["trainer.lr="], "'' must be a number, trainer.lr"),
+    (["trainer.lr=nan"], "nan must be finite, trainer.lr"),
+    (["attack.rho=inf"], "inf must be finite, attack.rho"),
+    (["attack.epsilon=-1"], "-1 must be at least 0.0, attack.epsilon"),
+    (["strategy=jitter", "sigma=-0.1"], "-0.1 must be at least 0.0, strategy.sigma"),
+    (["strategy=mse", "sigma=0.1"], "strategy mse has no noise level, sigma=0.1"),
+    (["attack.steps=0"], "0 must be at least 1, attack.steps"),
+    (["attack.steps=2.5"], "2.5 must be a whole number, attack.steps"),
+    (["dataset=fastmri"], "no value, dataset.root: set dataset.root=VALUE"),
+    (["dataset=fastmri", "dataset.root=nowhere"], "no such folder: nowhere, dataset.root"),
+    (["task=seismic", "dataset=section", "dataset.path=nowhere.npz"], "no such file: nowhere.npz, dataset.path"),
+    (["trainer.batch_size=0"], "0 must be at least 1, trainer.batch_size"),
+    (["trainer.batch_size=100000"], "100000 exceeds the 192 training images, trainer.batch_size"),
+    (["architecture.iterations=0"], "0 must be at least 1, architecture.iterations"),
+    (["operator.acceleration=0.5"], "0.5 must be at least 1.0, operator.acceleration"),
+    (["operator.center_fraction=1.5"], "1.5 must be at most 1.0, operator.center_fraction"),
+    (["operator.center_fraction=0.5"], "acceleration 4 cannot be reached with a centre fraction of 0.5"),
+    (["task=mri", "operator=convolution"], "operator convolution does not fit task mri, operator"),
+    (["task=seismic", "dataset=phantom"], "dataset phantom does not fit task seismic, dataset"),
+    (["device=gpu"], "'gpu' is not valid, device"),
+    (["mode=evaluate"], "no checkpoint, checkpoint: set checkpoint="),
+    (["mode=evaluate", "checkpoint=nowhere.ckpt"], "no such file: nowhere.ckpt, checkpoint"),
+    (["mode=dream"], "'dream' must be 'train' or 'evaluate', mode"),
+    (["strategy._target_=os.system"], "'os.system' is not a Strategy of this project, strategy._target_"),
+    (["architecture.learned._target_=torch.hub.load"], "'torch.hub.load' is not a LearnedPart of this project"),
+    (["strategy.name=../../escape"], "'../../escape' is not valid, strategy.name"),
+    (["architecture.learned.features=30"], "30 features cannot be divided into 4 groups"),
+    (["architecture.start=measurement"], "k-space is no image to start from, architecture.start"),
+    (["attack.rho=null"], "give exactly one of epsilon and rho, attack"),
+    (["seed=0,1"], "several values, command line: seed: add -m to run all of them"),
+    (["~seed"], "keys cannot be removed, command line: ~seed"),
+    (["--frobnicate"], "unknown option, --frobnicate: see --help"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_a_mistake_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, line):
+    code, out, err = cli(*arguments)
+    assert code == 2
+    assert out == ""
+    assert f"error: {line}" in err
+    assert err.count("\n") == 1, err
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_mistakes_are_told_at_once(cli):
+    code, _, err = cli("trainer.lrr=3", "strategy=jitterr", "attack.steps=-1", "seed=abc", "operator.acceleration=0.5")
+    assert code == 2
+    assert err.count("error: ") == 5
+
+
+def test_a_sweep_is_checked_before_its_first_job(cli, tmp_path):
+    code, _, err = cli("-m", "task=toy", "scale=smoke", "seed=0,1,-1", "strategy=mse,jitterr")
+    assert code == 2
+    assert sorted(err.splitlines()) == [
+        "error: -1 must be at least 0, seed: raise it",
+        "error: no option jitterr, command line: strategy: did you mean jitter?",
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}, check=False,
+    )  # fmt: skip
+
+
+def test_checking_needs_no_torch(tmp_path):
+    code = "import sys, sgdj.cli, sgdj.config, sgdj.sweep; sgdj.cli.main(['seed=x']); print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "False"
+
+
+def test_the_real_command_line(tmp_path):
+    done = process("seed=abc", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: 'abc' must be a whole number, seed: give one\n"
+    told = process("seed=abc", cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    assert "Traceback" in told.stderr
+    shown = process("--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "strategy: adversarial, input_jitter, jitter, mse" in shown.stdout
+    printed = process("task=toy", "--cfg", "job", cwd=tmp_path)
+    assert printed.returncode == 0
+    assert "task: toy" in printed.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_gpu_is_an_error(cli, monkeypatch, tmp_path):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, _, err = cli("device=cuda", "scale=smoke")
+    assert code == 2
+    assert err == "error: no CUDA device is available, device: use device=cpu or device=auto\n"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    code, _, err = cli("device=cuda:7", "scale=smoke")
+    assert err == "error: cuda:7 of 4 CUDA devices, device: use cuda:0 … cuda:3\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_plugins_open_the_list_of_targets(monkeypatch, tmp_path):
+    (tmp_path / "my_lab.py").write_text(
+        "from sgdj.strategies import MSE\n\n\nclass Mine(MSE):\n"
+        "    def __init__(self, weight):\n        self.weight = weight\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from sgdj.instantiate import build
+
+    overrides = ["++strategy._target_=my_lab.Mine", "++strategy.weight=2", "strategy.name=mine"]
+    with pytest.raises(InputErrors, match="is not a Strategy of this project"):
+        config(*overrides)
+    built = build(config(*overrides, "plugins=[my_lab]"), "strategy")
+    assert built.weight == 2
+
+
+def test_pins_agree():
+    """environment.yml installs the pinned requirements; pyproject's ranges admit them."""
+    from importlib.metadata import version
+
+    from packaging.requirements import Requirement
+
+    pins = {}
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, _, number = line.partition("==")
+            pins[name.lower()] = number
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ranges = {r.name.lower(): r.specifier for r in map(Requirement, project["dependencies"])}
+    assert set(ranges) == set(pins)
+    assert all(ranges[name].contains(number) for name, number in pins.items())
+    assert ranges["torch"].contains("2.10.0")
+    assert version("fastmri") == "0.3.0"
+    environment = (ROOT / "environment.yml").read_text()
+    assert "-r requirements.txt" in environment
+    assert "fastmri==0.3.0" in environment
+    assert "fastmri==0.3.0" in (ROOT / "Makefile").read_text()
