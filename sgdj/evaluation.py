@@ -118,7 +118,7 @@ def evaluate(
     Parameters
     ----------
     reconstructors
-        By name; the first one is shown in the panels.
+        By name; panels show the first one, with the last one as starting point.
     images
         Test images.
     acquisition
@@ -188,14 +188,23 @@ def evaluate(
             if name == next(iter(reconstructors)):
                 shown = delta
         have = sum(panel.condition == condition.name for panel in panels)
-        wanted = settings["panels"] - have if condition.pictured else 0
-        for i in range(min(wanted, len(batch))):
-            network, start = next(iter(made.values()))[i], list(made.values())[-1][i]
-            back = batch.operator.adjoint(shown)[i]
-            panels.append(
-                Panel(condition.name, batch.samples[i], batch.x[i].cpu(), start.cpu(), network.cpu(), back.cpu())
-            )
+        wanted = min(settings["panels"] - have, len(batch)) if condition.pictured else 0
+        if wanted > 0:
+            panels += _panels(condition.name, batch, made, shown, list(reconstructors.values())[-1], wanted)
     return Result(rows, _summarise(rows, volumes), panels)
+
+
+def _panels(
+    name: str, batch: Batch, made: dict[str, Tensor], delta: Tensor, start: Reconstructor, count: int
+) -> list[Panel]:
+    """Panels of the first samples; all of a panel belongs to the measurement that the first reconstructor was given."""
+    with torch.no_grad():
+        x0, back = start(batch.y + delta, batch.operator), batch.operator.adjoint(delta)
+    first = next(iter(made.values()))
+    return [
+        Panel(name, batch.samples[i], batch.x[i].cpu(), x0[i].cpu(), first[i].cpu(), back[i].cpu())
+        for i in range(count)
+    ]
 
 
 class _First(ImageSet):
