@@ -47,7 +47,7 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
         job = load(parse(overrides), in_sweep)
         from sgdj.job import run
 
-        return {**run(job), "exit_code": int(ExitCode.DONE)}
+        return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:
         known = _as_run_error(error)
         if known is None:

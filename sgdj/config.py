@@ -32,14 +32,16 @@ GROUPS = tuple(sorted(str(p.relative_to(CONF)) for p in CONF.rglob("*") if p.is_
 
 #: Which operators and data sets belong to a task; options of plugins are not restricted.
 FITTING: dict[str, dict[str, set[str]]] = {
-    "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri"}},
+    "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri", "images"}},
+    "denoising": {"operator": {"identity"}, "dataset": {"patches", "images"}},
     "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
     "toy": {"operator": {"identity"}, "dataset": {"subspace"}},
 }
 
 #: Values that change where and how fast a run happens, not what comes out; they are left out of its identity.
 _NO_IDENTITY = (
-    "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "logger", "evaluation.panels",
+    "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "input", "output", "logger",
+    "evaluation.panels",
     "dataset.directory", "dataset.cache_gib", "dataset.root", "dataset.path",
     "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
 )  # fmt: skip
@@ -284,8 +286,10 @@ def _consistency(config: dict[str, Any]) -> Iterator[InputError]:
             "architecture.learned.features",
             f"use a multiple of {learned['groups']}",
         )
-    if "channels" in learned and "acceleration" in operator and learned["channels"] != 2:
-        yield InputError("complex images have 2 real channels", "architecture.learned.channels", "set it to 2")
+    channels = 2 if "acceleration" in operator else 1
+    if "channels" in learned and learned["channels"] != channels:
+        what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
+        yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
     for key in ("attack", "strategy.attack"):
         node = get(config, key)
         if isinstance(node, dict) and (node.get("epsilon") is None) == (node.get("rho") is None):
@@ -303,14 +307,25 @@ def _consistency(config: dict[str, Any]) -> Iterator[InputError]:
         )
     if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
         yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
-    if "root" in dataset and not Path(dataset["root"]).is_dir():
+    reading = config["mode"] != "reconstruct"  # which needs no data set
+    if reading and "root" in dataset and not Path(dataset["root"]).is_dir():
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
-    if "path" in dataset and not Path(dataset["path"]).is_file():
-        yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a .npz or .npy file")
-    if config["mode"] == "evaluate" and config["checkpoint"] is None:
+    if reading and "path" in dataset and not Path(dataset["path"]).exists():
+        yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
+    if "kind" in dataset and dataset["name"] == "images":
+        wanted = "magnitude" if task == "mri" else "real"
+        if dataset["kind"] != wanted:
+            yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
+    if config["mode"] != "train" and config["checkpoint"] is None:
         yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
     if config["mode"] == "train" and config["checkpoint"] is not None:
         yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")
+    for key in ("input", "output"):
+        if (config["mode"] == "reconstruct") != (config[key] is not None):
+            what = "no value" if config[key] is None else "not used in this mode"
+            yield InputError(what, key, f"set {key}=PATH with mode=reconstruct, and only there")
+    if config["input"] is not None and not Path(config["input"]).exists():
+        yield InputError(f"no such file or folder: {config['input']}", "input", "give one that exists")
     if config["mode"] == "train" and dataset.get("partition") == "none":
         yield InputError("no volume is left to train on", "dataset.partition", "use it with mode=evaluate only")
 
@@ -384,7 +399,7 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     try:
         config = _compose(accepted)
         given = {o.key_or_group: o for o in overrides}
-        if config.get("mode") == "evaluate" and isinstance(config.get("checkpoint"), str):
+        if config.get("mode") in ("evaluate", "reconstruct") and isinstance(config.get("checkpoint"), str):
             config = _from_checkpoint(config, given)
         notes = check(config, in_sweep)
     except InputErrors as error:
@@ -398,7 +413,8 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
 
 #: What mode=evaluate may change of a trained network's configuration.
 _EVALUATION_PARTS = (
-    "operator", "dataset", "attack", "shift", "evaluation", "logger", "mode", "checkpoint", "run_dir", "output_dir",
+    "operator", "dataset", "attack", "shift", "evaluation", "logger", "mode", "checkpoint", "input", "output",
+    "run_dir", "output_dir",
     "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers",
     "architecture.iterations", "scale",
 )  # fmt: skip
@@ -430,7 +446,19 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
     scale = given["scale"].value() if "scale" in given else saved["scale"]
     values = [f"++{k}={o.get_value_element_as_str()}" for k, o in given.items() if k not in GROUPS and "hydra" not in k]
     fresh = _compose([f"task={saved['task']}", f"scale={scale}", *groups, *values])
-    for key in ("mode", "checkpoint", "run_dir", "output_dir", "force", "resume", "plugins", "device", "precision"):
+    for key in (
+        "mode",
+        "checkpoint",
+        "input",
+        "output",
+        "run_dir",
+        "output_dir",
+        "force",
+        "resume",
+        "plugins",
+        "device",
+        "precision",
+    ):
         saved[key] = fresh[key]
     for key, override in given.items():
         if key in GROUPS and key not in ("scale", "task"):

@@ -21,11 +21,12 @@ from sgdj.data.generate import digest, file_digest
 from sgdj.data.source import Source
 from sgdj.devices import torch_device
 from sgdj.draws import Draws
-from sgdj.errors import InputError, Interrupted
+from sgdj.errors import ExitCode, InputError, Interrupted
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
 from sgdj.instantiate import build
 from sgdj.networks import Reconstructor, StartingPoint
 from sgdj.operators import Acquisition, CartesianFourier
+from sgdj.reconstruction import FORMATS, reconstruct
 from sgdj.reporting.figures import curve_points, reconstruction_panel, robustness_curve, training_curve
 from sgdj.reporting.terminal import result_table, show
 from sgdj.run_directory import RunDirectory
@@ -243,7 +244,7 @@ class Run:
             panels.append(figures / f"panel-{panel.condition}-{panel.sample.replace('/', '-')}.png")
             reconstruction_panel(panel, panels[-1])
         tracker.images("panels", panels[: self.config["logger"]["panels"]])
-        tracker.images("robustness_curve", [figures / "robustness.png"])
+        tracker.images("curves", [figures / "robustness.png"])
         points = [
             [reconstructor, name, rho, psnr, std]
             for reconstructor in ("network", "zero_filled")
@@ -261,5 +262,26 @@ class Run:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Run a checked job to its end; see `Run`."""
-    return Run(job).go()
+    """Run a checked job to its end; see `Run` and `sgdj.reconstruction`."""
+    return reconstruct_files(job.config) if job.config["mode"] == "reconstruct" else Run(job).go()
+
+
+def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
+    """Reconstruct `input` into `output` with a trained network; the exit code tells if a file was skipped."""
+    device = torch_device(config["device"])
+    torch.set_num_threads(config["trainer"]["threads"] or os.cpu_count() or 1)
+    network = _build_network(config).to(device).eval()
+    load_weights(network, read_checkpoint(Path(config["checkpoint"])))
+    kinds = FORMATS.get(config["task"])
+    if kinds is None:
+        raise InputError(f"task {config['task']} has no files to reconstruct", "mode", "use mode=evaluate")
+    acquisition, draws = build(config, "operator"), Draws(config["dataset"]["seed"])
+    formats = [kind(network, acquisition, draws, device, tell) for kind in kinds]
+    rows, skipped = reconstruct(formats, Path(config["input"]), Path(config["output"]), tell)
+    for row in rows:
+        scores = ", ".join(
+            f"{name.removeprefix('fastmri_')} {value:.4g}" for name, value in row.items() if name != "file"
+        )
+        print(f"{row['file']}: {scores}")
+    print(f"reconstructions: {config['output']}" + (f" ({len(skipped)} files skipped)" if skipped else ""), flush=True)
+    return {"exit_code": int(ExitCode.CHECK_FAILED), "error": f"{len(skipped)} files skipped"} if skipped else {}

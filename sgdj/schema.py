@@ -127,6 +127,26 @@ class SectionSource:
 
 
 @dataclass(config=STRICT)
+class ImageSource:
+    name: Name
+    path: Text
+    seed: Seed
+    kind: Literal["real", "magnitude"]
+    crop: Annotated[int, Field(ge=11)] | None
+    partition: Literal["volume", "none"]
+    volumes: Volumes
+
+
+@dataclass(config=STRICT)
+class PatchSource:
+    name: Name
+    directory: Text
+    seed: Seed
+    size: Annotated[int, Field(ge=11, le=128)]
+    samples: Samples
+
+
+@dataclass(config=STRICT)
 class Step:
     rule: Literal["exp", "sigmoid"]
     scale: Positive
@@ -258,13 +278,15 @@ class Evaluation:
 class Root:
     task: Text
     scale: Text
-    mode: Literal["train", "evaluate"]
+    mode: Literal["train", "evaluate", "reconstruct"]
     sigma: NonNegative | None
     seed: Seed
     epochs: Count
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
     precision: Literal["32", "bf16"]
     checkpoint: Text | None
+    input: Text | None
+    output: Text | None
     run_dir: Text | None
     output_dir: Text
     resume: bool
@@ -299,6 +321,8 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
             "sgdj.data.phantom.PhantomSource": PhantomSource,
             "sgdj.data.fastmri.FastMRISource": FastMRISource,
             "sgdj.data.section.SectionSource": SectionSource,
+            "sgdj.data.images.ImageSource": ImageSource,
+            "sgdj.data.patches.PatchSource": PatchSource,
         },
     ),
     "architecture": (

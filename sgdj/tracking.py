@@ -81,10 +81,10 @@ class Tracker:
         self._attempt(lambda: self._run.summary.update(values))
 
     def images(self, key: str, paths: list[Path]) -> None:
-        """Log figures."""
+        """Log figures, each under its own name (W&B lists only images of equal size)."""
         if paths:
             self._attempt(
-                lambda: self._run.log({key: [self._wandb.Image(str(path), caption=path.stem) for path in paths]})
+                lambda: self._run.log({f"{key}/{p.stem}": self._wandb.Image(str(p), caption=p.stem) for p in paths})
             )
 
     def table(self, key: str, columns: list[str], rows: list[list[Any]]) -> None:

@@ -17,7 +17,11 @@ from sgdj.config import CONF, FITTING, GROUPS, config_options, expand, identity,
 from sgdj.errors import InputErrors
 
 ROOT = CONF.parent
-NEEDED = {"fastmri": "dataset.root=.", "section": f"dataset.path={__file__}"}
+NEEDED = {
+    "fastmri": ["dataset.root=."],
+    "section": [f"dataset.path={__file__}"],
+    "images": [f"dataset.path={__file__}"],
+}
 TASK_OF = {name: task for task, groups in FITTING.items() for names in groups.values() for name in names}
 
 
@@ -35,7 +39,7 @@ def composable():
             if group in ("operator", "dataset"):
                 overrides.append(f"task={TASK_OF[option]}")
             if option in NEEDED:
-                overrides.append(NEEDED[option])
+                overrides += NEEDED[option]
             if (group, option) == ("architecture/learned", "linear"):
                 overrides.append("task=toy")
             if group == "architecture/learned" and option == "seismic_cnn":
@@ -159,7 +163,7 @@ MISTAKES = [
     (["device=gpu"], "'gpu' is not valid, device"),
     (["mode=evaluate"], "no checkpoint, checkpoint: set checkpoint="),
     (["mode=evaluate", "checkpoint=nowhere.ckpt"], "no such file: nowhere.ckpt, checkpoint"),
-    (["mode=dream"], "'dream' must be 'train' or 'evaluate', mode"),
+    (["mode=dream"], "'dream' must be 'train', 'evaluate' or 'reconstruct', mode"),
     (["strategy._target_=os.system"], "'os.system' is not a Strategy of this project, strategy._target_"),
     (["architecture.learned._target_=torch.hub.load"], "'torch.hub.load' is not a LearnedPart of this project"),
     (["strategy.name=../../escape"], "'../../escape' is not valid, strategy.name"),

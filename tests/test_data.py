@@ -463,3 +463,17 @@ def test_unusable_sections_are_refused(tmp_path, name, content, message):
         np.savez(path, **content)
     with pytest.raises(InputError, match=message):
         section(path).prepare()
+
+
+def test_segy_is_read_through_segyio(tmp_path):
+    import segyio
+
+    velocity = np.linspace(1500, 4000, 100 * 300, dtype=np.float32).reshape(300, 100)
+    segyio.tools.from_array2D(tmp_path / "line.sgy", np.ascontiguousarray(velocity), dt=4000)
+    source = section(tmp_path / "line.sgy", panel=[32, 16])
+    source.prepare()
+    first = source.images("train")[0]
+    assert np.allclose(first.x[0], reflectivity(velocity.T.astype(float))[:32, :16], atol=1e-7)
+    (tmp_path / "bad.sgy").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="SEG-Y file cannot be read"):
+        section(tmp_path / "bad.sgy").prepare()

@@ -25,6 +25,8 @@ from tests.conftest import only_run, shared_file
 QUIET = ("logger=none", "trainer.threads=1", "evaluation.curve=[]")
 MATRIX = [
     ("task=toy", "strategy=mse"),
+    ("task=denoising", "strategy=jitter", "architecture=prox"),
+    ("task=denoising", "strategy=adversarial", "strategy.attack.steps=1", "attack=gaussian"),
     ("task=toy", "strategy=jitter", "architecture=prox"),
     ("task=toy", "strategy=adversarial", "attack=gaussian", "strategy.attack.steps=1"),
     ("task=seismic", "strategy=jitter"),
@@ -162,7 +164,7 @@ def test_the_wandb_record_holds_scalars_panels_and_curve(finished):
     text = done.stdout
     assert "panel-clean-" in text
     assert "panel-pgd-" in text
-    assert "robustness_curve" in text
+    assert "curves/robustness" in text
     (table,) = record.glob("files/media/table/robustness_*.json")
     points = json.loads(table.read_text())
     assert points["columns"] == ["reconstructor", "attack", "rho", "psnr", "std"]

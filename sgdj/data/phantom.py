@@ -78,12 +78,16 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
         return amount * (rng.normal() + rng.normal() * np.linspace(-1, 1, slices) + 0.3 * rng.normal(size=slices))
 
     warp_v, warp_u = (0.025 * _smooth_noise(rng, (1, *matrix), smooth)[0] for _ in range(2))
-    fat, muscle, marrow = rng.uniform(0.7, 0.95), rng.uniform(0.3, 0.45), rng.uniform(0.55, 0.85)
-    cartilage, fluid = rng.uniform(0.55, 0.75), rng.uniform(0.6, 1.0)
-    limb_v, limb_u = 1.35 + 0.1 * rng.normal(), rng.uniform(0.72, 0.86)
-    joint, tilt = 0.1 * rng.normal() + wander(0.02), 0.08 * rng.normal() + wander(0.02)
+    suppressed = rng.random() < 0.4  # fat suppression, as in part of the fastMRI knees
+    fat = rng.uniform(0.12, 0.3) if suppressed else rng.uniform(0.7, 0.95)
+    marrow = rng.uniform(0.12, 0.3) if suppressed else rng.uniform(0.55, 0.85)
+    muscle, cartilage, fluid = rng.uniform(0.3, 0.5), rng.uniform(0.55, 0.8), rng.uniform(0.6, 1.1)
+    side = rng.choice([-1.0, 1.0])  # left or right knee
+    limb_v, limb_u = 1.9 + 0.05 * rng.normal(), rng.uniform(0.72, 0.86)
+    joint, tilt = 0.1 * rng.normal() + wander(0.02), rng.uniform(-0.35, 0.35) + wander(0.02)
     bone = rng.uniform(0.42, 0.54) + wander(0.015)
-    edge = rng.uniform(0.35, 0.7) * 2 / size
+    zoom, shift_u = rng.uniform(0.85, 1.35), rng.normal(0, 0.06)  # field of view and position
+    edge = zoom * rng.uniform(0.35, 0.7) * 2 / size
     vessels = [
         (
             rng.uniform(-0.9, 0.9),
@@ -101,19 +105,19 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
     out = np.empty(shape, dtype=complex)
     for s in range(slices):
         c, t = np.cos(tilt[s]), np.sin(tilt[s])
-        v = c * (v0 - joint[s]) - t * u0 + warp_v
-        u = t * (v0 - joint[s]) + c * u0 + warp_u
+        dv, du = zoom * (v0 - joint[s]), zoom * (u0 - shift_u)
+        v, u = c * dv - t * du + warp_v, t * dv + c * du + warp_u
         canvas = _Canvas(v, u, edge)
         w = float(bone[s])
         gap = 0.035
         canvas.paint(canvas.ellipse(0, 0, limb_v, limb_u, 2.6), 0.25)  # skin
-        canvas.paint(canvas.ellipse(0, 0, limb_v - 0.03, limb_u - 0.03, 2.6), fat * (1 + 0.08 * lobules[s]))
-        canvas.paint(canvas.ellipse(0, 0, limb_v - 0.12, limb_u - 0.12, 2.4), muscle * (1 + 0.12 * fibres[s]))
-        canvas.paint(canvas.ellipse(0, 0, 0.3, w + 0.08, 2.2), 0.5 * (muscle + fat) * (1 + 0.1 * lobules[s]))
+        canvas.paint(canvas.ellipse(0, 0, limb_v - 0.03, limb_u - 0.03, 2.6), fat * (1 + 0.05 * lobules[s]))
+        canvas.paint(canvas.ellipse(0, 0, limb_v - 0.12, limb_u - 0.12, 2.4), muscle * (1 + 0.06 * fibres[s]))
+        canvas.paint(canvas.ellipse(0, 0, 0.3, w + 0.08, 2.2), 0.5 * (muscle + fat) * (1 + 0.05 * lobules[s]))
         for side in (-1, 1):  # collateral ligaments and menisci
             canvas.paint(canvas.ellipse(0.02, side * (w + 0.04), 0.34, 0.022), 0.06)
             canvas.paint(canvas.ellipse(0.0, side * (w - 0.09), 0.05, 0.11, 1.3), 0.08)
-        spongy = marrow * (1 + 0.09 * trabeculae[s])
+        spongy = marrow * (1 + 0.05 * trabeculae[s])
         for upper in (True, False):
             sign = -1.0 if upper else 1.0
             shaft = canvas.ellipse(sign * 1.05, 0.02, 0.75, 0.58 * w, 6)
@@ -130,7 +134,7 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
             canvas.paint(body + 0.016, spongy)
             growth_plate = np.abs(v - sign * (0.42 + 0.03 * np.sin(5 * u))) - 0.008
             canvas.paint(np.maximum(growth_plate, body + 0.02), 0.2, 0.7)
-        fibula = canvas.ellipse(0.75, -w - 0.06, 0.45, 0.085, 3)
+        fibula = canvas.ellipse(0.75, side * (w + 0.06), 0.45, 0.085, 3)
         canvas.paint(fibula, 0.07)
         canvas.paint(fibula + 0.016, spongy)
         for slope, place in ((0.5, -0.05), (-0.35, 0.06)):  # cruciate ligaments in the notch
@@ -171,6 +175,7 @@ class PhantomSource(GeneratedSource):
     """
 
     generator = "phantom"
+    version = 6
     fastmri_layout = True
 
     def __init__(

@@ -14,10 +14,29 @@ from sgdj.data.source import ImageSet, Source, Split
 from sgdj.errors import InputError
 
 _NAMES = ("model", "velocity", "vp", "impedance", "reflectivity", "data")
+SUFFIXES = (".npy", ".npz", ".sgy", ".segy")
+
+
+def read_segy(path: Path) -> np.ndarray:
+    """Traces of a post-stack SEG-Y file as the columns of an array (depth, traces), in file order.
+
+    Raises
+    ------
+    InputError
+        If segyio cannot read the file.
+    """
+    import segyio
+
+    try:
+        with segyio.open(path, ignore_geometry=True) as file:
+            return np.asarray(file.trace.raw[:], dtype=np.float64).T
+    except Exception as error:  # segyio raises whatever its C layer meets
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise InputError(f"the SEG-Y file cannot be read ({reason})", str(path), "replace the file") from error
 
 
 def read_section(path: Path, key: str | None) -> np.ndarray:
-    """Read a 2-D array (depth, traces) from ``.npy`` or ``.npz``, without pickle.
+    """Read a 2-D array (depth, traces) from SEG-Y, or from ``.npy`` or ``.npz`` without pickle.
 
     Raises
     ------
@@ -26,9 +45,11 @@ def read_section(path: Path, key: str | None) -> np.ndarray:
     """
     where = f"dataset.path={path}"
     if not path.is_file():
-        raise InputError("no such file", where, "give a .npz or .npy file")
-    if path.suffix not in (".npy", ".npz"):
-        raise InputError(f"unknown format {path.suffix or '(none)'}", where, "give a .npz or .npy file")
+        raise InputError("no such file", where, f"give a {', '.join(SUFFIXES)} file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"unknown format {path.suffix or '(none)'}", where, f"give a {', '.join(SUFFIXES)} file")
+    if path.suffix.lower() in (".sgy", ".segy"):
+        return _checked(read_segy(path), where)
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -47,6 +68,10 @@ def read_section(path: Path, key: str | None) -> np.ndarray:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         mend = "save plain arrays without pickle" if "pickle" in str(error).lower() else "replace the file"
         raise InputError(f"the file cannot be read ({str(error).splitlines()[0][:80]})", where, mend) from error
+    return _checked(array, where)
+
+
+def _checked(array: np.ndarray, where: str) -> np.ndarray:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InputError(
             f"the array has shape {array.shape} and type {array.dtype}",
@@ -68,7 +93,7 @@ class SectionSource(Source):
     Parameters
     ----------
     path
-        ``.npz`` or ``.npy`` file with an array (depth, traces).
+        SEG-Y file, or ``.npz`` or ``.npy`` file with an array (depth, traces).
     seed
         `dataset.seed`; the cut into panels does not depend on it.
     quantity

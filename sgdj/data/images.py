@@ -1,0 +1,237 @@
+"""Read photographs and magnitude images from common files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+
+from sgdj.data.batch import Image
+from sgdj.data.generate import file_digest
+from sgdj.data.partition import partition_volumes
+from sgdj.data.source import ImageSet, Source, Split
+from sgdj.draws import Draws
+from sgdj.errors import InputError
+
+SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
+_RGB = np.array([0.2125, 0.7154, 0.0721])  # luminance, as scikit-image's rgb2gray
+
+
+def read_stack(path: Path) -> np.ndarray:
+    """Read an image or a stack of images as gray values.
+
+    Parameters
+    ----------
+    path
+        PNG, TIFF, JPEG (gray or colour) or NPY without pickle; shape (H, W), (H, W, 3 or 4) or (S, H, W).
+
+    Returns
+    -------
+    np.ndarray
+        Shape (S, H, W), float64; integer types are divided by their maximum.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or holds no finite real images.
+    """
+    where = str(path)
+    try:
+        if path.suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+        else:
+            from skimage.io import imread
+
+            array = np.asarray(imread(path))
+    except Exception as error:  # every image library fails in its own way
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        mend = "save it without pickle" if "pickle" in reason.lower() else "replace or remove the file"
+        raise InputError(f"the image cannot be read ({reason})", where, mend) from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"the image has type {array.dtype}", where, "real numbers are expected")
+    top = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
+    array = array.astype(np.float64) / top
+    if array.ndim in (3, 4) and array.shape[-1] in (3, 4) and path.suffix != ".npy":
+        array = array[..., :3] @ _RGB
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or 0 in array.shape:
+        raise InputError(f"the image has shape {array.shape}", where, "one image or a stack (S, H, W) is expected")
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        raise InputError(f"the image holds {bad} values that are NaN or infinite", where, "fill or cut them")
+    return array
+
+
+def smooth_phase(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Smooth random phase in radians, of the kind that field inhomogeneity and coils leave in MR images.
+
+    Parameters
+    ----------
+    shape
+        (H, W).
+    rng
+        Source of randomness.
+    """
+    v, u = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    field = gaussian_filter(rng.standard_normal(shape), 0.15 * min(shape), mode="wrap")
+    field /= max(float(field.std()), 1e-12)
+    phase = rng.uniform(-np.pi, np.pi) + rng.normal(0, 0.7) * u + rng.normal(0, 0.7) * v
+    return phase + rng.normal(0, 0.4) * (u**2 + v**2) + 0.4 * field
+
+
+class StackImages(ImageSet):
+    """Images of several stacks, of whatever sizes.
+
+    Parameters
+    ----------
+    stacks
+        Arrays (S, H, W), real or complex, by volume.
+    """
+
+    def __init__(self, stacks: Mapping[str, np.ndarray]) -> None:
+        self.items = [
+            (f"{Path(volume).stem}/{i:03d}", volume, torch.from_numpy(np.ascontiguousarray(image)))
+            for volume, stack in stacks.items()
+            for i, image in enumerate(stack)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Image:
+        sample, volume, x = self.items[index]
+        return Image(x[None], sample, volume)
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """(H, W) of an image."""
+        x = self.items[index][2]
+        return x.shape[0], x.shape[1]
+
+
+def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
+    """Central squares of side `crop`; None leaves the stack as it is.
+
+    Raises
+    ------
+    InputError
+        If the images are smaller.
+    """
+    if crop is None:
+        return stack
+    if crop > min(stack.shape[1:]):
+        raise InputError(f"the images have size {stack.shape[1:]}", where, f"set dataset.crop below {crop + 1}")
+    top, left = ((n - crop) // 2 for n in stack.shape[1:])
+    return stack[:, top : top + crop, left : left + crop]
+
+
+class ImageSource(Source):
+    """A folder of images, or one stack; every file is a volume.
+
+    Images are divided by their file's maximum.
+
+    Parameters
+    ----------
+    path
+        A file, or a folder whose image files are read.
+    seed
+        `dataset.seed`; steers the split and the phase.
+    kind
+        "real" for denoising; "magnitude" gives each image a smooth random phase, for MRI.
+    crop
+        Side of the central square; None for the whole image.
+    partition
+        "volume" splits the files at random; "none" makes all of them the test split.
+    volumes
+        Number of files per split; None for all there are.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        seed: int,
+        kind: Literal["real", "magnitude"],
+        crop: int | None,
+        partition: Literal["volume", "none"],
+        volumes: Mapping[str, int | None],
+    ) -> None:
+        self.path, self.seed, self.kind, self.crop = Path(path), seed, kind, crop
+        self.partition, self.volumes = partition, dict(volumes)
+        self._notes: list[str] = []
+
+    def _files(self) -> list[Path]:
+        if self.path.is_file():
+            return [self.path]
+        if not self.path.is_dir():
+            raise InputError("no such file or folder", f"dataset.path={self.path}", "give images")
+        files = sorted(p for p in self.path.iterdir() if p.is_file() and not p.name.startswith("."))
+        found = [p for p in files if p.suffix.lower() in SUFFIXES]
+        strays = [p.name for p in files if p not in found]
+        if strays:
+            self._notes.append(f"{self.path}: passed over {', '.join(strays[:5])}{' …' if len(strays) > 5 else ''}")
+        if not found:
+            raise InputError("no image", f"dataset.path={self.path}", f"give {', '.join(SUFFIXES)} files")
+        return found
+
+    def _stack(self, path: Path) -> np.ndarray:
+        stack = crop_center(read_stack(path), self.crop, f"dataset.path: {path}")
+        if self.kind == "magnitude" and stack.min() < 0:
+            raise InputError("a magnitude cannot be negative", str(path), "set dataset.kind=real")
+        peak = float(np.abs(stack).max())
+        if peak == 0:
+            raise InputError("the image is zero everywhere", str(path), "remove the file")
+        stack = stack / peak
+        if self.kind == "real":
+            return stack.astype(np.float32)
+        draws = Draws(self.seed)
+        shape = (stack.shape[1], stack.shape[2])
+        phases = [smooth_phase(shape, draws.generator("data", path.name, i)) for i in range(len(stack))]
+        return (stack * np.exp(1j * np.stack(phases))).astype(np.complex64)
+
+    def prepare(self) -> None:
+        """Split the files and read them.
+
+        Raises
+        ------
+        InputError
+            If a file or split cannot be used.
+        """
+        self._chosen = partition_volumes(
+            {"all": self._files()},
+            self.volumes,
+            Draws(self.seed).generator("split"),
+            self.partition == "none",
+            f"dataset.path={self.path}",
+        )
+        self._sets = {
+            split: StackImages({p.name: self._stack(p) for p in paths}) for split, paths in self._chosen.items()
+        }
+
+    def manifest(self) -> dict[str, Any]:
+        """Files with size and content hash, and what is taken from them."""
+        if not hasattr(self, "_chosen"):
+            self.prepare()
+        files = {
+            f"{split}/{p.name}": [p.stat().st_size, file_digest(p)]
+            for split, paths in self._chosen.items()
+            for p in paths
+        }
+        return {"source": "images", "files": files, "kind": self.kind, "crop": self.crop}
+
+    def images(self, split: Split) -> ImageSet:
+        """The images of a split.
+
+        Raises
+        ------
+        InputError
+            If the split is empty.
+        """
+        if not len(self._sets[split]):
+            raise InputError(f"the {split} split is empty", f"dataset.path={self.path}", "add files")
+        return self._sets[split]
+
+    def notes(self) -> list[str]:
+        """Files passed over."""
+        return list(self._notes)
