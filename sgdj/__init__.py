@@ -1,3 +1,42 @@
-"""Robust training and honest evaluation of unrolled reconstruction networks."""
+"""Robust training and honest evaluation of unrolled reconstruction networks.
+
+The public names below are imported on first use, so that the command line can check its input before torch loads.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "sgdj.operators": ("CartesianFourier", "Convolution", "Identity", "Operator"),
+    "sgdj.networks": (
+        "DnCNN",
+        "GradientDescent",
+        "LearnedPart",
+        "ProximalGradient",
+        "Reconstructor",
+        "SeismicCNN",
+        "StartingPoint",
+        "StepSize",
+    ),
+    "sgdj.strategies": ("MSE", "Adversarial", "InputJitter", "Jitter", "Strategy"),
+    "sgdj.attacks": ("PGD", "Attack", "Gaussian"),
+    "sgdj.data": ("Batch",),
+    "sgdj.draws": ("Draws",),
+    "sgdj.evaluation": ("Condition", "evaluate"),
+    "sgdj.metrics": ("sample_metrics",),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'sgdj' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

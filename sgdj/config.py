@@ -27,7 +27,7 @@ from sgdj.errors import InputError, InputErrors
 from sgdj.schema import TARGETS, Root
 
 RESULT_VERSION = 1  # raised when a change of the program changes its numbers
-CONF = Path(__file__).resolve().parent.parent / "conf"
+CONF = Path(__file__).resolve().parent / "conf"  # a link to conf/ in a checkout, a copy in an installed package
 GROUPS = tuple(sorted(str(p.relative_to(CONF)) for p in CONF.rglob("*") if p.is_dir() and any(p.glob("*.yaml"))))
 
 #: Which operators and data sets belong to a task; options of plugins are not restricted.

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -71,10 +72,12 @@ def sweep(overrides: Sequence[str]) -> int:
         return int(error.exit_code)
     print(f"{len(jobs)} jobs checked", file=sys.stderr, flush=True)
     hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
-    try:
-        batches = hydra.multirun("config", _run_one, [_forced(o) for o in overrides]) or []
-    finally:
-        GlobalHydra.instance().clear()
+    with TemporaryDirectory() as folder:  # where Hydra writes its own record of the sweep
+        try:
+            forced = [*(_forced(o) for o in overrides), f"hydra.sweep.dir={folder}"]
+            batches = hydra.multirun("config", _run_one, forced) or []
+        finally:
+            GlobalHydra.instance().clear()
     results = [returned.return_value for batch in batches for returned in batch]
     worst = int(ExitCode.DONE)
     for result in results:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from sgdj import schema
-from sgdj.config import CONF, FITTING, GROUPS, config_options, expand, identity, load, parse
+from sgdj.config import FITTING, GROUPS, config_options, expand, identity, load, parse
 from sgdj.errors import InputErrors
 
-ROOT = CONF.parent
+ROOT = Path(__file__).resolve().parent.parent
 NEEDED = {
     "fastmri": ["dataset.root=."],
     "section": [f"dataset.path={__file__}"],

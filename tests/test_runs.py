@@ -16,7 +16,6 @@ from omegaconf import OmegaConf
 
 from sgdj import cli as cli_module
 from sgdj.checkpoints import read_checkpoint
-from sgdj.config import CONF
 from sgdj.errors import Diverged
 from sgdj.evaluation import COLUMNS
 from sgdj.run_directory import RunDirectory
@@ -395,6 +394,7 @@ def test_a_sweep_names_every_job(cli, tmp_path):
     assert err.count("strategy mse has no noise level: sigma=0.05 is ignored") == 2
     assert out.count("finished ") == 4
     assert "4 of 4 jobs done" in out
+    assert {p.name for p in tmp_path.iterdir()} == {"data", "outputs"}
     assert len(list(tmp_path.glob("outputs/toy/*/*/run.json"))) == 4
     code, out, _ = cli("-m", "task=toy", "scale=smoke", "strategy=mse,jitter", "sigma=0.05", "seed=0,1", *QUIET)
     assert code == 0
@@ -435,6 +435,6 @@ def test_bad_data_leaves_no_run_directory(cli, tmp_path):
 
 
 def test_ci_runs_the_readmes_test_command():
-    root = CONF.parent
+    root = Path(__file__).resolve().parent.parent
     assert "make test" in (root / ".ci" / "run").read_text()
     assert "make test" in (root / "README.md").read_text()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
 from sgdj.data.fastmri import FastMRISource
 from sgdj.data.fastmri_layout import write_volume
@@ -20,7 +20,10 @@ _SCALE = 1e-4  # of the order of fastMRI images
 
 def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], width: float) -> np.ndarray:
     """Gaussian random field of unit standard deviation and correlation length `width`, in pixels."""
-    field = gaussian_filter(rng.standard_normal(shape), width, mode="wrap")
+    v, u = np.meshgrid(np.fft.fftfreq(shape[-2]), np.fft.rfftfreq(shape[-1]), indexing="ij")
+    window = np.exp(-2 * (np.pi * width) ** 2 * (v**2 + u**2))
+    window[0, 0] = 0.0
+    field = np.fft.irfft2(window * np.fft.rfft2(rng.standard_normal(shape)), s=shape[-2:])
     return field / max(float(field.std()), 1e-12)
 
 
@@ -78,27 +81,27 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
         return amount * (rng.normal() + rng.normal() * np.linspace(-1, 1, slices) + 0.3 * rng.normal(size=slices))
 
     warp_v, warp_u = (0.025 * _smooth_noise(rng, (1, *matrix), smooth)[0] for _ in range(2))
-    suppressed = rng.random() < 0.4  # fat suppression, as in part of the fastMRI knees
+    suppressed = rng.random() < 0.3  # fat suppression, as in part of the fastMRI knees
     fat = rng.uniform(0.12, 0.3) if suppressed else rng.uniform(0.7, 0.95)
     marrow = rng.uniform(0.12, 0.3) if suppressed else rng.uniform(0.55, 0.85)
     muscle, cartilage, fluid = rng.uniform(0.3, 0.5), rng.uniform(0.55, 0.8), rng.uniform(0.6, 1.1)
     side = rng.choice([-1.0, 1.0])  # left or right knee
     limb_v, limb_u = 1.9 + 0.05 * rng.normal(), rng.uniform(0.72, 0.86)
-    joint, tilt = 0.1 * rng.normal() + wander(0.02), rng.uniform(-0.35, 0.35) + wander(0.02)
+    joint, tilt = 0.1 * rng.normal() + wander(0.02), rng.uniform(-0.4, 0.4) + wander(0.02)
     bone = rng.uniform(0.42, 0.54) + wander(0.015)
-    zoom, shift_u = rng.uniform(0.85, 1.35), rng.normal(0, 0.06)  # field of view and position
+    zoom, shift_u = rng.uniform(0.85, 1.3), rng.normal(0, 0.05)  # field of view and position
     edge = zoom * rng.uniform(0.35, 0.7) * 2 / size
     vessels = [
         (
             rng.uniform(-0.9, 0.9),
             rng.choice([-1, 1]) * rng.uniform(0.5, 0.68),
             rng.uniform(0.012, 0.035),
-            rng.choice([0.05, 1.0]),
+            rng.choice([0.05, 0.8]),
         )
         for _ in range(rng.integers(4, 11))
     ]
     trabeculae = _smooth_noise(rng, shape, 0.012 * size) + _smooth_noise(rng, shape, 0.03 * size)
-    fibres = gaussian_filter(rng.standard_normal(shape), (0, 0.05 * size, 0.008 * size), mode="wrap")
+    fibres = gaussian_filter1d(_smooth_noise(rng, shape, 0.008 * size), 0.05 * size, axis=1, mode="wrap")
     fibres /= fibres.std()
     lobules = _smooth_noise(rng, shape, 0.02 * size)
 
@@ -145,11 +148,10 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
         for place_v, place_u, radius, value in vessels:
             canvas.paint(canvas.ellipse(place_v, place_u, radius, radius), value)
         out[s] = np.clip(canvas.image, 0, None)
-    bias = np.exp(
-        0.25 * _smooth_noise(rng, (1, *matrix), 0.5 * size) + rng.normal(0, 0.15) * v0 + 0.15 * rng.normal() * u0
-    )
-    phase = 0.5 * _smooth_noise(rng, (1, *matrix), 0.3 * size) + rng.uniform(-np.pi, np.pi)
-    phase = phase + rng.normal(0, 0.7) * v0 + rng.normal(0, 0.7) * u0 + rng.normal(0, 0.4) * (u0**2 + v0**2)
+    slope_v, slope_u = rng.normal(0, 0.1, size=2)
+    bias = np.exp(0.08 * _smooth_noise(rng, (1, *matrix), 0.5 * size) + slope_v * v0 + slope_u * u0)
+    phase = 0.15 * _smooth_noise(rng, (1, *matrix), 0.3 * size) + rng.uniform(-np.pi, np.pi)
+    phase = phase + rng.normal(0, 0.4) * v0 + rng.normal(0, 0.4) * u0 + rng.normal(0, 0.25) * (u0**2 + v0**2)
     return out * bias * np.exp(1j * phase)
 
 
@@ -175,7 +177,7 @@ class PhantomSource(GeneratedSource):
     """
 
     generator = "phantom"
-    version = 6
+    version = 11
     fastmri_layout = True
 
     def __init__(
@@ -209,7 +211,10 @@ class PhantomSource(GeneratedSource):
             target = folder / ("singlecoil_train" if split == "train" else "singlecoil_val")
             target.mkdir(exist_ok=True)
             rng = draws.generator("data", split, i)
-            kspace = image_to_kspace(_SCALE * rng.uniform(0.5, 2.0) * knee_volume(self.slices, matrix, self.size, rng))
+            drawn = (2 * round(0.55 * self.size), matrix[1])  # rows further out are air
+            images = _SCALE * rng.uniform(0.5, 2.0) * knee_volume(self.slices, drawn, self.size, rng)
+            border = (matrix[0] - drawn[0]) // 2
+            kspace = image_to_kspace(np.pad(images, ((0, 0), (border, border), (0, 0))))
             write_volume(
                 target / f"file{number:07d}.h5",
                 kspace,
