@@ -172,7 +172,7 @@ class ImageFormat(Format):
         else:
             from tifffile import imwrite
 
-            imwrite(target, output)
+            imwrite(target, output, photometric="minisblack")
         return {}
 
 

@@ -59,7 +59,7 @@ def test_colour_becomes_luminance(tmp_path):
 def test_a_folder_is_split_by_file(tmp_path):
     rng = np.random.default_rng(0)
     for i in range(6):
-        imwrite(tmp_path / f"v{i}.tiff", rng.random((2, 20 + i, 24)).astype(np.float32))
+        imwrite(tmp_path / f"v{i}.tiff", rng.random((2, 20 + i, 24)).astype(np.float32), photometric="minisblack")
     (tmp_path / "notes.txt").write_text("x")
     made = source(tmp_path, partition="volume", crop=16)
     names = [{made.images(s)[i].volume for i in range(len(made.images(s)))} for s in ("train", "val", "test")]

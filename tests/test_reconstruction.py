@@ -132,7 +132,7 @@ def test_segy_keeps_its_headers(cli, tmp_path, seismic):
 
 def test_tiff_stack(cli, tmp_path, denoising):
     stack = np.random.default_rng(0).random((3, 40, 36)).astype(np.float32)
-    imwrite(tmp_path / "stack.tiff", stack)
+    imwrite(tmp_path / "stack.tiff", stack, photometric="minisblack")
     code, _, err = cli("mode=reconstruct", denoising, "input=stack.tiff", "output=out")
     assert (code, err) == (0, "")
     made = imread(tmp_path / "out" / "stack.tiff")

@@ -19,6 +19,21 @@ SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 _RGB = np.array([0.2125, 0.7154, 0.0721])  # luminance, as scikit-image's rgb2gray
 
 
+def _read_array(path: Path) -> np.ndarray:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return np.load(path, allow_pickle=False)
+    if suffix in (".tif", ".tiff"):
+        from tifffile import imread
+
+        return np.asarray(imread(path))
+    from PIL import Image as Pillow
+
+    with path.open("rb") as file, Pillow.open(file) as image:
+        plain = image.mode in ("1", "L", "I", "I;16", "F", "RGB", "RGBA")
+        return np.asarray(image if plain else image.convert("RGB"))
+
+
 def read_stack(path: Path) -> np.ndarray:
     """Read an image or a stack of images as gray values.
 
@@ -39,12 +54,7 @@ def read_stack(path: Path) -> np.ndarray:
     """
     where = str(path)
     try:
-        if path.suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
-        else:
-            from skimage.io import imread
-
-            array = np.asarray(imread(path))
+        array = _read_array(path)
     except Exception as error:  # every image library fails in its own way
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         mend = "save it without pickle" if "pickle" in reason.lower() else "replace or remove the file"
