@@ -36,13 +36,17 @@ def describe_path(path: Path) -> int:
     return int(ExitCode.DONE if good and len(good) == len(volumes) else ExitCode.CHECK_FAILED)
 
 
-def convert(source: Path, target: Path, seed: int) -> int:
-    """Write images, stacks or complex arrays as fully sampled volumes in the fastMRI layout."""
+def convert(source: Path, target: Path, seed: int, matrix: int | None) -> int:
+    """Write images, stacks or complex arrays as fully sampled volumes in the fastMRI layout.
+
+    A smaller matrix keeps the centre of k-space: the same field of view, acquired at a lower resolution.
+    """
     import numpy as np
 
     from sgdj.data.fastmri_layout import write_volume
-    from sgdj.data.fft import image_to_kspace
-    from sgdj.data.images import SUFFIXES, read_stack, smooth_phase
+    from sgdj.data.fft import center_crop, image_to_kspace
+    from sgdj.data.images import SUFFIXES, read_stack
+    from sgdj.data.smooth import smooth_phase
     from sgdj.draws import Draws
 
     if not source.exists():
@@ -64,8 +68,13 @@ def convert(source: Path, target: Path, seed: int) -> int:
         out = target / f"{path.stem}.h5"
         if out.exists():
             raise InputError("the file exists", str(out), "remove it, or choose another folder")
-        shape = (stack.shape[1], stack.shape[2])
-        write_volume(out, image_to_kspace(stack), shape, acquisition="CONVERTED", patient_id=path.stem)
+        kspace = image_to_kspace(stack)
+        if matrix is not None:
+            if matrix > min(kspace.shape[1:]):
+                raise InputError(f"the images have size {kspace.shape[1:]}", f"--matrix {matrix}", "lower it")
+            kspace = center_crop(kspace, (matrix, matrix))
+        shape = (kspace.shape[1], kspace.shape[2])
+        write_volume(out, kspace, shape, acquisition="CONVERTED", patient_id=path.stem)
         print(f"{out}: {len(stack)} slices of {shape[0]} x {shape[1]}")
     return int(ExitCode.DONE)
 
@@ -96,6 +105,7 @@ def main() -> int:
     two.add_argument("source", type=Path)
     two.add_argument("target", type=Path)
     two.add_argument("--seed", type=int, default=0, help="of the smooth phase given to magnitudes")
+    two.add_argument("--matrix", type=int, help="side of the central k-space to keep (a lower resolution)")
     three = commands.add_parser("generate", help="embedded data")
     three.add_argument("kind")
     three.add_argument("overrides", nargs="*", metavar="dataset.KEY=VALUE")
@@ -104,7 +114,7 @@ def main() -> int:
         if arguments.command == "describe":
             return describe_path(arguments.path)
         if arguments.command == "convert":
-            return convert(arguments.source, arguments.target, arguments.seed)
+            return convert(arguments.source, arguments.target, arguments.seed, arguments.matrix)
         return generate(arguments.kind, arguments.overrides)
     except (InputError, InputErrors, RunError) as error:
         for line in str(error).splitlines():

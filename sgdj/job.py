@@ -26,8 +26,8 @@ from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
 from sgdj.instantiate import build
 from sgdj.networks import Reconstructor, StartingPoint
 from sgdj.operators import Acquisition, CartesianFourier
-from sgdj.reconstruction import FORMATS, reconstruct
-from sgdj.reporting.figures import curve_points, reconstruction_panel, robustness_curve, training_curve
+from sgdj.reconstruction import FORMATS, Outcome, reconstruct
+from sgdj.reporting.figures import curve_points, file_panel, reconstruction_panel, robustness_curve, training_curve
 from sgdj.reporting.terminal import result_table, show
 from sgdj.run_directory import RunDirectory
 from sgdj.tracking import Tracker
@@ -277,7 +277,14 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"task {config['task']} has no files to reconstruct", "mode", "use mode=evaluate")
     acquisition, draws = build(config, "operator"), Draws(config["dataset"]["seed"])
     formats = [kind(network, acquisition, draws, device, tell) for kind in kinds]
-    rows, skipped = reconstruct(formats, Path(config["input"]), Path(config["output"]), tell)
+    panels = Path(config["output"]) / "panels"
+
+    def picture(name: str, outcome: Outcome) -> None:
+        panels.mkdir(exist_ok=True)
+        file_panel(outcome, name, panels / f"{name}.png")
+
+    wanted = picture if config["evaluation"]["panels"] else None
+    rows, skipped = reconstruct(formats, Path(config["input"]), Path(config["output"]), tell, wanted)
     for row in rows:
         scores = ", ".join(
             f"{name.removeprefix('fastmri_')} {value:.4g}" for name, value in row.items() if name != "file"

@@ -5,6 +5,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,24 @@ from sgdj.metrics import fastmri_metrics
 from sgdj.networks.base import Reconstructor
 from sgdj.operators import Acquisition, CartesianAcquisition, CartesianFourier, Operator
 from sgdj.progress import follow
+
+
+@dataclass
+class Outcome:
+    """What is worth showing of a reconstructed file.
+
+    Parameters
+    ----------
+    start, reconstruction, reference
+        Middle image, shape (H, W); no reference is None.
+    scores
+        fastMRI's volume metrics, if there is a reference.
+    """
+
+    start: np.ndarray
+    reconstruction: np.ndarray
+    reference: np.ndarray | None = None
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 class Format(ABC):
@@ -55,8 +74,8 @@ class Format(ABC):
         self.device, self.tell = device, tell
 
     @abstractmethod
-    def reconstruct(self, source: Path, target: Path) -> dict[str, float]:
-        """Reconstruct a file into another one, and return scores if it holds a reference.
+    def reconstruct(self, source: Path, target: Path) -> Outcome:
+        """Reconstruct a file into another one.
 
         Raises
         ------
@@ -81,7 +100,7 @@ class KSpaceFormat(Format):
 
     suffixes = (".h5",)
 
-    def reconstruct(self, source: Path, target: Path) -> dict[str, float]:
+    def reconstruct(self, source: Path, target: Path) -> Outcome:
         """Write ``reconstruction`` (S, h, w), float32, as fastMRI's ``evaluate`` expects it."""
         with open_hdf5(source) as file:
             kspace = safe_dataset(file, "kspace", "c", 3)[()]
@@ -111,7 +130,11 @@ class KSpaceFormat(Format):
         output = center_crop(scale * np.stack(slices), size).astype(np.float32)
         with h5py.File(target, "w") as file:
             file.create_dataset("reconstruction", data=output, chunks=(1, *size), fletcher32=True)
-        return {} if reference is None else fastmri_metrics(output, reference)
+        middle = len(output) // 2
+        start = np.abs(center_crop(rows[middle], size))
+        if reference is None:
+            return Outcome(start, output[middle])
+        return Outcome(start, output[middle], reference[middle], fastmri_metrics(output, reference))
 
     def _simulated(self, columns: int, name: str) -> torch.Tensor:
         if not isinstance(self.acquisition, CartesianAcquisition) or self.acquisition.axis != "columns":
@@ -140,20 +163,20 @@ class SectionFormat(Format):
 
     suffixes = (".sgy", ".segy", ".npz")
 
-    def reconstruct(self, source: Path, target: Path) -> dict[str, float]:
+    def reconstruct(self, source: Path, target: Path) -> Outcome:
         """Write the file's own format; an ``.npz`` gets the array ``reconstruction``."""
         y = read_section(source, None)
         output = _scaled(self, torch.from_numpy(y)[None, None], source)[0, 0].numpy()
         if source.suffix.lower() == ".npz":
             with target.open("wb") as file:
                 np.savez(file, reconstruction=output)
-            return {}
+            return Outcome(y, output)
         import segyio
 
         shutil.copyfile(source, target)
         with segyio.open(target, "r+", ignore_geometry=True) as file:
             file.trace.raw[:] = np.ascontiguousarray(output.T, dtype=np.float32)
-        return {}
+        return Outcome(y, output)
 
 
 class ImageFormat(Format):
@@ -161,7 +184,7 @@ class ImageFormat(Format):
 
     suffixes = (".tif", ".tiff", ".npy", ".png")
 
-    def reconstruct(self, source: Path, target: Path) -> dict[str, float]:
+    def reconstruct(self, source: Path, target: Path) -> Outcome:
         """Write (S, H, W), or (H, W) if there is one image."""
         y = torch.from_numpy(read_stack(source))[:, None]
         output = torch.cat([_scaled(self, image[None], source) for image in y])[:, 0].numpy()
@@ -173,7 +196,8 @@ class ImageFormat(Format):
             from tifffile import imwrite
 
             imwrite(target, output, photometric="minisblack")
-        return {}
+        middle = len(y) // 2
+        return Outcome(y[middle, 0].numpy(), output if output.ndim == 2 else output[middle])
 
 
 def _scaled(form: Format, y: torch.Tensor, source: Path) -> torch.Tensor:
@@ -197,12 +221,27 @@ def _target_name(path: Path) -> str:
 
 
 def reconstruct(
-    formats: list[Format], source: Path, output: Path, tell: Callable[[str], None]
+    formats: list[Format],
+    source: Path,
+    output: Path,
+    tell: Callable[[str], None],
+    picture: Callable[[str, Outcome], None] | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Reconstruct a file, or every fitting file of a folder.
 
     Files that have an output already are passed over, so that an interrupted call can be repeated; each output
     appears in one step.
+
+    Parameters
+    ----------
+    formats
+        What can be read, the preferred one first.
+    source, output
+        File or folder, and the folder for the results.
+    tell
+        Called with notes.
+    picture
+        Called with the name and the outcome of each file.
 
     Returns
     -------
@@ -237,15 +276,17 @@ def reconstruct(
             continue
         partial = target.with_name(f".{target.stem}.partial{target.suffix}")
         try:
-            scores = by_suffix[path.suffix.lower()].reconstruct(path, partial)
+            outcome = by_suffix[path.suffix.lower()].reconstruct(path, partial)
         except InputError as error:
             tell(f"skipped {path.name}: {error}")
             skipped.append(path.name)
             partial.unlink(missing_ok=True)
             continue
+        if picture is not None:
+            picture(path.stem, outcome)
         os.replace(partial, target)
-        if scores:
-            rows.append({"file": path.name, **scores})
+        if outcome.scores:
+            rows.append({"file": path.name, **outcome.scores})
     if rows:
         _append_scores(output / "scores.csv", rows)
     return rows, skipped

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -32,6 +33,29 @@ def _check_all(overrides: Sequence[str]) -> list[Job]:
     if mistakes:
         raise InputErrors(list(mistakes.values()))
     return jobs
+
+
+def estimate(jobs: Sequence[Job]) -> str:
+    """Time and disk that a sweep will take, from finished runs of the same kind under its output folder."""
+    from statistics import median
+
+    from sgdj.reporting.runs import RunView, find
+
+    def kind(config: dict[str, Any]) -> tuple[Any, ...]:
+        names = ((config.get(node) or {}).get("name") for node in ("dataset", "architecture", "strategy"))
+        return (config.get("task"), config.get("scale"), config.get("epochs"), *names)
+
+    known: dict[tuple[Any, ...], list[RunView]] = {}
+    folders = {Path(job.config["output_dir"]) for job in jobs}
+    for run in find([folder for folder in folders if folder.is_dir()], {"status": "finished", "mode": "train"}):
+        known.setdefault(kind(run.config), []).append(run)
+    like = [known[kind(job.config)] for job in jobs if kind(job.config) in known]
+    if not like:
+        return "no finished run of the same kind to estimate time and disk from"
+    seconds = sum(median(run.record["wall_s"] for run in runs) for runs in like)
+    size = sum(median(run.size() for run in runs) for runs in like)
+    rest = "" if len(like) == len(jobs) else f", for {len(like)} of them (no finished run is like the others)"
+    return f"estimate, one after the other: {seconds / 60:.1f} minutes, {size / 2**20:.1f} MiB{rest}"
 
 
 def _run_one(config: Any) -> dict[str, Any]:
@@ -70,7 +94,7 @@ def sweep(overrides: Sequence[str]) -> int:
     except InputErrors as error:
         _say(error)
         return int(error.exit_code)
-    print(f"{len(jobs)} jobs checked", file=sys.stderr, flush=True)
+    print(f"{len(jobs)} jobs checked; {estimate(jobs)}", file=sys.stderr, flush=True)
     hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
     with TemporaryDirectory() as folder:  # where Hydra writes its own record of the sweep
         try:

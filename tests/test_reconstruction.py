@@ -100,7 +100,8 @@ def test_unreadable_files_are_named_skipped_and_counted(cli, tmp_path, mri):
     assert code == 5
     assert "skipped bad.h5" in err
     assert "1 files skipped" in out
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [good.name, "scores.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [good.name, "panels", "scores.csv"]
+    assert [p.name for p in (tmp_path / "out" / "panels").iterdir()] == [f"{good.stem}.png"]
     before = (tmp_path / "out" / good.name).stat().st_mtime_ns
     (tmp_path / "in" / "bad.h5").unlink()
     code, _, err = cli("mode=reconstruct", checkpoint, "input=in", "output=out")
@@ -116,8 +117,9 @@ def test_segy_keeps_its_headers(cli, tmp_path, seismic):
     with segyio.open(tmp_path / "in" / "line.sgy", "r+", ignore_geometry=True) as file:
         file.header[3] = {segyio.TraceField.CDP_X: 77}
     np.savez(tmp_path / "in" / "plain.npz", data=traces.T)
-    code, _, err = cli("mode=reconstruct", seismic, "input=in", "output=out")
+    code, _, err = cli("mode=reconstruct", seismic, "input=in", "output=out", "evaluation.panels=0")
     assert (code, err) == (0, "")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["line.sgy", "plain.npz"]
     with segyio.open(tmp_path / "out" / "line.sgy", ignore_geometry=True) as file:
         made = file.trace.raw[:]
         assert file.header[3][segyio.TraceField.CDP_X] == 77

@@ -390,14 +390,15 @@ def test_a_hostile_checkpoint_is_refused(tmp_path):
 def test_a_sweep_names_every_job(cli, tmp_path):
     code, out, err = cli("-m", "task=toy", "scale=smoke", "strategy=mse,jitter", "sigma=0.05", "seed=0,1", *QUIET)
     assert code == 0
-    assert "4 jobs checked" in err
+    assert "4 jobs checked; no finished run of the same kind" in err
     assert err.count("strategy mse has no noise level: sigma=0.05 is ignored") == 2
     assert out.count("finished ") == 4
     assert "4 of 4 jobs done" in out
     assert {p.name for p in tmp_path.iterdir()} == {"data", "outputs"}
     assert len(list(tmp_path.glob("outputs/toy/*/*/run.json"))) == 4
-    code, out, _ = cli("-m", "task=toy", "scale=smoke", "strategy=mse,jitter", "sigma=0.05", "seed=0,1", *QUIET)
+    code, out, err = cli("-m", "task=toy", "scale=smoke", "strategy=mse,jitter", "sigma=0.05", "seed=0,1", *QUIET)
     assert code == 0
+    assert "4 jobs checked; estimate, one after the other: 0." in err
     assert out.count("skipped ") == 4
 
 

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 
 from sgdj.data.batch import Image
 from sgdj.data.generate import file_digest
 from sgdj.data.partition import partition_volumes
+from sgdj.data.smooth import smooth_phase
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.draws import Draws
 from sgdj.errors import InputError
@@ -73,23 +73,6 @@ def read_stack(path: Path) -> np.ndarray:
     if bad:
         raise InputError(f"the image holds {bad} values that are NaN or infinite", where, "fill or cut them")
     return array
-
-
-def smooth_phase(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Smooth random phase in radians, of the kind that field inhomogeneity and coils leave in MR images.
-
-    Parameters
-    ----------
-    shape
-        (H, W).
-    rng
-        Source of randomness.
-    """
-    v, u = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
-    field = gaussian_filter(rng.standard_normal(shape), 0.15 * min(shape), mode="wrap")
-    field /= max(float(field.std()), 1e-12)
-    phase = rng.uniform(-np.pi, np.pi) + rng.normal(0, 0.7) * u + rng.normal(0, 0.7) * v
-    return phase + rng.normal(0, 0.4) * (u**2 + v**2) + 0.4 * field
 
 
 class StackImages(ImageSet):

@@ -11,20 +11,12 @@ from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import image_to_kspace
 from sgdj.data.generate import generate_once
 from sgdj.data.generated import GeneratedSource
+from sgdj.data.smooth import smooth_noise
 from sgdj.data.source import ImageSet, Split
 from sgdj.draws import Draws
 from sgdj.progress import follow
 
 _SCALE = 1e-4  # of the order of fastMRI images
-
-
-def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], width: float) -> np.ndarray:
-    """Gaussian random field of unit standard deviation and correlation length `width`, in pixels."""
-    v, u = np.meshgrid(np.fft.fftfreq(shape[-2]), np.fft.rfftfreq(shape[-1]), indexing="ij")
-    window = np.exp(-2 * (np.pi * width) ** 2 * (v**2 + u**2))
-    window[0, 0] = 0.0
-    field = np.fft.irfft2(window * np.fft.rfft2(rng.standard_normal(shape)), s=shape[-2:])
-    return field / max(float(field.std()), 1e-12)
 
 
 class _Canvas:
@@ -80,7 +72,7 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
         """A parameter that drifts along the slices."""
         return amount * (rng.normal() + rng.normal() * np.linspace(-1, 1, slices) + 0.3 * rng.normal(size=slices))
 
-    warp_v, warp_u = (0.025 * _smooth_noise(rng, (1, *matrix), smooth)[0] for _ in range(2))
+    warp_v, warp_u = (0.025 * smooth_noise(rng, (1, *matrix), smooth)[0] for _ in range(2))
     suppressed = rng.random() < 0.3  # fat suppression, as in part of the fastMRI knees
     fat = rng.uniform(0.12, 0.3) if suppressed else rng.uniform(0.7, 0.95)
     marrow = rng.uniform(0.12, 0.3) if suppressed else rng.uniform(0.55, 0.85)
@@ -100,10 +92,10 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
         )
         for _ in range(rng.integers(4, 11))
     ]
-    trabeculae = _smooth_noise(rng, shape, 0.012 * size) + _smooth_noise(rng, shape, 0.03 * size)
-    fibres = gaussian_filter1d(_smooth_noise(rng, shape, 0.008 * size), 0.05 * size, axis=1, mode="wrap")
+    trabeculae = smooth_noise(rng, shape, 0.012 * size) + smooth_noise(rng, shape, 0.03 * size)
+    fibres = gaussian_filter1d(smooth_noise(rng, shape, 0.008 * size), 0.05 * size, axis=1, mode="wrap")
     fibres /= fibres.std()
-    lobules = _smooth_noise(rng, shape, 0.02 * size)
+    lobules = smooth_noise(rng, shape, 0.02 * size)
 
     out = np.empty(shape, dtype=complex)
     for s in range(slices):
@@ -149,8 +141,8 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
             canvas.paint(canvas.ellipse(place_v, place_u, radius, radius), value)
         out[s] = np.clip(canvas.image, 0, None)
     slope_v, slope_u = rng.normal(0, 0.1, size=2)
-    bias = np.exp(0.08 * _smooth_noise(rng, (1, *matrix), 0.5 * size) + slope_v * v0 + slope_u * u0)
-    phase = 0.15 * _smooth_noise(rng, (1, *matrix), 0.3 * size) + rng.uniform(-np.pi, np.pi)
+    bias = np.exp(0.08 * smooth_noise(rng, (1, *matrix), 0.5 * size) + slope_v * v0 + slope_u * u0)
+    phase = 0.15 * smooth_noise(rng, (1, *matrix), 0.3 * size) + rng.uniform(-np.pi, np.pi)
     phase = phase + rng.normal(0, 0.4) * v0 + rng.normal(0, 0.4) * u0 + rng.normal(0, 0.25) * (u0**2 + v0**2)
     return out * bias * np.exp(1j * phase)
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sgdj.evaluation import Panel
 from sgdj.metrics import to_real
+from sgdj.reconstruction import Outcome
 from sgdj.reporting.style import COLOURS, save
 
 mpl.use("Agg")
@@ -99,6 +100,26 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
     if attacked:
         _show(axes[4], delta, r"perturbation $A^H\delta$", signed, float(np.abs(delta).max()))
     figure.suptitle(f"{panel.condition}: {panel.sample}", fontsize=10)
+    save(figure, path)
+
+
+def file_panel(outcome: Outcome, name: str, path: Path) -> None:
+    """Starting point and reconstruction of a file's middle image, with reference and error where there is one."""
+    images = [("starting point $x_0$", outcome.start), ("reconstruction", outcome.reconstruction)]
+    reference = outcome.reference
+    if reference is not None:
+        images.insert(0, ("reference", reference))
+    signed = any(float(image.min()) < 0 for _, image in images)
+    top = float(np.abs(images[0][1] if reference is not None else outcome.reconstruction).max())
+    count = len(images) + (reference is not None)
+    height, width = outcome.reconstruction.shape
+    figure = Figure(figsize=(2.8 * count, 0.6 + 2.4 * min(height / width, 2)), layout="constrained")
+    axes = figure.subplots(1, count)
+    for axis, (title, image) in zip(axes, images, strict=False):
+        _show(axis, image, title, signed, top)
+    if reference is not None:
+        _show(axes[-1], np.abs(outcome.reconstruction - reference), "|error|", False, top / 4)
+    figure.suptitle(name, fontsize=10)
     save(figure, path)
 
 

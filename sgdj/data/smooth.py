@@ -1,0 +1,39 @@
+"""Smooth random fields and phases."""
+
+import numpy as np
+
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], width: float) -> np.ndarray:
+    """Periodic Gaussian random field over the last two axes, of zero mean and unit standard deviation.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    shape
+        Shape of the field.
+    width
+        Standard deviation of the Gaussian that smooths white noise, in pixels.
+    """
+    v, u = np.meshgrid(np.fft.fftfreq(shape[-2]), np.fft.rfftfreq(shape[-1]), indexing="ij")
+    window = np.exp(-2 * (np.pi * width) ** 2 * (v**2 + u**2))
+    window[0, 0] = 0.0
+    field = np.fft.irfft2(window * np.fft.rfft2(rng.standard_normal(shape)), s=shape[-2:])
+    return field / max(float(field.std()), 1e-12)
+
+
+def smooth_phase(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Random phase in radians, of the kind that field inhomogeneity and coils leave in MR images.
+
+    A random constant, slope and curvature, and a faint smooth field, of the same strength as in the phantoms.
+
+    Parameters
+    ----------
+    shape
+        (H, W).
+    rng
+        Source of randomness.
+    """
+    v, u = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    phase = rng.uniform(-np.pi, np.pi) + rng.normal(0, 0.4) * u + rng.normal(0, 0.4) * v
+    return phase + rng.normal(0, 0.25) * (u**2 + v**2) + 0.15 * smooth_noise(rng, shape, 0.3 * min(shape))
