@@ -286,7 +286,7 @@ def _consistency(config: dict[str, Any]) -> Iterator[InputError]:
             "architecture.learned.features",
             f"use a multiple of {learned['groups']}",
         )
-    channels = 2 if "acceleration" in operator else 1
+    channels = 2 if task == "mri" else 1
     if "channels" in learned and learned["channels"] != channels:
         what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
         yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
