@@ -45,6 +45,9 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
 
     try:
         job = load(parse(overrides), in_sweep)
+        from sgdj.devices import torch_device
+
+        torch_device(job.config["device"])  # a missing device is told before the slow imports
         from sgdj.job import run
 
         return {"exit_code": int(ExitCode.DONE), **run(job)}
