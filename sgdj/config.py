@@ -87,10 +87,11 @@ def get(config: dict[str, Any], key: str) -> Any:
     return node
 
 
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a nested configuration."""
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _leaves(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, node
 
@@ -248,10 +249,10 @@ def _validate_node(config: dict[str, Any], key: str, mistakes: list[InputError],
 
 
 def _schema_mistakes(config: dict[str, Any]) -> list[InputError]:
-    leaves = list(_leaves(config))
-    missing = [key for key, value in leaves if value == "???"]
+    flat = list(leaves(config))
+    missing = [key for key, value in flat if value == "???"]
     mistakes = [InputError("no value", key, f"set {key}=VALUE") for key in missing]
-    known = [key for key, _ in leaves]
+    known = [key for key, _ in flat]
     try:
         TypeAdapter(Root).validate_json(json.dumps(config))
     except ValidationError as error:
@@ -494,7 +495,7 @@ def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, 
     """
     kept = {
         key: value
-        for key, value in _leaves(config)
+        for key, value in leaves(config)
         if not any(key == part or key.startswith(f"{part}.") for part in _NO_IDENTITY)
     }
     text = json.dumps([RESULT_VERSION, kept, manifest, extra or {}], sort_keys=True)

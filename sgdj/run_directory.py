@@ -99,11 +99,9 @@ class RunDirectory:
             ) from error
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Give the lock back; its file stays, since removing it could part two runs that both wait for it."""
         if self._lock is not None:
             self._lock.release()
-            with suppress(OSError):
-                (self.path / ".lock").unlink()
 
     def clear(self) -> None:
         """Remove the results of an earlier run that is to be repeated."""

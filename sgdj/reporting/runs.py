@@ -3,7 +3,7 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import yaml
 from filelock import FileLock, Timeout
 from rich.table import Table
 
+from sgdj.config import leaves
 from sgdj.errors import InputError
 from sgdj.statistics import volume_averages
 
@@ -141,14 +142,6 @@ def listing(found: Sequence[RunView]) -> Table:
     return table
 
 
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node
-
-
 def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
     """Volume means of the network's metric by condition."""
     path = run.path / "evaluation" / "samples.csv"
@@ -171,7 +164,7 @@ def compare(first: Path, second: Path) -> list[Table]:
         If a run is not finished.
     """
     a, b = view(first), view(second)
-    left, right = dict(_flat(a.config)), dict(_flat(b.config))
+    left, right = dict(leaves(a.config)), dict(leaves(b.config))
     settings = Table(title="configuration", title_justify="left")
     for name in ("key", str(first), str(second)):
         settings.add_column(name, overflow="fold")
