@@ -1,14 +1,12 @@
 """From the command line to a checked configuration, without importing torch.
 
 Every mistake of a job is collected and told in one line each: Hydra composes, the dataclasses of `sgdj.schema` check
-types and ranges, and `_consistency` checks what no single value can show.
+types and ranges, and `sgdj.consistency` what no single value can show.
 """
 
-import difflib
 import hashlib
 import itertools
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,20 +21,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
+from sgdj.consistency import inconsistencies
 from sgdj.errors import InputError, InputErrors
+from sgdj.nodes import get, leaves, nearest
 from sgdj.schema import TARGETS, Root
 
 RESULT_VERSION = 1  # raised when a change of the program changes its numbers
 CONF = Path(__file__).resolve().parent / "conf"  # a link to conf/ in a checkout, a copy in an installed package
 GROUPS = tuple(sorted(str(p.relative_to(CONF)) for p in CONF.rglob("*") if p.is_dir() and any(p.glob("*.yaml"))))
-
-#: Which operators and data sets belong to a task; options of plugins are not restricted.
-FITTING: dict[str, dict[str, set[str]]] = {
-    "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri", "images"}},
-    "denoising": {"operator": {"identity"}, "dataset": {"patches", "images"}},
-    "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
-    "toy": {"operator": {"identity"}, "dataset": {"subspace"}},
-}
 
 #: Values that change where and how fast a run happens, not what comes out; they are left out of its identity.
 _NO_IDENTITY = (
@@ -71,31 +63,6 @@ def config_options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def nearest(name: str, names: Sequence[str]) -> str:
-    """A hint: the nearest valid name, or all of them if they are few."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"choose one of {', '.join(names)}" if len(names) <= 12 else "see --help"
-
-
-def get(config: dict[str, Any], key: str) -> Any:
-    """Value under a dotted key, or None."""
-    node: Any = config
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, dict) else None
-    return node
-
-
-def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a nested configuration."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node
-
-
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Parse command-line overrides.
 
@@ -120,11 +87,22 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
+def swept(overrides: Sequence[Override]) -> list[Override]:
+    """Overrides of a sweep, after those that an experiment sweeps by itself (``hydra.sweeper.params``)."""
+    given = {o.key_or_group: o for o in overrides}
+    experiment = given["experiment"].value() if "experiment" in given else None
+    if not isinstance(experiment, str) or experiment not in config_options("experiment"):
+        return list(overrides)
+    params = OmegaConf.select(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml"), "hydra.sweeper.params") or {}
+    own = [f"{key}={value}" for key, value in params.items() if key not in given]
+    return [*OverridesParser.create().parse_overrides(own), *overrides]
+
+
 def expand(overrides: Sequence[Override]) -> list[list[Override]]:
     """The jobs of a sweep: the product of all comma-separated values."""
     parser = OverridesParser.create()
     choices = []
-    for override in overrides:
+    for override in swept(overrides):
         if override.is_sweep_override():
             key = override.get_key_element()
             choices.append(parser.parse_overrides([f"{key}={v}" for v in override.sweep_string_iterator()]))
@@ -147,7 +125,8 @@ def _check_groups(overrides: Sequence[Override]) -> tuple[list[str], list[InputE
                 hint = nearest(str(name), options)
                 mistakes.append(InputError(f"no option {name or '(empty)'}", f"command line: {key}", hint))
             if not unknown:
-                accepted.append(override.input_line or "")
+                line = (override.input_line or "").lstrip("+")
+                accepted.append(f"+{line}" if key == "experiment" else line)
         elif key in GROUPS:
             mistakes.append(InputError(f"no option {value}", f"command line: {key}", nearest("", config_options(key))))
         elif key.startswith("hydra"):
@@ -225,12 +204,26 @@ def _mistakes(error: ValidationError, prefix: str, known: Sequence[str]) -> Iter
             yield InputError(f"{shown} {what.format(**context)}", where, mend.format(**context))
 
 
-def _validate_node(config: dict[str, Any], key: str, mistakes: list[InputError], known: Sequence[str]) -> None:
+def _targets(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Dotted key and entry of `TARGETS` of every node with a `_target_`."""
+    for entry in TARGETS:
+        parent = entry.removesuffix(".*")
+        if entry == parent:
+            yield entry, entry
+        else:
+            yield from ((f"{parent}.{name}", entry) for name in get(config, parent) or {})
+
+
+def _validate_node(
+    config: dict[str, Any], key: str, entry: str, mistakes: list[InputError], known: Sequence[str]
+) -> None:
     """Check one node with a `_target_` against the dataclass of its target."""
     node = get(config, key)
+    base, shipped = TARGETS[entry]
     if not isinstance(node, dict):
+        if entry != key:
+            mistakes.append(InputError("unknown key", key, "choose an option of the group first"))
         return
-    base, shipped = TARGETS[key]
     target = node.get("_target_")
     values = {k: v for k, v in node.items() if k != "_target_"}
     if target in shipped:
@@ -257,78 +250,9 @@ def _schema_mistakes(config: dict[str, Any]) -> list[InputError]:
         TypeAdapter(Root).validate_json(json.dumps(config))
     except ValidationError as error:
         mistakes.extend(_mistakes(error, "", known))
-    for key in TARGETS:
-        _validate_node(config, key, mistakes, known)
+    for key, entry in _targets(config):
+        _validate_node(config, key, entry, mistakes, known)
     return mistakes
-
-
-def _consistency(config: dict[str, Any]) -> Iterator[InputError]:
-    """Mistakes that no single value shows; runs once the schema holds."""
-    task = config["task"]
-    for group, fitting in FITTING.get(task, {}).items():
-        shipped = set().union(*(options.get(group, set()) for options in FITTING.values()))
-        name = config[group].get("name")
-        if name in shipped and name not in fitting:
-            yield InputError(f"{group} {name} does not fit task {task}", group, nearest("", sorted(fitting)))
-    operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
-    if "acceleration" in operator and operator["acceleration"] * operator["center_fraction"] > 1:
-        yield InputError(
-            f"acceleration {operator['acceleration']:g} cannot be reached with a centre fraction of "
-            f"{operator['center_fraction']:g}",
-            "operator.center_fraction",
-            f"lower it to {1 / operator['acceleration']:.3g} or less",
-        )
-    if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
-        yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
-    learned = architecture.get("learned", {})
-    if "groups" in learned and learned["features"] % learned["groups"]:
-        yield InputError(
-            f"{learned['features']} features cannot be divided into {learned['groups']} groups",
-            "architecture.learned.features",
-            f"use a multiple of {learned['groups']}",
-        )
-    channels = 2 if task == "mri" else 1
-    if "channels" in learned and learned["channels"] != channels:
-        what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
-        yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
-    for key in ("attack", "strategy.attack"):
-        node = get(config, key)
-        if isinstance(node, dict) and (node.get("epsilon") is None) == (node.get("rho") is None):
-            yield InputError("give exactly one of epsilon and rho", key, f"set the other to null, {key}.rho=null")
-    if "dimension" in dataset and dataset["dimension"] > dataset["size"]:
-        yield InputError("the subspace is larger than the space", "dataset.dimension", "lower it")
-    available = get(config, "dataset.samples.train")
-    if get(config, "dataset.volumes.train") and "slices" in dataset:
-        available = dataset["volumes"]["train"] * dataset["slices"]
-    if available is not None and config["trainer"]["batch_size"] > available:
-        yield InputError(
-            f"{config['trainer']['batch_size']} exceeds the {available} training images",
-            "trainer.batch_size",
-            "lower it, or enlarge the data set",
-        )
-    if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
-        yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
-    reading = config["mode"] != "reconstruct"  # which needs no data set
-    if reading and "root" in dataset and not Path(dataset["root"]).is_dir():
-        yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
-    if reading and "path" in dataset and not Path(dataset["path"]).exists():
-        yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
-    if "kind" in dataset and dataset["name"] == "images":
-        wanted = "magnitude" if task == "mri" else "real"
-        if dataset["kind"] != wanted:
-            yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
-    if config["mode"] != "train" and config["checkpoint"] is None:
-        yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
-    if config["mode"] == "train" and config["checkpoint"] is not None:
-        yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")
-    for key in ("input", "output"):
-        if (config["mode"] == "reconstruct") != (config[key] is not None):
-            what = "no value" if config[key] is None else "not used in this mode"
-            yield InputError(what, key, f"set {key}=PATH with mode=reconstruct, and only there")
-    if config["input"] is not None and not Path(config["input"]).exists():
-        yield InputError(f"no such file or folder: {config['input']}", "input", "give one that exists")
-    if config["mode"] == "train" and dataset.get("partition") == "none":
-        yield InputError("no volume is left to train on", "dataset.partition", "use it with mode=evaluate only")
 
 
 def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
@@ -373,7 +297,7 @@ def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
     if isinstance(sigma, str | bool) and "sigma" not in config.get("strategy", {}):
         mistakes.append(InputError(f"{sigma!r} must be a number", "sigma", "give one"))
     if not mistakes:
-        mistakes += _consistency(config)
+        mistakes += inconsistencies(config)
     if mistakes:
         raise InputErrors(mistakes)
     return notes

@@ -3,7 +3,8 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
-from sgdj.metrics import DEFINITIONS, fastmri_metrics, sample_metrics, to_real
+from sgdj.metrics import definitions, fastmri_metrics, sample_metrics, to_real
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.progress import follow
@@ -33,7 +34,7 @@ METRICS = ("psnr", "ssim", "nmse", "loss")
 
 @dataclass(frozen=True)
 class Condition:
-    """One row of an evaluation: a shift before the measurement, an attack after it, or neither.
+    """One row of an evaluation: a shift before the measurement, an attack after it, another K, or none of them.
 
     Parameters
     ----------
@@ -41,6 +42,10 @@ class Condition:
         Unique name.
     shift, attack
         Name and object, or None.
+    iterations
+        K to reconstruct with, or None for the network's own.
+    noise_key
+        Another key gives another draw of the measurement noise.
     pictured
         Whether panels show it.
     """
@@ -48,14 +53,16 @@ class Condition:
     name: str
     shift: tuple[str, Shift] | None = None
     attack: tuple[str, Attack] | None = None
+    iterations: int | None = None
+    noise_key: str = ""
     pictured: bool = True
 
     @property
     def level(self) -> float:
-        """Strength of the attack, else of the shift, else 0."""
+        """Strength of the attack, else of the shift, else K, else 0."""
         if self.attack is not None:
             return self.attack[1].level
-        return 0.0 if self.shift is None else self.shift[1].level
+        return float(self.iterations or 0) if self.shift is None else self.shift[1].level
 
 
 @dataclass
@@ -80,8 +87,18 @@ class Result:
     panels: list[Panel]
 
 
-def conditions(attack: tuple[str, Attack], shift: tuple[str, Shift], curve: list[float]) -> list[Condition]:
-    """Clean, random noise and attack of the same norm, the shift, and the other levels of the robustness curve."""
+def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
+    """Clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
+
+    Parameters
+    ----------
+    attack
+        Name and attack.
+    shifts
+        By name.
+    settings
+        The `evaluation` node of the configuration.
+    """
     name, main = attack
     noise = Gaussian(epsilon=main.epsilon, rho=main.rho)
     listed = [Condition("clean"), Condition("gaussian", attack=("gaussian", noise))]
@@ -89,11 +106,29 @@ def conditions(attack: tuple[str, Attack], shift: tuple[str, Shift], curve: list
     if name != "gaussian":
         listed.append(Condition(name, attack=attack))
         attacks.append(attack)
-    listed.append(Condition(shift[0], shift=shift))
-    for factor in curve:
+    listed += [Condition(label, shift=(label, shift)) for label, shift in shifts.items()]
+    for factor in settings["curve"]:
         for label, one in attacks:
             listed.append(Condition(f"{label}-x{factor:g}", attack=(label, one.scaled(factor)), pictured=False))
+    listed += [Condition(f"clean-K{k}", iterations=k, pictured=False) for k in settings["iterations"]]
+    if settings["fresh_noise"] != "none":
+        fresh = [settings["fresh_noise"] == "all" or c.shift is not None for c in listed]
+        listed = [replace(c, noise_key=c.name) if f else c for c, f in zip(listed, fresh, strict=True)]
     return listed
+
+
+@contextmanager
+def _with_iterations(reconstructor: Reconstructor, count: int | None) -> Iterator[None]:
+    """Another K for a while, where the reconstructor has one."""
+    if count is None or not hasattr(reconstructor, "iterations"):
+        yield
+        return
+    own: Any = reconstructor.iterations
+    reconstructor.iterations = count  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        reconstructor.iterations = own
 
 
 def _device_batches(loader: Any, device: torch.device) -> Iterator[Batch]:
@@ -138,6 +173,9 @@ def evaluate(
     """
     draws = Draws(seed)
     count = len(images) if settings["max_samples"] is None else min(settings["max_samples"], len(images))
+    if settings["drop_last"] and count >= settings["batch_size"]:
+        count -= count % settings["batch_size"]
+    how = {"part": settings["part"], "clamp": settings["clamp01_prediction"]}
     chosen = images if count == len(images) else _First(images, count)
     rows: list[dict[str, Any]] = []
     panels: list[Panel] = []
@@ -146,7 +184,8 @@ def evaluate(
 
     def work() -> Iterator[tuple[Condition, Batch]]:
         for condition in listed:
-            collate = Measure(acquisition, draws, None if condition.shift is None else condition.shift[1])
+            shift = None if condition.shift is None else condition.shift[1]
+            collate = Measure(acquisition, draws, shift, condition.noise_key)
             loader = batches(chosen, collate, settings["batch_size"], workers=workers)
             for batch in _device_batches(loader, device):
                 yield condition, batch
@@ -161,9 +200,9 @@ def evaluate(
             if condition.attack is not None:
                 attack = condition.attack[1]
                 delta, epsilon = attack(reconstructor, batch, draws), attack.budget(batch.y).flatten()
-            with torch.no_grad():
+            with torch.no_grad(), _with_iterations(reconstructor, condition.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
-            values = sample_metrics(made[name], batch.x)
+            values = sample_metrics(made[name], batch.x, **how)
             norms = sample_norm(delta).flatten().tolist()
             for i, (sample, volume) in enumerate(zip(batch.samples, batch.volumes, strict=True)):
                 rows.append(
@@ -191,7 +230,7 @@ def evaluate(
         wanted = min(settings["panels"] - have, len(batch)) if condition.pictured else 0
         if wanted > 0:
             panels += _panels(condition.name, batch, made, shown, list(reconstructors.values())[-1], wanted)
-    return Result(rows, _summarise(rows, volumes), panels)
+    return Result(rows, {**_summarise(rows, volumes), "definitions": definitions(**how)}, panels)
 
 
 def _panels(
@@ -237,7 +276,7 @@ def _entry(values: list[tuple[str, float]]) -> dict[str, float | int | None]:
 def _summarise(
     rows: list[dict[str, Any]], volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]]
 ) -> dict[str, Any]:
-    """{reconstructor: {condition: {metric: {mean, std, n_samples, n_volumes}}}} and the metrics' definitions."""
+    """{reconstructor: {condition: {metric: {mean, std, n_samples, n_volumes}}}}."""
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         grouped[row["reconstructor"], row["condition"]].append(row)
@@ -255,4 +294,4 @@ def _summarise(
     for (name, condition), metrics in collected.items():
         for metric, values in metrics.items():
             summary[name][condition][metric] = _entry(values)
-    return {**summary, "definitions": DEFINITIONS}
+    return dict(summary)

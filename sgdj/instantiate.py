@@ -3,8 +3,8 @@
 import importlib
 from typing import Any
 
-from sgdj.config import get
 from sgdj.errors import InputError
+from sgdj.nodes import get
 from sgdj.schema import TARGETS
 
 
@@ -31,7 +31,7 @@ def build(config: dict[str, Any], key: str) -> Any:
         does not take these settings.
     """
     node = get(config, key)
-    base_path, shipped = TARGETS[key]
+    base_path, shipped = TARGETS[key if key in TARGETS else f"{key.rpartition('.')[0]}.*"]
     target, where = node["_target_"], f"{key}._target_"
     if target not in shipped and target.split(".")[0] not in config["plugins"]:
         raise InputError(f"{target!r} is not allowed", where, "name its package in plugins=[…]")

@@ -218,12 +218,12 @@ class Run:
         network = network.to(self.device)
         result = evaluate(
             {"network": network, "zero_filled": StartingPoint(start).to(self.device)},
-            self.source.images("test"),
+            self.source.images(config["evaluation"]["split"]),
             self.acquisition,
             conditions(
                 (config["attack"]["name"], build(config, "attack")),
-                (config["shift"]["name"], build(config, "shift")),
-                config["evaluation"]["curve"],
+                {name: build(config, f"shift.{name}") for name in config["shift"]},
+                config["evaluation"],
             ),
             seed=config["dataset"]["seed"],
             settings=config["evaluation"],

@@ -5,6 +5,7 @@ magnitude, real ones with their sign.
 """
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,6 +23,17 @@ DEFINITIONS = {
     "mean, std": "mean over samples within a volume, then mean and standard deviation (n - 1) over volumes",
 }
 SSIM_WINDOW = 11
+
+
+def definitions(part: str, clamp: bool) -> dict[str, str]:
+    """What each metric of a summary is, under the settings of `sample_metrics`."""
+    changed = dict(DEFINITIONS)
+    for name in ("psnr", "ssim"):
+        if part == "real":
+            changed[name] = changed[name].replace("magnitude if complex", "real part if complex")
+        if clamp:
+            changed[name] = changed[name].replace("no clamping", "") + "; reconstruction clamped to [0, 1]"
+    return changed
 
 
 def squared_error(reconstruction: Tensor, reference: Tensor) -> Tensor:
@@ -44,24 +56,36 @@ def squared_error(reconstruction: Tensor, reference: Tensor) -> Tensor:
     return difference.square().flatten(1).mean(1)
 
 
-def to_real(x: Tensor) -> Tensor:
-    """Magnitude of a complex image; a real one as it is."""
-    return x.abs() if x.is_complex() else x
+Part = Literal["magnitude", "real"]
 
 
-def sample_metrics(reconstruction: Tensor, reference: Tensor) -> dict[str, list[float]]:
+def to_real(x: Tensor, part: Part = "magnitude") -> Tensor:
+    """Magnitude or real part of a complex image; a real one as it is."""
+    if not x.is_complex():
+        return x
+    return x.abs() if part == "magnitude" else x.real
+
+
+def sample_metrics(
+    reconstruction: Tensor, reference: Tensor, part: Part = "magnitude", clamp: bool = False
+) -> dict[str, list[float]]:
     """PSNR (dB), SSIM, NMSE and loss of each sample; see `DEFINITIONS`.
 
     Parameters
     ----------
     reconstruction, reference
         Shape (B, C, H, W), real or complex.
+    part
+        What PSNR and SSIM compare of complex images ("real": the authors' code).
+    clamp
+        Clamp the reconstruction, not the reference, to [0, 1] for PSNR and SSIM (the authors' code).
     """
     from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
     loss = squared_error(reconstruction, reference)
     energy = squared_error(reference, torch.zeros_like(reference))
-    estimate, target = to_real(reconstruction), to_real(reference)
+    estimate, target = to_real(reconstruction, part), to_real(reference, part)
+    estimate = estimate.clamp(0, 1) if clamp else estimate
     psnr = peak_signal_noise_ratio(estimate, target, data_range=1.0, reduction="none", dim=(1, 2, 3))
     if min(target.shape[-2:]) >= SSIM_WINDOW:
         ssim = structural_similarity_index_measure(estimate, target, data_range=1.0, reduction="none")

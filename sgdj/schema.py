@@ -18,6 +18,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
+Support = Literal["measured", "full"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
@@ -45,6 +46,7 @@ class CartesianAcquisition:
     axis: Literal["columns", "rows"]
     masks: Literal["fixed", "per_volume"]
     mask_adjoint: bool
+    noise_support: Support
 
 
 @dataclass(config=STRICT)
@@ -164,6 +166,11 @@ class Unrolled:
 
 
 @dataclass(config=STRICT)
+class ProximalGradient(Unrolled):
+    noise_step: Literal["step", "exp"]
+
+
+@dataclass(config=STRICT)
 class DnCNN:
     channels: Count
     layers: Annotated[int, Field(ge=3)]
@@ -194,6 +201,7 @@ class MSE:
 class InputJitter:
     name: Name
     sigma: NonNegative
+    support: Support
 
 
 @dataclass(config=STRICT)
@@ -202,6 +210,7 @@ class Jitter:
     sigma: NonNegative
     noise_scale: Literal["relative", "absolute", "upstream"]
     last_iteration: bool
+    validation: bool
 
 
 @dataclass(config=STRICT)
@@ -215,6 +224,7 @@ class Gaussian:
     name: Name
     epsilon: NonNegative | None
     rho: NonNegative | None
+    support: Support
 
 
 @dataclass(config=STRICT)
@@ -226,22 +236,37 @@ class PGD:
     step_size: Positive
     restarts: Count
     random_start: bool
+    keep: Literal["best", "last"]
+    support: Support
 
 
 @dataclass(config=STRICT)
 class Detail:
-    name: Name
     row: Fraction
     column: Fraction
     height: Count
     width: Count
     contrast: float
-    mode: Literal["brighten", "set"]
+    mode: Literal["brighten", "set", "parts"]
+
+
+@dataclass(config=STRICT)
+class RandomDetail:
+    count: Count
+    length: Count
+    contrast: float
+    mode: Literal["brighten", "set", "parts"]
+
+
+@dataclass(config=STRICT)
+class Lesion:
+    radius: Annotated[float, Field(gt=0, le=0.5)]
+    contrast: Fraction
+    texture: NonNegative
 
 
 @dataclass(config=STRICT)
 class NoiseLevel:
-    name: Name
     factor: NonNegative
 
 
@@ -270,8 +295,14 @@ class Logger:
 class Evaluation:
     batch_size: Count
     max_samples: Count | None
+    split: Literal["test", "val"]
     curve: list[NonNegative]
+    iterations: list[Count]
     panels: Annotated[int, Field(ge=0)]
+    part: Literal["magnitude", "real"]
+    clamp01_prediction: bool
+    drop_last: bool
+    fresh_noise: Literal["none", "shifts", "all"]
 
 
 @dataclass(config=STRICT)
@@ -303,7 +334,8 @@ class Root:
     evaluation: Evaluation
 
 
-#: Nodes with a `_target_`: dotted key of the node, the base class it must derive from, and the shipped options.
+#: Nodes with a `_target_`: dotted key of the node (with * for any name), the base class it
+#: must derive from, and the shipped options.
 TARGETS: dict[str, tuple[str, dict[str, type]]] = {
     "operator": (
         "sgdj.operators.Acquisition",
@@ -327,7 +359,7 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
     ),
     "architecture": (
         "sgdj.networks.Reconstructor",
-        {"sgdj.networks.GradientDescent": Unrolled, "sgdj.networks.ProximalGradient": Unrolled},
+        {"sgdj.networks.GradientDescent": Unrolled, "sgdj.networks.ProximalGradient": ProximalGradient},
     ),
     "architecture.learned": (
         "sgdj.networks.LearnedPart",
@@ -352,5 +384,13 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
         {"sgdj.attacks.PGD": PGD, "sgdj.attacks.Gaussian": Gaussian},
     ),
     "attack": ("sgdj.attacks.Attack", {"sgdj.attacks.PGD": PGD, "sgdj.attacks.Gaussian": Gaussian}),
-    "shift": ("sgdj.shifts.Shift", {"sgdj.shifts.Detail": Detail, "sgdj.shifts.NoiseLevel": NoiseLevel}),
+    "shift.*": (
+        "sgdj.shifts.Shift",
+        {
+            "sgdj.shifts.Detail": Detail,
+            "sgdj.shifts.RandomDetail": RandomDetail,
+            "sgdj.shifts.Lesion": Lesion,
+            "sgdj.shifts.NoiseLevel": NoiseLevel,
+        },
+    ),
 }

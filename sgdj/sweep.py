@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from sgdj.config import CONF, GROUPS, Job, expand, load, parse
+from sgdj.config import CONF, GROUPS, Job, expand, load, parse, swept
 from sgdj.errors import ExitCode, InputError, InputErrors
 
 
@@ -72,6 +72,8 @@ def _run_one(config: Any) -> dict[str, Any]:
 
 def _forced(override: str) -> str:
     key = override.lstrip("+").split("=")[0]
+    if key == "experiment":
+        return f"+{override.lstrip('+')}"
     return override if key in GROUPS or key.startswith("hydra") else f"++{override.lstrip('+')}"
 
 
@@ -98,7 +100,8 @@ def sweep(overrides: Sequence[str]) -> int:
     hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
     with TemporaryDirectory() as folder:  # where Hydra writes its own record of the sweep
         try:
-            forced = [*(_forced(o) for o in overrides), f"hydra.sweep.dir={folder}"]
+            lines = [o.input_line or "" for o in swept(parse(overrides))]
+            forced = [*(_forced(o) for o in lines), f"hydra.sweep.dir={folder}", "hydra.sweeper.params=null"]
             batches = hydra.multirun("config", _run_one, forced) or []
         finally:
             GlobalHydra.instance().clear()

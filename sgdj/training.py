@@ -87,8 +87,9 @@ class Training(lightning.LightningModule):
             raise Diverged(self._diverged(f"gradient norm {float(norm)}", self._batch))
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """PSNR and SSIM of the clean reconstruction."""
-        values = sample_metrics(self.network(batch.y, batch.operator), batch.x)
+        """PSNR and SSIM of the clean reconstruction (jittered only if the strategy asks for it)."""
+        perturb = self.strategy.validation_perturb(self.network, batch, self.draws.at(self.current_epoch))
+        values = sample_metrics(self.network(batch.y, batch.operator, perturb), batch.x)
         for i, volume in enumerate(batch.volumes):
             self.validation.append((volume, {name: values[name][i] for name in ("psnr", "ssim")}))
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from sgdj import schema
-from sgdj.config import FITTING, GROUPS, config_options, expand, identity, load, parse
+from sgdj.config import GROUPS, config_options, expand, identity, load, parse
+from sgdj.consistency import FITTING
 from sgdj.errors import InputErrors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,8 +74,7 @@ def test_every_conditional_file_is_reached():
     """A file such as scale_task/small_mri.yaml is named after options that exist."""
     for group in GROUPS:
         if group.startswith(("scale_", "task_")):
-            first, second = group.split("_")
-            names = {f"{a}_{b}" for a in config_options(first) for b in config_options(second)}
+            names = {"_".join(parts) for parts in itertools.product(*map(config_options, group.split("_")))}
             assert set(config_options(group)) <= names
 
 

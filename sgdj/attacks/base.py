@@ -9,6 +9,7 @@ from torch import Tensor
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
+from sgdj.operators.base import Operator, Support
 
 
 def sample_norm(y: Tensor) -> Tensor:
@@ -20,14 +21,15 @@ def sample_norm(y: Tensor) -> Tensor:
 class Attack(ABC):
     r"""Perturbation δ of the measurement with :math:`\|\delta_i\|_2 \le \varepsilon_i` for every sample i.
 
-    δ is zero where the operator measures nothing.
-
     Parameters
     ----------
     epsilon
         ε, absolute, the same for all samples.
     rho
         ε_i = ρ ‖y_i‖. Exactly one of the two must be given.
+    support
+        "measured": δ is zero where the operator measures nothing; "full": it may lie anywhere (the authors' code,
+        whose adjoint lets it through).
 
     Raises
     ------
@@ -35,10 +37,12 @@ class Attack(ABC):
         If both or neither are given.
     """
 
-    def __init__(self, *, epsilon: float | None = None, rho: float | None = None) -> None:
+    def __init__(
+        self, *, epsilon: float | None = None, rho: float | None = None, support: Support = "measured"
+    ) -> None:
         if (epsilon is None) == (rho is None):
             raise ValueError(f"give exactly one of epsilon and rho, got {epsilon=} {rho=}")
-        self.epsilon, self.rho = epsilon, rho
+        self.epsilon, self.rho, self.support = epsilon, rho, support
 
     @property
     def level(self) -> float:
@@ -56,6 +60,10 @@ class Attack(ABC):
         """ε_i, shape (B, 1, ..., 1)."""
         norm = sample_norm(y)
         return torch.full_like(norm, self.epsilon) if self.epsilon is not None else self.level * norm
+
+    def restrict(self, delta: Tensor, operator: Operator) -> Tensor:
+        """δ on its support."""
+        return operator.restrict(delta) if self.support == "measured" else delta
 
     @abstractmethod
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:

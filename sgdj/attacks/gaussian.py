@@ -14,4 +14,4 @@ class Gaussian(Attack):
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
         """δ of norm ε_i, one draw per sample."""
         noise = draws.normal("attack", batch.samples, batch.y, "gaussian")
-        return self.budget(batch.y) * unit(batch.operator.restrict(noise))
+        return self.budget(batch.y) * unit(self.restrict(noise, batch.operator))

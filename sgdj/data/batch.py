@@ -46,6 +46,8 @@ class Problem:
         Source of masks and measurement noise, seeded with `dataset.seed`.
     assumed
         The acquisition that the network is told; None means the true one. Another one is a model mismatch.
+    noise_key
+        Another key gives another draw of the noise.
     """
 
     x: Tensor
@@ -54,6 +56,7 @@ class Problem:
     acquisition: Acquisition
     draws: Draws
     assumed: Acquisition | None = None
+    noise_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,14 @@ def pose(images: Sequence[Image], acquisition: Acquisition, draws: Draws) -> Pro
 
 
 def measure(problem: Problem) -> Batch:
-    r"""Simulate :math:`y = A x + z`, z white on the measured entries, one fixed draw per sample."""
+    r"""Simulate :math:`y = A x + z`, z white on its support, one fixed draw per sample and `noise_key`."""
     x, acquisition = problem.x, problem.acquisition
     shape = (x.shape[-2], x.shape[-1])
     operator = acquisition.operator(shape, problem.volumes, problem.draws)
     clean = operator.forward(x)
-    noise = problem.draws.normal("noise", problem.samples, clean)
-    y = clean + operator.restrict(acquisition.noise * noise)
+    keys = (problem.noise_key,) if problem.noise_key else ()
+    noise = acquisition.noise * problem.draws.normal("noise", problem.samples, clean, *keys)
+    y = clean + acquisition.on_support(noise, operator)
     if problem.assumed is not None:
         operator = problem.assumed.operator(shape, problem.volumes, problem.draws)
     return Batch(x, y, operator, problem.samples, problem.volumes)

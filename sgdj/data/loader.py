@@ -1,6 +1,7 @@
 """From images to batches."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch.utils.data import DataLoader, Sampler
@@ -73,16 +74,22 @@ class Measure:
         Source of masks and noise, seeded with `dataset.seed`.
     shift
         Changes the problem before it is measured.
+    noise_key
+        See `Problem`.
     """
 
     def __init__(
-        self, acquisition: Acquisition, draws: Draws, shift: Callable[[Problem], Problem] | None = None
+        self,
+        acquisition: Acquisition,
+        draws: Draws,
+        shift: Callable[[Problem], Problem] | None = None,
+        noise_key: str = "",
     ) -> None:
-        self.acquisition, self.draws, self.shift = acquisition, draws, shift
+        self.acquisition, self.draws, self.shift, self.noise_key = acquisition, draws, shift, noise_key
 
     def __call__(self, images: Sequence[Image]) -> Batch:
         """Pose, shift and measure."""
-        problem = pose(images, self.acquisition, self.draws)
+        problem = replace(pose(images, self.acquisition, self.draws), noise_key=self.noise_key)
         return measure(problem if self.shift is None else self.shift(problem))
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sgdj.draws import Draws
-from sgdj.operators.base import Operator
+from sgdj.operators.base import Operator, Support
 from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
@@ -41,6 +41,10 @@ class Acquisition(ABC):
     def normalise(self, x: Tensor) -> Tensor:
         """Scale images (B, C, H, W) to the unit in which noise and budgets are stated."""
         return x
+
+    def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
+        """Noise where this protocol has any: on the measured entries."""
+        return operator.restrict(noise)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,8 @@ class CartesianAcquisition(Acquisition):
         "fixed": one mask for all volumes, as in the paper; "per_volume": a mask drawn from each volume's name.
     mask_adjoint
         False reproduces the authors' unmasked adjoint; see `CartesianFourier`.
+    noise_support
+        "measured", or "full": noise on all of k-space (the authors' code), which matters with their adjoint only.
     """
 
     mask: Literal["gaussian", "random", "equispaced"]
@@ -108,6 +114,11 @@ class CartesianAcquisition(Acquisition):
     axis: Literal["columns", "rows"]
     masks: Literal["fixed", "per_volume"]
     mask_adjoint: bool
+    noise_support: Support = "measured"
+
+    def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
+        """Noise on the measured entries, or everywhere."""
+        return operator.restrict(noise) if self.noise_support == "measured" else noise
 
     def lines(self, count: int, volume: str, draws: Draws) -> Tensor:
         """Sampled lines of a volume, boolean, shape (count,)."""

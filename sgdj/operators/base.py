@@ -1,9 +1,13 @@
 """What every forward operator offers."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+#: Where noise and perturbations may lie: on what was measured, or anywhere (the authors' code).
+Support = Literal["measured", "full"]
 
 
 class Operator(ABC):

@@ -14,8 +14,8 @@ import yaml
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from sgdj.config import leaves
 from sgdj.errors import InputError
+from sgdj.nodes import leaves
 from sgdj.statistics import volume_averages
 
 
@@ -135,7 +135,7 @@ def listing(found: Sequence[RunView]) -> Table:
     for run in found:
         facts = run.facts
         attack = (run.config.get("attack") or {}).get("name", "")
-        shift = (run.config.get("shift") or {}).get("name", "")
+        shift = next(iter(run.config.get("shift") or {}), "")
         scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
         names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]
         table.add_row(*names, *scores, f"{run.size() / 2**20:.1f}", str(run.path))

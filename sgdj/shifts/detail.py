@@ -4,9 +4,24 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
+
+
+def draw_detail(patch: Tensor, contrast: float, mode: str) -> None:
+    """Draw into a view of an image; see `Detail` for the modes."""
+    if mode == "set":
+        patch.fill_(contrast)
+    elif mode == "parts" and patch.is_complex():
+        torch.view_as_real(patch).clamp_(min=contrast)
+    elif mode == "parts":
+        patch.clamp_(min=contrast)
+    else:
+        magnitude = patch.abs()
+        direction = torch.where(magnitude > 0, patch / magnitude.clamp_min(1e-12), torch.ones_like(patch))
+        patch.copy_(torch.where(magnitude < contrast, contrast * direction, patch))
 
 
 class Detail(Shift):
@@ -24,11 +39,18 @@ class Detail(Shift):
     contrast
         Value of the detail, in the image's scale.
     mode
-        "brighten": raise the magnitude to at least `contrast`, keeping the phase; "set": replace the value.
+        "brighten": raise the magnitude to at least `contrast`, keeping the phase; "set": replace the value; "parts":
+        raise real and imaginary part each to at least `contrast` (the authors' code).
     """
 
     def __init__(
-        self, row: float, column: float, height: int, width: int, contrast: float, mode: Literal["brighten", "set"]
+        self,
+        row: float,
+        column: float,
+        height: int,
+        width: int,
+        contrast: float,
+        mode: Literal["brighten", "set", "parts"],
     ) -> None:
         self.row, self.column, self.height, self.width = row, column, height, width
         self.contrast, self.mode = contrast, mode
@@ -47,12 +69,5 @@ class Detail(Shift):
         """Draw the detail into every image."""
         x = problem.x.clone()
         rows, columns = self.region((x.shape[-2], x.shape[-1]))
-        patch = x[..., rows, columns]
-        if self.mode == "brighten":
-            magnitude = patch.abs()
-            direction = torch.where(magnitude > 0, patch / magnitude.clamp_min(1e-12), torch.ones_like(patch))
-            new = torch.where(magnitude < self.contrast, self.contrast * direction, patch)
-        else:
-            new = torch.full_like(patch, self.contrast)
-        x[..., rows, columns] = new
+        draw_detail(x[..., rows, columns], self.contrast, self.mode)
         return replace(problem, x=x)

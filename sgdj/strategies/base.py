@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.networks.base import Reconstructor
+from sgdj.networks.base import Perturb, Reconstructor
 
 
 class Strategy(ABC):
@@ -30,3 +30,7 @@ class Strategy(ABC):
         Tensor
             Scalar.
         """
+
+    def validation_perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb | None:
+        """Noise in the validation pass; none unless a strategy reproduces a validation that had some."""
+        return None

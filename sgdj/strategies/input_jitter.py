@@ -6,6 +6,7 @@ from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.metrics import squared_error
 from sgdj.networks.base import Reconstructor
+from sgdj.operators.base import Support
 from sgdj.strategies.base import Strategy
 
 
@@ -15,13 +16,16 @@ class InputJitter(Strategy):
     Parameters
     ----------
     sigma
-        Standard deviation of w per real entry, on the measured entries.
+        Standard deviation of w per real entry.
+    support
+        Whether w lies on the measured entries alone, or anywhere (the authors' code).
     """
 
-    def __init__(self, sigma: float) -> None:
-        self.sigma = sigma
+    def __init__(self, sigma: float, support: Support = "measured") -> None:
+        self.sigma, self.support = sigma, support
 
     def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
         """Error on a noisier measurement."""
-        w = self.sigma * batch.operator.restrict(draws.normal("jitter", batch.samples, batch.y))
+        w = self.sigma * draws.normal("jitter", batch.samples, batch.y)
+        w = batch.operator.restrict(w) if self.support == "measured" else w
         return squared_error(reconstructor(batch.y + w, batch.operator), batch.x).mean()

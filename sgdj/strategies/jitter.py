@@ -9,7 +9,7 @@ from torch import Tensor
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.metrics import squared_error
-from sgdj.networks.base import Reconstructor
+from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.strategies.base import Strategy
 
 
@@ -33,12 +33,19 @@ class Jitter(Strategy):
           image, which carries gradient (the authors' code).
     last_iteration
         Whether the last iteration is jittered too; in a gradient network that noise lands on the output.
+    validation
+        Whether the validation in training is jittered too, as in the authors' code.
     """
 
     def __init__(
-        self, sigma: float, noise_scale: Literal["relative", "absolute", "upstream"], last_iteration: bool
+        self,
+        sigma: float,
+        noise_scale: Literal["relative", "absolute", "upstream"],
+        last_iteration: bool,
+        validation: bool = False,
     ) -> None:
-        self.sigma, self.noise_scale, self.last_iteration = sigma, noise_scale, last_iteration
+        self.sigma, self.noise_scale = sigma, noise_scale
+        self.last_iteration, self.validation = last_iteration, validation
 
     def deviation(self, z: Tensor) -> Tensor | float:
         """Standard deviation per real entry of w_k, given z_k of shape (B, C, H, W)."""
@@ -49,12 +56,21 @@ class Jitter(Strategy):
             return self.sigma * z.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
         return self.sigma * (torch.view_as_real(z) if z.is_complex() else z).max()
 
-    def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """Error of the jittered iteration."""
+    def perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb:
+        """The noise w_k of every iteration."""
         last = getattr(reconstructor, "iterations", 0) - 1
 
         def perturb(k: int, x: Tensor, z: Tensor) -> Tensor:
             w = self.deviation(z) * draws.normal("jitter", batch.samples, z, k)
             return w if self.last_iteration or k != last else torch.zeros_like(w)
 
+        return perturb
+
+    def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
+        """Error of the jittered iteration."""
+        perturb = self.perturb(reconstructor, batch, draws)
         return squared_error(reconstructor(batch.y, batch.operator, perturb), batch.x).mean()
+
+    def validation_perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb | None:
+        """The same noise, if validation is jittered."""
+        return self.perturb(reconstructor, batch, draws) if self.validation else None

@@ -1,0 +1,86 @@
+"""Mistakes of a configuration that no single value shows."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sgdj.errors import InputError
+from sgdj.nodes import get, nearest
+
+#: Which operators and data sets belong to a task; options of plugins are not restricted.
+FITTING: dict[str, dict[str, set[str]]] = {
+    "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri", "images"}},
+    "denoising": {"operator": {"identity"}, "dataset": {"patches", "images"}},
+    "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
+    "toy": {"operator": {"identity"}, "dataset": {"subspace"}},
+}
+
+
+def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
+    """Every such mistake of a configuration whose single values hold."""
+    task = config["task"]
+    for group, fitting in FITTING.get(task, {}).items():
+        shipped = set().union(*(options.get(group, set()) for options in FITTING.values()))
+        name = config[group].get("name")
+        if name in shipped and name not in fitting:
+            yield InputError(f"{group} {name} does not fit task {task}", group, nearest("", sorted(fitting)))
+    operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
+    if "acceleration" in operator and operator["acceleration"] * operator["center_fraction"] > 1:
+        yield InputError(
+            f"acceleration {operator['acceleration']:g} cannot be reached with a centre fraction of "
+            f"{operator['center_fraction']:g}",
+            "operator.center_fraction",
+            f"lower it to {1 / operator['acceleration']:.3g} or less",
+        )
+    if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
+        yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
+    learned = architecture.get("learned", {})
+    if "groups" in learned and learned["features"] % learned["groups"]:
+        yield InputError(
+            f"{learned['features']} features cannot be divided into {learned['groups']} groups",
+            "architecture.learned.features",
+            f"use a multiple of {learned['groups']}",
+        )
+    channels = 2 if task == "mri" else 1
+    if "channels" in learned and learned["channels"] != channels:
+        what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
+        yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
+    for key in ("attack", "strategy.attack"):
+        node = get(config, key)
+        if isinstance(node, dict) and (node.get("epsilon") is None) == (node.get("rho") is None):
+            yield InputError("give exactly one of epsilon and rho", key, f"set the other to null, {key}.rho=null")
+    if "dimension" in dataset and dataset["dimension"] > dataset["size"]:
+        yield InputError("the subspace is larger than the space", "dataset.dimension", "lower it")
+    available = get(config, "dataset.samples.train")
+    if get(config, "dataset.volumes.train") and "slices" in dataset:
+        available = dataset["volumes"]["train"] * dataset["slices"]
+    if available is not None and config["trainer"]["batch_size"] > available:
+        yield InputError(
+            f"{config['trainer']['batch_size']} exceeds the {available} training images",
+            "trainer.batch_size",
+            "lower it, or enlarge the data set",
+        )
+    if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
+        yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
+    reading = config["mode"] != "reconstruct"  # which needs no data set
+    if reading and "root" in dataset and not Path(dataset["root"]).is_dir():
+        yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
+    if reading and "path" in dataset and not Path(dataset["path"]).exists():
+        yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
+    if "kind" in dataset and dataset["name"] == "images":
+        wanted = "magnitude" if task == "mri" else "real"
+        if dataset["kind"] != wanted:
+            yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
+    if config["mode"] != "train" and config["checkpoint"] is None:
+        yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
+    if config["mode"] == "train" and config["checkpoint"] is not None:
+        yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")
+    for key in ("input", "output"):
+        if (config["mode"] == "reconstruct") != (config[key] is not None):
+            what = "no value" if config[key] is None else "not used in this mode"
+            yield InputError(what, key, f"set {key}=PATH with mode=reconstruct, and only there")
+    if config["input"] is not None and not Path(config["input"]).exists():
+        yield InputError(f"no such file or folder: {config['input']}", "input", "give one that exists")
+    if config["mode"] == "train" and dataset.get("partition") == "none":
+        yield InputError("no volume is left to train on", "dataset.partition", "use it with mode=evaluate only")

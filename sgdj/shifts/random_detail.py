@@ -1,0 +1,41 @@
+"""Strokes at random places."""
+
+from dataclasses import replace
+from typing import Literal
+
+from sgdj.data.batch import Problem
+from sgdj.shifts.base import Shift
+from sgdj.shifts.detail import draw_detail
+
+
+class RandomDetail(Shift):
+    """Horizontal or vertical strokes, one pixel wide, at places drawn for each sample.
+
+    Parameters
+    ----------
+    count
+        Strokes per image.
+    length
+        In pixels, cut off at the image's edge.
+    contrast, mode
+        See `Detail`.
+    """
+
+    def __init__(self, count: int, length: int, contrast: float, mode: Literal["brighten", "set", "parts"]) -> None:
+        self.count, self.length, self.contrast, self.mode = count, length, contrast, mode
+
+    @property
+    def level(self) -> float:
+        """The contrast."""
+        return self.contrast
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Draw the strokes into every image."""
+        x = problem.x.clone()
+        for image, sample in zip(x, problem.samples, strict=True):
+            rng = problem.draws.generator("shift", "random_detail", sample)
+            for _ in range(self.count):
+                row, column = (int(rng.integers(n)) for n in image.shape[-2:])
+                height, width = (1, self.length) if rng.random() < 0.5 else (self.length, 1)
+                draw_detail(image[:, row : row + height, column : column + width], self.contrast, self.mode)
+        return replace(problem, x=x)
