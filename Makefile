@@ -5,7 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 FASTMRI := fastmri==0.3.0
 
-.PHONY: help setup demo test lint clean
+SCALE ?= small
+TASKS ?= mri,seismic
+PARTS ?= tables,curves
+SEEDS ?=
+JOBS ?=
+
+.PHONY: help setup demo reproduce-tables tables test lint clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -20,6 +26,12 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 
 demo: setup ## Train a jittered MRI network on embedded data, attack it, show the table (2 minutes on 2 cores)
 	$(BIN)/python run.py task=mri strategy=jitter sigma=0.01
+
+reproduce-tables: setup ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS=)
+	$(BIN)/python scripts/tables.py run scale=$(SCALE) seeds=$(SEEDS) tasks=$(TASKS) parts=$(PARTS) jobs=$(JOBS)
+
+tables: setup ## Rebuild results/ from the committed rows and finished runs, in seconds
+	$(BIN)/python scripts/tables.py build scale=$(SCALE) seeds=$(SEEDS)
 
 test: setup lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2

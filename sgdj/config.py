@@ -4,6 +4,7 @@ Every mistake of a job is collected and told in one line each: Hydra composes, t
 types and ranges, and `sgdj.consistency` what no single value can show.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -38,6 +39,25 @@ _NO_IDENTITY = (
     "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
 )  # fmt: skip
 
+#: Keys younger than the result version, with the value that means what was done before they existed. At that value
+#: they do not count towards a run's identity, and configurations without them are read as having it.
+YOUNGER: dict[str, Any] = {
+    "operator.noise_support": "measured",
+    "architecture.noise_step": "step",
+    "strategy.support": "measured",
+    "strategy.validation": False,
+    "strategy.attack.keep": "best",
+    "strategy.attack.support": "measured",
+    "attack.keep": "best",
+    "attack.support": "measured",
+    "evaluation.split": "test",
+    "evaluation.iterations": [],
+    "evaluation.part": "magnitude",
+    "evaluation.clamp01_prediction": False,
+    "evaluation.drop_last": False,
+    "evaluation.fresh_noise": "none",
+}
+
 
 @dataclass
 class Job:
@@ -56,6 +76,12 @@ class Job:
     config: dict[str, Any]
     overrides: list[str]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def experiment(self) -> str | None:
+        """Name of the experiment, if one was asked for."""
+        named = [o.lstrip("+") for o in self.overrides if o.lstrip("+").startswith("experiment=")]
+        return named[-1].removeprefix("experiment=") if named else None
 
 
 def config_options(group: str) -> list[str]:
@@ -341,8 +367,26 @@ _EVALUATION_PARTS = (
     "operator", "dataset", "attack", "shift", "evaluation", "logger", "mode", "checkpoint", "input", "output",
     "run_dir", "output_dir",
     "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers",
-    "architecture.iterations", "scale",
+    "architecture.iterations", "scale", "experiment",
 )  # fmt: skip
+
+
+def _has(config: dict[str, Any], key: str) -> bool:
+    """Whether the class that a node names takes this setting."""
+    parent, _, name = key.rpartition(".")
+    target = (get(config, parent) or {}).get("_target_")
+    if parent == "evaluation":
+        return True
+    shipped = TARGETS[parent][1]
+    return target in shipped and name in {f.name for f in dataclasses.fields(shipped[target])}
+
+
+def _put(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value under a dotted key."""
+    *parents, last = key.split(".")
+    for part in parents:
+        config = config.setdefault(part, {})
+    config[last] = value
 
 
 def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
@@ -358,6 +402,9 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
     except Exception as error:
         raise InputError("the configuration cannot be read", str(saved_path), "restore the file") from error
     saved: dict[str, Any] = dict(loaded)  # type: ignore[arg-type]
+    for key, value in YOUNGER.items():
+        if key not in dict(leaves(saved)) and _has(saved, key):
+            _put(saved, key, value)
     mistakes = [
         InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
         for key in given
@@ -367,7 +414,11 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
     ]
     if mistakes:
         raise InputErrors(mistakes)
-    groups = [o.input_line or "" for k, o in given.items() if k in GROUPS and k not in ("scale", "task")]
+    groups = [
+        f"{'+' if k == 'experiment' else ''}{(o.input_line or '').lstrip('+')}"
+        for k, o in given.items()
+        if k in GROUPS and k not in ("scale", "task")
+    ]
     scale = given["scale"].value() if "scale" in given else saved["scale"]
     values = [f"++{k}={o.get_value_element_as_str()}" for k, o in given.items() if k not in GROUPS and "hydra" not in k]
     fresh = _compose([f"task={saved['task']}", f"scale={scale}", *groups, *values])
@@ -385,15 +436,18 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
         "precision",
     ):
         saved[key] = fresh[key]
+    if "experiment" in given:
+        experiment = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{given['experiment'].value()}.yaml"))
+        for key, _ in leaves(experiment):
+            if any(key == part or key.startswith(f"{part}.") for part in _EVALUATION_PARTS):
+                _put(saved, key, get(fresh, key))
     for key, override in given.items():
+        if key == "experiment":
+            continue
         if key in GROUPS and key not in ("scale", "task"):
             saved[key] = fresh[key]
         elif key not in GROUPS:
-            node = saved
-            *parents, last = key.split(".")
-            for part in parents:
-                node = node.setdefault(part, {})
-            node[last] = get(fresh, key) if get(fresh, key) is not None else override.value()
+            _put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
     for one, other in (("epsilon", "rho"), ("rho", "epsilon")):
         if f"attack.{one}" in given and f"attack.{other}" not in given:
             saved["attack"][other] = None
@@ -421,6 +475,7 @@ def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, 
         key: value
         for key, value in leaves(config)
         if not any(key == part or key.startswith(f"{part}.") for part in _NO_IDENTITY)
+        and not (key in YOUNGER and YOUNGER[key] == value)
     }
     text = json.dumps([RESULT_VERSION, kept, manifest, extra or {}], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

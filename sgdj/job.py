@@ -168,6 +168,7 @@ class Run:
                 "started": record.get("started", _now()),
                 "parameters": sum(p.numel() for p in network.parameters()),
                 "command": shlex.join(["python", "run.py", *self.job.overrides]),
+                "experiment": self.job.experiment,
                 "data": "synthetic" if self.source.synthetic else "real",
                 "trained": record.get("trained", False),
                 "wall_s": record.get("wall_s", 0.0),

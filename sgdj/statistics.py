@@ -1,8 +1,8 @@
-"""Averages whose unit is the volume."""
+"""Averages whose unit is the volume, and tests whose unit is the seed."""
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,3 +26,57 @@ def volume_std(values: Iterable[tuple[str, float]]) -> float:
     """Standard deviation (n - 1) over volumes of the means over their samples; NaN below two volumes."""
     averages = list(volume_averages(values).values())
     return float(np.std(averages, ddof=1)) if len(averages) > 1 else math.nan
+
+
+def sign_flip_p(differences: Sequence[float]) -> float:
+    """Exact two-sided p of a mean difference of zero, by flipping the sign of every paired difference.
+
+    Parameters
+    ----------
+    differences
+        One per seed; under the null each is symmetric around zero.
+
+    Returns
+    -------
+    float
+        Share of the 2^n sign patterns whose absolute mean is at least the observed one; never below 2^(1-n).
+    """
+    from scipy.stats import permutation_test
+
+    values = np.asarray(differences, float)
+    tested = permutation_test((values,), np.mean, permutation_type="samples", n_resamples=2 ** len(values))
+    return float(tested.pvalue)
+
+
+def smallest_p(n: int, family: int) -> float:
+    """Smallest Holm-adjusted p that n seeds can reach in a family of tests."""
+    return min(1.0, family * 2.0 ** (1 - n))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values (Holm, 1979), in the order given."""
+    order = np.argsort(p, kind="stable")
+    adjusted, highest = [0.0] * len(p), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def crossed_bootstrap(values: np.ndarray, draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of the mean of paired differences, resampling seeds and volumes independently.
+
+    Parameters
+    ----------
+    values
+        Shape (seeds, volumes): every seed was measured on the same volumes.
+    draws, seed
+        Number of resamples, and their seed.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns = values.shape
+    weights = rng.multinomial(rows, np.full(rows, 1 / rows), draws) / rows
+    across = rng.multinomial(columns, np.full(columns, 1 / columns), draws) / columns
+    means = np.einsum("ds,sv,dv->d", weights, values, across)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)

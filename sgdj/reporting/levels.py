@@ -1,0 +1,59 @@
+"""Which noise level or budget each strategy gets: chosen on validation data by one rule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sgdj.reporting.rows import Row
+from sgdj.reporting.tables import NAMES, level_text
+
+RULE = (
+    "Chosen is the candidate with the highest mean of clean and attacked (PGD) PSNR on the validation data; ties go to "
+    "the smaller one. Every strategy has the same number of candidates, trained on the gradient architecture with a "
+    "seed that no table uses. Test data plays no part."
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained level and its score."""
+
+    row: Row
+
+    @property
+    def score(self) -> float:
+        """Mean of clean and attacked PSNR in dB."""
+        return (self.row.mean("clean") + self.row.mean("pgd")) / 2
+
+    @property
+    def value(self) -> float:
+        """The level itself."""
+        return next(iter(self.row.level.values()))
+
+
+def candidates(rows: Sequence[Row], task: str) -> dict[str, list[Candidate]]:
+    """Candidates of each strategy by rising level, from the rows of the experiment `selection`."""
+    found: dict[str, list[Candidate]] = {}
+    for row in rows:
+        if row.experiment == "selection" and row.task == task:
+            found.setdefault(row.strategy, []).append(Candidate(row))
+    return {name: sorted(group, key=lambda c: c.value) for name, group in found.items()}
+
+
+def choose(group: Sequence[Candidate]) -> Candidate:
+    """The best candidate; see `RULE`."""
+    return max(group, key=lambda c: (c.score, -c.value))
+
+
+def markdown(rows: Sequence[Row], task: str) -> str:
+    """Candidates and the choice."""
+    text = [
+        "| strategy | level | validation PSNR clean (dB) | attacked (dB) | mean (dB) | chosen |",
+        "|---|---|---|---|---|---|",
+    ]
+    for strategy, group in candidates(rows, task).items():
+        best = choose(group)
+        for c in group:
+            scores = " | ".join(f"{value:.2f}" for value in (c.row.mean("clean"), c.row.mean("pgd"), c.score))
+            chosen = "yes" if c is best else ""
+            text.append(f"| {NAMES['gd', strategy]} | {level_text(c.row)} | {scores} | {chosen} |")
+    return "\n".join(text)

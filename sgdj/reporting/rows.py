@@ -1,0 +1,265 @@
+"""Rows: what a finished run contributes to the tables, as one JSON file."""
+
+import csv
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdj.errors import InputError
+from sgdj.nodes import get
+from sgdj.reporting.runs import view
+from sgdj.run_directory import write_atomically
+from sgdj.statistics import volume_averages
+
+METRICS = ("psnr", "ssim", "nmse")
+
+#: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}
+Values = dict[str, dict[str, dict[str, dict[str, float]]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy on one architecture with one seed, as measured by a finished run.
+
+    Parameters
+    ----------
+    experiment, task, scale, architecture, strategy, seed
+        What was run.
+    level
+        Key and value of the strategy's noise level or budget, such as ``{"strategy.sigma": 0.1}``; empty for MSE.
+    iterations
+        K in training.
+    command
+        Reproduces the run.
+    config_hash, data_hash, samples_hash
+        Identity of the run, of its data, and SHA-256 of its ``samples.csv``.
+    data
+        "synthetic" or "real".
+    commit, machine, threads, versions
+        Where the numbers come from.
+    attack
+        Settings of the evaluation's attack.
+    definitions
+        What each metric means.
+    budgets
+        Mean over volumes, by condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
+    values
+        Volume means.
+    """
+
+    experiment: str
+    task: str
+    scale: str
+    architecture: str
+    strategy: str
+    seed: int
+    level: dict[str, float]
+    iterations: int
+    command: str
+    config_hash: str
+    data_hash: str
+    samples_hash: str
+    data: str
+    commit: str
+    machine: str
+    threads: int
+    versions: dict[str, str]
+    attack: dict[str, Any]
+    definitions: dict[str, str]
+    budgets: dict[str, dict[str, float]]
+    values: Values
+
+    @property
+    def name(self) -> str:
+        """File name: unique within an experiment."""
+        level = "".join(f"-{key.rsplit('.', 1)[-1]}{value:g}" for key, value in self.level.items())
+        return f"{self.architecture}-{self.strategy}{level}-seed{self.seed}"
+
+    def mean(self, condition: str, metric: str = "psnr", reconstructor: str = "network") -> float:
+        """Mean over volumes."""
+        return float(np.mean(list(self.values[reconstructor][condition][metric].values())))
+
+
+def level(config: dict[str, Any]) -> dict[str, float]:
+    """Noise level or budget of a configuration's strategy."""
+    keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
+    return {key: value for key in keys if (value := get(config, key)) is not None}
+
+
+def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
+    cells: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
+    budgets: dict[str, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    with path.open() as file:
+        for line in csv.DictReader(file):
+            who, condition, volume = line["reconstructor"], line["condition"], line["volume"]
+            for metric in METRICS:
+                if line[metric]:
+                    cells[who, condition, metric].append((volume, float(line[metric])))
+            if who == "network":
+                budgets[condition]["epsilon"].append((volume, float(line["epsilon"])))
+                budgets[condition]["rho"].append((volume, float(line["delta_norm"]) / float(line["y_norm"])))
+    values: Values = defaultdict(lambda: defaultdict(dict))
+    for (who, condition, metric), pairs in cells.items():
+        values[who][condition][metric] = volume_averages(pairs)
+    means = {
+        condition: {name: float(np.mean(list(volume_averages(pairs).values()))) for name, pairs in entry.items()}
+        for condition, entry in budgets.items()
+    }
+    return values, means
+
+
+def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
+    """Read a finished run directory.
+
+    Returns
+    -------
+    tuple
+        The row, and what differs from one repetition to the next: its times.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished.
+    """
+    run = view(folder)
+    record, config, path = run.record, run.config, folder / "evaluation" / "samples.csv"
+    if record.get("status") != "finished" or not path.is_file():
+        raise InputError(f"the run is {record.get('status')}", str(folder), "run it to its end first")
+    values, budgets = _read_samples(path)
+    row = Row(
+        experiment=experiment,
+        task=config["task"],
+        scale=config["scale"],
+        architecture=config["architecture"]["name"],
+        strategy=config["strategy"]["name"],
+        seed=config["seed"],
+        level=level(config),
+        iterations=config["architecture"].get("iterations", 0),
+        command=record["command"],
+        config_hash=record["config_hash"],
+        data_hash=record["data_hash"],
+        samples_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
+        data=record["data"],
+        commit=record["commit"] or "unknown",
+        machine=f"{record['device']}, {record['machine']}",
+        threads=record["threads"],
+        versions=record["versions"],
+        attack=config["attack"],
+        definitions=run.summary["definitions"],
+        budgets=budgets,
+        values=values,
+    )
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] if record.get(
+        "trained"
+    ) else []  # fmt: skip
+    steps = metrics[-1]["global_step"] if metrics else 0
+    times = {
+        "wall_s": record["wall_s"],
+        "training_s": round(sum(line["seconds"] for line in metrics), 3),
+        "steps": steps,
+        "peak_memory_mib": record["peak_memory_mib"],
+    }
+    return row, times
+
+
+def write(row: Row, times: dict[str, Any], folder: Path) -> None:
+    """Write a row under ``rows/`` and its times under ``times/``."""
+    for kind, content in (("rows", vars(row)), ("times", times)):
+        path = folder / kind / row.experiment / f"{row.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def read(folder: Path) -> list[Row]:
+    """All rows under ``rows/``, ordered by experiment, architecture, strategy, level and seed.
+
+    Raises
+    ------
+    InputError
+        Naming a file that is no row.
+    """
+    found = [read_row(path) for path in sorted((folder / "rows").glob("*/*.json"))]
+    order = ["mse", "adversarial", "input_jitter", "jitter"]
+
+    def place(row: Row) -> tuple[Any, ...]:
+        known = order.index(row.strategy) if row.strategy in order else len(order)
+        return (row.experiment, row.architecture, known, row.strategy, *row.level.values(), row.seed)
+
+    return sorted(found, key=place)
+
+
+def matrix(rows: Sequence[Row], condition: str, metric: str = "psnr") -> np.ndarray:
+    """Values of one cell, shape (seeds, volumes); rows must have been measured on the same volumes.
+
+    Raises
+    ------
+    InputError
+        If they were not.
+    """
+    volumes = list(rows[0].values["network"][condition][metric])
+    for row in rows:
+        if list(row.values["network"][condition][metric]) != volumes:
+            raise InputError("rows measured on different volumes", row.name, "run them on the same data")
+    return np.array([[row.values["network"][condition][metric][v] for v in volumes] for row in rows])
+
+
+def read_row(path: Path) -> Row:
+    """One row.
+
+    Raises
+    ------
+    InputError
+        If there is none at this path.
+    """
+    try:
+        return Row(**json.loads(path.read_text()))
+    except OSError as error:
+        raise InputError("no such row", str(path), "see the names under results/*/rows") from error
+    except (ValueError, TypeError) as error:
+        raise InputError(f"no row ({error})", str(path), "restore the file, or remove it") from error
+
+
+def difference(one: Row, other: Row) -> float:
+    """Largest difference of a volume's PSNR in dB between two rows of the same cell."""
+    pairs = [
+        (value, other.values[who][condition]["psnr"][volume])
+        for who, conditions in one.values.items()
+        for condition, metrics in conditions.items()
+        for volume, value in metrics["psnr"].items()
+    ]
+    return max(abs(a - b) for a, b in pairs)
+
+
+#: What a command line may set without leaving its experiment.
+_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task"}
+_ASIDE = {"output_dir", "logger", "device", "force", "resume", "mode", "checkpoint"}
+
+
+def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> list[str]:
+    """Write a row for every finished run of an experiment that has none yet.
+
+    Runs whose command line changes more than the experiment leaves open are no rows of it, and are passed over.
+    """
+    have = {row.config_hash for row in read(folder)}
+    added = []
+    for path in sorted(outputs.rglob("run.json")):
+        run = view(path.parent)
+        record = run.record
+        given = {a.lstrip("+").split("=")[0] for a in str(record.get("command", "")).split()[2:]}
+        fits = run.facts["scale"] == scale and given <= _FREE | _ASIDE and record.get("status") == "finished"
+        experiment = record.get("experiment")
+        if not fits or experiment is None or record["config_hash"] in have:
+            continue
+        if experiment not in ("figure_sigma", "selection") and run.config["seed"] not in seeds:
+            continue
+        row, times = collect(path.parent, experiment)
+        if not (folder / "rows" / experiment / f"{row.name}.json").exists():
+            write(row, times, folder)
+            added.append(f"{experiment}/{row.name}")
+    return added

@@ -1,0 +1,135 @@
+"""Figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from sgdj.reporting.rows import Row
+from sgdj.reporting.style import STRATEGIES, save
+from sgdj.reporting.tables import COLUMNS, TITLES, Line
+
+mpl.use("Agg")
+_ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
+
+
+def _save(figure: Figure, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in (".png", ".pdf"):
+        save(figure, folder / f"{name}{suffix}")
+
+
+def _title(row: Row) -> str:
+    return f"{TITLES[row.task]}, {row.data} data, scale {row.scale}"
+
+
+def _name(row: Row) -> str:
+    return "SPGD jittering" if (row.architecture, row.strategy) == ("prox", "jitter") else STRATEGIES[row.strategy][2]
+
+
+def tradeoff(task: str, found: Sequence[Line], folder: Path) -> None:
+    """Attacked against clean PSNR: one small marker per seed, a large one for the mean."""
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    attack = COLUMNS[task]["adversarial"]
+    for line in found:
+        colour, marker, _ = STRATEGIES[line.first.strategy]
+        face = colour if line.first.architecture == "gd" else "white"
+        points = np.array([[row.mean("clean"), row.mean(attack)] for row in line.rows])
+        axes.plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
+        axes.plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=line.name)
+    axes.set(xlabel="clean PSNR (dB)", ylabel="PSNR under attack (dB)")
+    axes.set_title(_title(found[0].first), fontsize=9)
+    axes.legend(frameon=False, fontsize=7)
+    _save(figure, folder, f"tradeoff-{task}")
+
+
+def _grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.architecture, row.strategy].append(row)
+    return groups
+
+
+def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Any]]:
+    """A panel for each architecture, with a common vertical axis."""
+    present = [name for name in _ARCHITECTURES if any(row.architecture == name for row in rows)]
+    figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(present), sharey=True, squeeze=False)[0]
+    for axis, name in zip(axes, present, strict=True):
+        axis.set_title(_ARCHITECTURES[name], fontsize=9)
+    figure.suptitle(_title(rows[0]), fontsize=9)
+    return figure, dict(zip(present, axes, strict=True))
+
+
+def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, label: str | None) -> None:
+    """Mean over seeds, and the range between the extremes of the seeds."""
+    colour, marker, _ = STRATEGIES[row.strategy]
+    axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)
+    if len(values) > 1:
+        axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
+
+
+def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
+    """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
+    figure, axes = _panels(rows)
+    attack = COLUMNS[task]["adversarial"]
+    for group in _grouped(rows).values():
+        for name, style in ((attack, "-"), ("gaussian", "--")):
+            listed = [c for c in group[0].values["network"] if c == name or c.startswith(f"{name}-x")]
+            at = {c: group[0].budgets[c.replace(attack, "gaussian")]["rho"] for c in listed}
+            ordered = ["clean", *sorted(listed, key=at.__getitem__)]
+            x = np.array([0.0, *(at[c] for c in ordered[1:])])
+            values = np.array([[row.mean(c) for c in ordered] for row in group])
+            _band(axes[group[0].architecture], x, values, style, group[0], _name(group[0]) if style == "-" else None)
+    for axis in axes.values():
+        axis.set_xlabel(r"norm of the perturbation, $\rho = \|\delta\| / \|y\|$")
+        axis.legend(frameon=False, fontsize=7, title="solid: attack, dashed: random", title_fontsize=7)
+    next(iter(axes.values())).set_ylabel("PSNR (dB)")
+    _save(figure, folder, f"epsilon-{task}")
+
+
+def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> None:
+    """Error after every iteration; weights are shared, so iterate k is also the output of a network with K = k."""
+    figure, axes = _panels(rows)
+    for group in _grouped(rows).values():
+        counts = sorted(int(c.removeprefix("clean-K")) for c in group[0].values["network"] if c.startswith("clean-K"))
+        values = np.array([[row.mean(f"clean-K{k}", "nmse") for k in counts] for row in group])
+        _band(axes[group[0].architecture], np.array(counts), values, "-", group[0], _name(group[0]))
+    for axis in axes.values():
+        axis.axvline(trained, color="0.6", lw=0.8, ls=":")
+        axis.set(xlabel="iteration k (dotted: K in training)", yscale="log")
+        axis.legend(frameon=False, fontsize=7)
+    next(iter(axes.values())).set_ylabel("normalised squared error of $x_k$")
+    _save(figure, folder, f"iterations-{task}")
+
+
+def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
+    """PSNR against each strategy's level on the test data; horizontal lines: MSE."""
+    groups = _grouped(rows)
+    shown = [s for s in ("jitter", "input_jitter", "adversarial") if ("gd", s) in groups]
+    figure = Figure(figsize=(3.4 * len(shown), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    units = {"jitter": r"$\sigma$, relative to the iterate", "input_jitter": r"$\sigma$ on the measurement"}
+    styles = {"in-distribution": "-", "adversarial": "--", "out-of-distribution": ":"}
+    for axis, strategy in zip(axes, shown, strict=True):
+        group = sorted(groups["gd", strategy], key=lambda row: next(iter(row.level.values())))
+        x = [next(iter(row.level.values())) for row in group]
+        colour, marker, name = STRATEGIES[strategy]
+        for column, style in styles.items():
+            condition = COLUMNS[task][column]
+            axis.plot(x, [r.mean(condition) for r in group], style, color=colour, marker=marker, ms=4, label=column)
+            if baseline:
+                axis.axhline(np.mean([r.mean(condition) for r in baseline]), color="0.5", lw=0.8, ls=style)
+        axis.set(xscale="log", xlabel=units.get(strategy, r"budget $\rho$ in training"))
+        axis.set_xticks(x, [f"{value:g}" for value in x])
+        axis.minorticks_off()
+        axis.set_title(name, fontsize=9)
+        axis.legend(frameon=False, fontsize=7)
+    axes[0].set_ylabel("PSNR (dB); grey: MSE")
+    figure.suptitle(_title(rows[0]), fontsize=9)
+    _save(figure, folder, f"sigma-{task}")
