@@ -86,7 +86,7 @@ def generate(kind: str, overrides: list[str]) -> int:
 
     tasks = [task for task, groups in FITTING.items() if kind in groups["dataset"]]
     if not tasks or kind in ("fastmri", "section", "images"):
-        raise InputError(f"{kind} is not generated", "generate", "choose phantom, layered, patches or subspace")
+        raise InputError(f"{kind} is not generated", "generate", "choose phantom, layered, patches, subspace or points")
     job = load(parse([f"task={tasks[0]}", f"dataset={kind}", *overrides]))
     from sgdj.instantiate import build
 

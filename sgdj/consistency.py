@@ -13,7 +13,7 @@ FITTING: dict[str, dict[str, set[str]]] = {
     "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri", "images"}},
     "denoising": {"operator": {"identity"}, "dataset": {"patches", "images"}},
     "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
-    "toy": {"operator": {"identity"}, "dataset": {"subspace"}},
+    "toy": {"operator": {"identity"}, "dataset": {"subspace", "points"}},
 }
 
 

@@ -140,6 +140,14 @@ class ImageSource:
 
 
 @dataclass(config=STRICT)
+class PointSource:
+    name: Name
+    directory: Text
+    seed: Seed
+    samples: Samples
+
+
+@dataclass(config=STRICT)
 class PatchSource:
     name: Name
     directory: Text
@@ -189,6 +197,14 @@ class SeismicCNN:
 @dataclass(config=STRICT)
 class Linear:
     size: Count
+    residual: bool
+
+
+@dataclass(config=STRICT)
+class MLP:
+    size: Count
+    layers: Count
+    features: Count
     residual: bool
 
 
@@ -349,6 +365,7 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
         "sgdj.data.Source",
         {
             "sgdj.data.subspace.SubspaceSource": SubspaceSource,
+            "sgdj.data.points.PointSource": PointSource,
             "sgdj.data.layered.LayeredSource": LayeredSource,
             "sgdj.data.phantom.PhantomSource": PhantomSource,
             "sgdj.data.fastmri.FastMRISource": FastMRISource,
@@ -367,6 +384,7 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
             "sgdj.networks.DnCNN": DnCNN,
             "sgdj.networks.SeismicCNN": SeismicCNN,
             "sgdj.networks.Linear": Linear,
+            "sgdj.networks.MLP": MLP,
         },
     ),
     "architecture.step": ("sgdj.networks.StepSize", {"sgdj.networks.StepSize": Step}),

@@ -1,0 +1,53 @@
+"""Points on a spiral, the nonlinear toy problem in the plane."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdj.data.arrays import ArrayImages
+from sgdj.data.generated import GeneratedSource
+from sgdj.data.source import SPLITS, ImageSet, Split
+from sgdj.draws import Draws
+
+
+def spiral(t: np.ndarray) -> np.ndarray:
+    """Points of the curve at t in [0, 1]; shape (..., 2), within the unit circle."""
+    angle, radius = 3 * np.pi * t, 0.25 + 0.75 * t
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+
+
+class PointSource(GeneratedSource):
+    """Points on one and a half turns of a spiral, uniform in its parameter, as images of shape (1, 2, 1).
+
+    Each point is a volume of its own.
+
+    Parameters
+    ----------
+    directory, seed
+        See `GeneratedSource`.
+    samples
+        Number of points per split.
+    """
+
+    generator = "points"
+
+    def __init__(self, directory: str, seed: int, samples: dict[str, int]) -> None:
+        super().__init__(directory, seed)
+        self.samples = dict(samples)
+
+    def parameters(self) -> dict[str, Any]:
+        """The number of points."""
+        return {"samples": self.samples}
+
+    def build(self, folder: Path) -> None:
+        """Write one array per split."""
+        for split in SPLITS:
+            t = Draws(self.seed).generator("data", split).uniform(size=self.samples[split])
+            np.save(folder / f"{split}.npy", spiral(t).astype(np.float32))
+
+    def images(self, split: Split) -> ImageSet:
+        """The points of a split."""
+        x = np.load(self.folder / f"{split}.npy", allow_pickle=False)
+        names = [f"{split}{i:05d}" for i in range(len(x))]
+        return ArrayImages(x[:, :, None], names, names)
