@@ -11,10 +11,12 @@ from omegaconf import OmegaConf
 
 from sgdj.config import CONF, Job, config_options, expand, load, parse
 from sgdj.errors import InputError
+from sgdj.upstream import DEVIATIONS, deviations
+from sgdj.upstream import TASKS as UPSTREAM_TASKS
 
 #: Seeds whose rows are committed, by scale; other seeds and scales are written beside them.
 COMMITTED = {"small": tuple(range(10))}
-PARTS = ("tables", "curves", "levels")
+PARTS = ("tables", "curves", "levels", "upstream")
 CURVE_SEEDS = 3  # robustness and iteration curves are drawn for this many of the seeds
 TASKS = tuple(name.removeprefix("table_") for name in config_options("experiment") if name.startswith("table_"))
 
@@ -41,15 +43,15 @@ class Cell:
         """Checked configuration; an evaluation needs the checkpoint of `trained`."""
         lines = [f"+experiment={self.experiment}", *self.overrides]
         if checkpoint is not None:
-            return load(parse(["mode=evaluate", f"checkpoint={checkpoint}", lines[0]]))
+            return load(parse(["mode=evaluate", f"checkpoint={checkpoint}", *lines]))
         same = _composed(tuple(line for line in lines if not line.startswith("seed=")))
         return Job({**deepcopy(same.config), "seed": _seed(self)}, lines, same.notes)
 
     @property
     def label(self) -> str:
         """A line to show."""
-        shown = self.overrides if self.trained is None else self.trained.overrides
-        return " ".join((self.experiment, *shown))
+        shown = () if self.trained is None else self.trained.overrides
+        return " ".join((self.experiment, *shown, *self.overrides))
 
 
 def levels() -> dict[str, Any]:
@@ -86,6 +88,24 @@ def _levels(task: str, scale: str) -> Iterator[Cell]:
                 yield Cell("figure_sigma", (*settings, f"seed={known['seed']}"))
 
 
+def _upstream(task: str, scale: str) -> Iterator[Cell]:
+    """SGD and SPGD jittering as they should be, with each deviation of the authors' code, and with all of them."""
+    for architecture in ("gd", "prox"):
+        settings = (f"task={task}", f"scale={scale}", f"architecture={architecture}", "strategy=jitter")
+        found = [d for d in DEVIATIONS if task in d.tasks and d.architecture == architecture]
+        if not found:
+            continue
+        base = Cell("deviations", (*settings, "seed=0"))
+        yield base
+        for deviation in found:
+            if deviation.training:
+                yield Cell("deviations", (*settings, "seed=0", *deviation.overrides))
+            else:
+                yield Cell("deviations", deviation.overrides, base)
+        everything = dict.fromkeys(o for d in deviations(task, architecture) for o in d.overrides)
+        yield Cell("deviations", (*settings, "seed=0", *everything))
+
+
 def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequence[str]) -> list[Cell]:
     """All runs of a study, trainings before the evaluations that need them.
 
@@ -95,7 +115,7 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
         What to run.
     parts
         "tables"; "curves": robustness and iteration curves of the tables' first seeds; "levels": candidates for
-        noise levels and budgets.
+        noise levels and budgets; "upstream": the effect of each deviation of the authors' code.
 
     Raises
     ------
@@ -119,6 +139,8 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
     if "levels" in parts:
         candidates = [cell for task in tasks for cell in _levels(task, scale)]
         found += candidates + [Cell("selection", (), cell) for cell in candidates]
+    if "upstream" in parts:
+        found += [cell for task in tasks if task in UPSTREAM_TASKS for cell in _upstream(task, scale)]
     return found
 
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class Row:
         What was run.
     level
         Key and value of the strategy's noise level or budget, such as ``{"strategy.sigma": 0.1}``; empty for MSE.
+    variant
+        What the command line changes beyond its experiment's own choices, such as ``["operator.axis=rows"]``.
     iterations
         K in training.
     command
@@ -60,6 +63,7 @@ class Row:
     strategy: str
     seed: int
     level: dict[str, float]
+    variant: list[str]
     iterations: int
     command: str
     config_hash: str
@@ -79,7 +83,10 @@ class Row:
     def name(self) -> str:
         """File name: unique within an experiment."""
         level = "".join(f"-{key.rsplit('.', 1)[-1]}{value:g}" for key, value in self.level.items())
-        return f"{self.architecture}-{self.strategy}{level}-seed{self.seed}"
+        changed = "".join(f"-{change.replace('=', '-')}" for change in self.variant)
+        if len(changed) > 150:
+            changed = f"-{len(self.variant)}-changes"
+        return f"{self.architecture}-{self.strategy}{level}-seed{self.seed}{changed}"
 
     def mean(self, condition: str, metric: str = "psnr", reconstructor: str = "network") -> float:
         """Mean over volumes."""
@@ -90,6 +97,16 @@ def level(config: dict[str, Any]) -> dict[str, float]:
     """Noise level or budget of a configuration's strategy."""
     keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
     return {key: value for key in keys if (value := get(config, key)) is not None}
+
+
+#: What a command line may set without leaving its experiment.
+_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task"}
+_ASIDE = {"output_dir", "logger", "device", "force", "resume", "mode", "checkpoint"}
+
+
+def _variant(command: str) -> list[str]:
+    given = shlex.split(command)[2:]
+    return sorted(o.lstrip("+") for o in given if o.lstrip("+").split("=")[0] not in _FREE | _ASIDE)
 
 
 def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
@@ -140,6 +157,7 @@ def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
         strategy=config["strategy"]["name"],
         seed=config["seed"],
         level=level(config),
+        variant=_variant(record["command"]),
         iterations=config["architecture"].get("iterations", 0),
         command=record["command"],
         config_hash=record["config_hash"],
@@ -236,11 +254,6 @@ def difference(one: Row, other: Row) -> float:
     return max(abs(a - b) for a, b in pairs)
 
 
-#: What a command line may set without leaving its experiment.
-_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task"}
-_ASIDE = {"output_dir", "logger", "device", "force", "resume", "mode", "checkpoint"}
-
-
 def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> list[str]:
     """Write a row for every finished run of an experiment that has none yet.
 
@@ -251,12 +264,12 @@ def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -
     for path in sorted(outputs.rglob("run.json")):
         run = view(path.parent)
         record = run.record
-        given = {a.lstrip("+").split("=")[0] for a in str(record.get("command", "")).split()[2:]}
-        fits = run.facts["scale"] == scale and given <= _FREE | _ASIDE and record.get("status") == "finished"
         experiment = record.get("experiment")
+        plain = experiment == "deviations" or not _variant(str(record.get("command", "")))
+        fits = run.facts["scale"] == scale and plain and record.get("status") == "finished"
         if not fits or experiment is None or record["config_hash"] in have:
             continue
-        if experiment not in ("figure_sigma", "selection") and run.config["seed"] not in seeds:
+        if experiment not in ("figure_sigma", "selection", "deviations") and run.config["seed"] not in seeds:
             continue
         row, times = collect(path.parent, experiment)
         if not (folder / "rows" / experiment / f"{row.name}.json").exists():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgdj.reporting import claims, levels, study_figures, tables
+from sgdj.reporting import claims, deviations, levels, study_figures, tables
 from sgdj.reporting.rows import Row, read
 from sgdj.reporting.tables import TITLES, Line
 
@@ -106,10 +106,12 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         chosen = levels.candidates(rows, task)
         if chosen:
             text += [f"Levels. {levels.RULE}", "", levels.markdown(rows, task), ""]
-        tested.append(
-            f"## {TITLES[task]}\n\n{claims.markdown(claims.findings(task, [r for x in found for r in x.rows]))}\n"
-        )
+        outcome = claims.markdown(claims.findings(task, [row for line in found for row in line.rows]))
+        tested.append(f"## {TITLES[task]}\n\n{outcome}\n")
         timed.append(_times(folder, found, task))
+    departures = [row for row in rows if row.experiment == "deviations"]
+    if departures:
+        (top / "upstream.md").write_text(deviations.document(departures))
     written = {top / "README.md": "\n".join(text), top / "claims.md": "\n".join(tested)}
     written[folder / "times.md"] = "# Measured times\n\n" + "\n".join(timed)
     for path, content in written.items():
