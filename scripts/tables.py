@@ -2,7 +2,7 @@
 
 python scripts/tables.py run [scale=small] [seeds=0,1,2] [tasks=mri,seismic] [parts=tables,curves] [jobs=2]
 python scripts/tables.py build [scale=small] [seeds=0,1,...]     rebuild documents from rows and finished runs
-python scripts/tables.py check table_mri/gd-jitter-sigma0.1-seed0      run a committed row again and compare
+python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0     run a committed row again and compare
 python scripts/tables.py choose [scale=small] [tasks=mri,seismic]      write the chosen levels to conf/
 """
 
@@ -98,7 +98,7 @@ def check(arguments: list[str]) -> int:
     from sgdj.reporting.rows import collect, difference, read_row
 
     if len(arguments) != 1:
-        raise InputError("one row expected", "check", "give EXPERIMENT/NAME, such as table_mri/gd-mse-seed0")
+        raise InputError("one row expected", "check", "give EXPERIMENT/NAME, such as table_mri/mri-gd-mse-seed0")
     path = RESULTS / "small" / "rows" / f"{arguments[0]}.json"
     row = read_row(path)
     with TemporaryDirectory() as elsewhere:

@@ -44,6 +44,8 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     from scipy.stats import permutation_test
 
     values = np.asarray(differences, float)
+    if len(values) < 2:
+        return 1.0
     tested = permutation_test((values,), np.mean, permutation_type="samples", n_resamples=2 ** len(values))
     return float(tested.pvalue)
 

@@ -86,7 +86,7 @@ class Row:
         changed = "".join(f"-{change.replace('=', '-')}" for change in self.variant)
         if len(changed) > 150:
             changed = f"-{len(self.variant)}-changes"
-        return f"{self.architecture}-{self.strategy}{level}-seed{self.seed}{changed}"
+        return f"{self.task}-{self.architecture}-{self.strategy}{level}-seed{self.seed}{changed}"
 
     def mean(self, condition: str, metric: str = "psnr", reconstructor: str = "network") -> float:
         """Mean over volumes."""
@@ -207,7 +207,7 @@ def read(folder: Path) -> list[Row]:
 
     def place(row: Row) -> tuple[Any, ...]:
         known = order.index(row.strategy) if row.strategy in order else len(order)
-        return (row.experiment, row.architecture, known, row.strategy, *row.level.values(), row.seed)
+        return (row.experiment, row.task, row.architecture, known, row.strategy, *row.level.values(), row.seed)
 
     return sorted(found, key=place)
 
