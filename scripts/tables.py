@@ -133,6 +133,8 @@ def choose(arguments: list[str]) -> int:
 
             node = OmegaConf.create() if not path.exists() else OmegaConf.load(path)
             OmegaConf.update(node, key, value)
+            if key.endswith("rho"):
+                OmegaConf.update(node, key.replace("rho", "epsilon"), None)
             head = "# @package _global_\n# Chosen on validation data by the rule in conf/levels.yaml.\n"
             path.write_text(head + OmegaConf.to_yaml(node))
             print(json.dumps({"task": task, "strategy": strategy, key: value, "score": round(chosen.score, 3)}))
