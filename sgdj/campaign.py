@@ -16,6 +16,7 @@ from sgdj.job import Run
 from sgdj.reporting.rows import collect, write
 from sgdj.study import Cell
 
+_BUSY = "another run is at work there"
 _EVALUATION = 0.15  # cost of an evaluation, in units of a training with MSE
 
 
@@ -58,6 +59,7 @@ class Campaign:
         self.cells, self.folder, self.parallel, self.tell = list(cells), folder, parallel, tell
         self.places: dict[Cell, Place] = {}
         self.failed: list[str] = []
+        self._again: set[Cell] = set()
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopped = 0
 
@@ -95,7 +97,7 @@ class Campaign:
                     waiting.remove(cell)
                 continue
             waiting.remove(cell)
-            if base is not None:
+            if base is not None or cell in self._again:
                 self.places[cell] = locate(cell, self.places)
             if not self.places[cell].finished:
                 return cell
@@ -103,7 +105,7 @@ class Campaign:
         return None
 
     def _work(self) -> None:
-        waiting = list(self.cells)
+        self._waiting = waiting = list(self.cells)
         self._running: dict[Future[tuple[int, str]], Cell] = {}
         with ThreadPoolExecutor(self.parallel) as pool:
             while True:
@@ -124,10 +126,16 @@ class Campaign:
             process.send_signal(self._stopped)
         output, _ = process.communicate()
         self._processes.discard(process)
+        if process.returncode == ExitCode.INPUT:
+            time.sleep(1)
         return process.returncode, output.decode(errors="replace")
 
     def _finish(self, cell: Cell, code: int, output: str) -> None:
         place = self.places[cell]
+        if code == ExitCode.INPUT and _BUSY in output and not self._stopped:
+            self._again.add(cell)
+            self._waiting.append(cell)  # someone else is at it, perhaps what a killed campaign left running
+            return
         self._done += place.weight
         if code == 0:
             place.finished = True

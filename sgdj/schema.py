@@ -144,6 +144,7 @@ class PointSource:
     name: Name
     directory: Text
     seed: Seed
+    size: Literal[2]
     samples: Samples
 
 

@@ -34,14 +34,14 @@ def composable():
     """Every option of every group, with a task that it fits."""
     for group in GROUPS:
         for option in config_options(group):
-            if group.startswith(("scale_", "task_")):
+            if group.startswith(("scale_", "task_", "arithmetic/")):
                 continue  # reached through the groups that name them
             overrides = [f"{group}={option}"]
             if group in ("operator", "dataset"):
                 overrides.append(f"task={TASK_OF[option]}")
             if option in NEEDED:
                 overrides += NEEDED[option]
-            if (group, option) == ("architecture/learned", "linear"):
+            if group == "architecture/learned" and option in ("linear", "mlp"):
                 overrides.append("task=toy")
             if group == "architecture/learned" and option == "seismic_cnn":
                 overrides.append("task=seismic")
@@ -76,6 +76,9 @@ def test_every_conditional_file_is_reached():
         if group.startswith(("scale_", "task_")):
             names = {"_".join(parts) for parts in itertools.product(*map(config_options, group.split("_")))}
             assert set(config_options(group)) <= names
+        if group.startswith("arithmetic/"):
+            names = {f"{name}_upstream" for name in config_options(group.removeprefix("arithmetic/"))}
+            assert set(config_options(group)) <= names
 
 
 @pytest.mark.parametrize(
@@ -102,13 +105,13 @@ def test_the_schema_is_the_configuration():
 
 def test_sigma_moves_into_the_strategy():
     assert config("strategy=jitter", "sigma=0.02")["strategy"]["sigma"] == 0.02
-    assert config("task=seismic", "strategy=jitter")["strategy"]["sigma"] == 0.1
-    assert config("task=mri", "strategy=jitter")["strategy"]["sigma"] == 0.01
+    assert config("task=seismic", "strategy=jitter", "scale=paper")["strategy"]["sigma"] == 0.1
+    assert config("task=mri", "strategy=jitter", "scale=paper")["strategy"]["sigma"] == 0.01
     assert config("strategy=jitter", "sigma=0")["strategy"]["sigma"] == 0
 
 
 def test_naming_one_budget_withdraws_the_other():
-    attack = config("attack.epsilon=1", "strategy=adversarial")
+    attack = config("attack.epsilon=1", "strategy=adversarial", "scale=paper")
     assert (attack["attack"]["epsilon"], attack["attack"]["rho"]) == (1, None)
     assert (attack["strategy"]["attack"]["epsilon"], attack["strategy"]["attack"]["rho"]) == (1, None)
 

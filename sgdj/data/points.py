@@ -26,14 +26,18 @@ class PointSource(GeneratedSource):
     ----------
     directory, seed
         See `GeneratedSource`.
+    size
+        Entries of a point: 2.
     samples
         Number of points per split.
     """
 
     generator = "points"
 
-    def __init__(self, directory: str, seed: int, samples: dict[str, int]) -> None:
+    def __init__(self, directory: str, seed: int, size: int, samples: dict[str, int]) -> None:
         super().__init__(directory, seed)
+        if size != 2:
+            raise ValueError(f"points lie in the plane, size is 2, got {size}")
         self.samples = dict(samples)
 
     def parameters(self) -> dict[str, Any]:

@@ -1,0 +1,257 @@
+"""Rows, tables and the campaign that fills them."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from sgdj.config import CONF
+from sgdj.errors import InputError
+from sgdj.nodes import get
+from sgdj.reporting import claims, levels, tables
+from sgdj.reporting.published import reported
+from sgdj.reporting.rows import Row, matrix, read, write
+from sgdj.reporting.study_report import build
+from sgdj.study import COMMITTED, cells, folder
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
+CONDITIONS = ("clean", "gaussian", "pgd", "lesion", "line")
+
+
+def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
+    """A row with values that depend on seed and volume, moved by `shift` dB."""
+    rng = np.random.default_rng(seed)
+    base = {c: 25 + rng.normal(0, 0.1, 4) - i for i, c in enumerate(CONDITIONS)}
+    values = {
+        who: {
+            c: {
+                "psnr": {f"v{i}": float(p + (shift if who == "network" else -5)) for i, p in enumerate(psnr)},
+                "ssim": {f"v{i}": float(p / 40) for i, p in enumerate(psnr)},
+                "nmse": {f"v{i}": 0.1 for i in range(4)},
+            }
+            for c, psnr in base.items()
+        }
+        for who in ("network", "zero_filled")
+    }
+    level = {"jitter": {"strategy.sigma": 0.1}, "input_jitter": {"strategy.sigma": 0.05}}.get(strategy, {})
+    found = Row(
+        experiment="table_mri", task="mri", scale="small", architecture=architecture, strategy=strategy, seed=seed,
+        level=level, variant=[], iterations=4,
+        command=f"python run.py +experiment=table_mri architecture={architecture} strategy={strategy} seed={seed}",
+        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic", commit="c",
+        machine="m", threads=1, versions={}, attack={"name": "pgd", "rho": 0.03, "epsilon": None, "steps": 10},
+        definitions={"psnr": "p"}, budgets={c: {"epsilon": 0.0, "rho": 0.0} for c in CONDITIONS}, values=values,
+    )  # fmt: skip
+    return replace(found, **changed)
+
+
+def full(seeds=range(10), gain=0.5):
+    """A complete table in which jitter beats MSE by `gain` dB and all others lose by 1 dB."""
+    shifts = {"mse": 0.0, "jitter": gain, "adversarial": -1.0, "input_jitter": -1.0}
+    return [row(a, s, seed, d) for a in ("gd", "prox") for s, d in shifts.items() for seed in seeds]
+
+
+def test_a_row_survives_its_file(tmp_path):
+    made = row(strategy="jitter", seed=3)
+    write(made, {"wall_s": 1.0}, tmp_path)
+    assert read(tmp_path) == [made]
+    assert (tmp_path / "times" / "table_mri" / "mri-gd-jitter-sigma0.1-seed3.json").is_file()
+    (tmp_path / "rows" / "table_mri" / "broken.json").write_text("{")
+    with pytest.raises(InputError, match="broken"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"attack": {"name": "pgd", "rho": 0.05, "epsilon": None, "steps": 10}},
+        {"definitions": {"psnr": "clamped"}},
+        {"data_hash": "other"},
+        {"scale": "paper"},
+    ],
+)
+def test_rows_that_cannot_be_compared_are_refused(changed):
+    with pytest.raises(InputError, match="rows with different"):
+        tables.lines([row(), row(strategy="jitter", **changed)])
+
+
+def test_rows_of_one_line_share_their_level():
+    with pytest.raises(InputError, match="different levels"):
+        tables.lines([row(strategy="jitter"), row(strategy="jitter", seed=1, level={"strategy.sigma": 0.2})])
+
+
+def test_rows_on_other_volumes_are_refused():
+    other = row(seed=1)
+    del other.values["network"]["clean"]["psnr"]["v0"]
+    with pytest.raises(InputError, match="different volumes"):
+        matrix([row(), other], "clean")
+
+
+def test_the_table_shows_means_paper_and_what_is_missing():
+    rows = [r for r in full(range(3)) if not (r.strategy == "jitter" and r.architecture == "prox" and r.seed == 1)]
+    found = tables.lines(rows)
+    text = tables.markdown("mri", found, range(3))
+    assert "Missing: SPGD jittering, seeds 1." in text
+    mean = np.mean([r.mean("clean") for r in rows if (r.architecture, r.strategy) == ("gd", "jitter")])
+    assert re.search(rf"\| SGD jittering \| σ = 0.1 \| 3 \| synthetic data \| \*\*{mean:.2f} ± ", text)
+    records = list(csv.DictReader(tables.as_csv("mri", found).splitlines()))
+    (cell,) = [r for r in records if (r["training"], r["column"]) == ("SGD jittering", "adversarial")]
+    assert (cell["paper_psnr"], cell["paper_ssim"], cell["n_volumes"], cell["n_seeds"]) == ("26.77", "0.552", "4", "3")
+    assert float(cell["psnr_minus_paper"]) == pytest.approx(float(cell["psnr"]) - 26.77, abs=0.006)
+    assert cell["data"] == "synthetic"
+    assert cell["command"].endswith("strategy=jitter seed=0,1,2")
+    (empty,) = [r for r in records if (r["training"], r["column"]) == ("SPGD jittering", "adversarial")]
+    assert empty["paper_psnr"] == empty["psnr_minus_paper"] == ""
+    assert r"\toprule" in tables.as_latex("mri", found)
+
+
+def test_published_figures():
+    """Spot checks of the transcription against the differences that the paper's claims rest on."""
+    for task, gain in (("seismic", 1.04), ("mri", 1.09)):
+        jitter, mse = (reported(task, "gd", s)["adversarial"][0] for s in ("jitter", "mse"))
+        assert jitter - mse == pytest.approx(gain, abs=0.001)
+    assert reported("mri", "prox", "jitter") == {}
+
+
+def test_claims_follow_the_data():
+    by = {(f.claim.number, f.claim.architecture, f.claim.column): f for f in claims.findings("mri", full())}
+    assert by["3", "gd", "adversarial"].verdict == "reversed"  # the later claim of the pair: jitter beats AT here
+    verdicts = {f.claim.text: f.verdict for f in by.values()}
+    assert verdicts["SGD jittering generalises better than MSE"] == "supported"
+    assert verdicts["input jittering pays with accuracy out of distribution"] == "supported"
+    lost = {f.claim.text: f.verdict for f in claims.findings("mri", full(gain=-0.3))}
+    assert lost["SPGD jittering is more robust to attacks"] == "reversed"
+    few = claims.findings("mri", full(range(3)))
+    assert {f.verdict for f in few} == {"underpowered"}
+    assert few[1].difference == pytest.approx(0.5)
+
+
+def test_committed_tables_are_up_to_date(tmp_path):
+    """In a fresh clone `make tables` changes nothing."""
+    scale, seeds = "small", COMMITTED["small"]
+    committed = folder(RESULTS, scale, seeds)
+    shutil.copytree(committed / "rows", tmp_path / "results" / scale / "rows")
+    shutil.copytree(committed / "times", tmp_path / "results" / scale / "times")
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    made = {p.relative_to(tmp_path / "results"): p for p in (tmp_path / "results").rglob("*") if p.is_file()}
+    assert len(made) > 10
+    for name, path in made.items():
+        assert path.read_bytes() == (RESULTS / name).read_bytes(), f"{name}: run make tables"
+
+
+def test_committed_rows_are_of_this_configuration():
+    """Every row's command composes, and gives the level that the row states."""
+    found = read(folder(RESULTS, "small", COMMITTED["small"]))
+    for one in found:
+        assert one.scale == "small"
+        assert one.threads == 1
+    names = {c.label for c in cells(["mri", "seismic"], "small", COMMITTED["small"], ["tables"])}
+    for one in found:
+        if one.experiment.startswith("table_"):
+            label = (
+                f"{one.experiment} architecture={one.architecture} strategy={one.strategy} scale=small seed={one.seed}"
+            )
+            assert label in names or one.task == "denoising"
+
+
+def test_levels_in_use_are_the_chosen_ones():
+    rows = read(folder(RESULTS, "small", COMMITTED["small"]))
+    chosen = {
+        (task, strategy): levels.choose(group)
+        for task in ("mri", "seismic")
+        for strategy, group in levels.candidates(rows, task).items()
+    }
+    assert chosen
+    for (task, strategy), best in chosen.items():
+        node = OmegaConf.to_container(OmegaConf.load(CONF / "scale_task_strategy" / f"small_{task}_{strategy}.yaml"))
+        (key, value), *_ = best.row.level.items()
+        assert get(node, key) == value
+    for one in rows:
+        if one.experiment.startswith("table_") and (one.task, one.strategy) in chosen:
+            assert one.level == chosen[one.task, one.strategy].row.level
+
+
+def test_an_incomplete_table_is_built_and_says_so(tmp_path):
+    for one in full(range(2)):
+        write(one, {"wall_s": 60.0, "training_s": 50.0, "steps": 100, "peak_memory_mib": 1.0}, tmp_path)
+    build(tmp_path, range(3), tmp_path, "# T")
+    text = (tmp_path / "README.md").read_text()
+    assert "Missing: MSE, seeds 2" in text
+    assert "underpowered" in (tmp_path / "claims.md").read_text()
+    assert "| SGD jittering | 500.0 | 1.00 | 1.0 |" in (tmp_path / "times.md").read_text()
+    assert {p.suffix for p in (tmp_path / "figures").iterdir()} == {".png", ".pdf"}
+
+
+def _campaign(folder: Path) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "scale=smoke", "tasks=seismic"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [*command, "parts=tables", "jobs=2"], cwd=folder, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _trained_but_unfinished(folder: Path) -> int:
+    """Runs that have stepped (their first epoch is on disk) and are not finished."""
+    return sum(
+        json.loads(p.read_text())["status"] == "running" and (p.parent / "checkpoints" / "last.ckpt").exists()
+        for p in folder.rglob("run.json")
+    )
+
+
+def _kill_in_the_middle(folder: Path, whole_group: bool) -> None:
+    process, deadline = _campaign(folder), time.monotonic() + 120
+    seen = {p.parent for p in folder.rglob("last.ckpt")}
+    while time.monotonic() < deadline:
+        fresh = {p.parent for p in folder.rglob("last.ckpt")} - seen
+        if fresh and _trained_but_unfinished(folder):
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("no run got to its first epoch")
+    if whole_group:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()  # its jobs live on, and the next campaign has to wait for them
+    process.wait()
+
+
+def test_a_campaign_killed_twice_gives_the_same_tables(tmp_path):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    _kill_in_the_middle(broken, whole_group=True)
+    _kill_in_the_middle(broken, whole_group=False)
+    assert _campaign(broken).wait(400) == 0
+    assert _campaign(whole).wait(400) == 0
+    place = folder(Path("results"), "smoke", (0,))
+    names = [p.relative_to(whole) for p in (whole / place).rglob("*") if p.is_file() and "times" not in str(p)]
+    assert len(names) > 8
+    for name in names:
+        assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+    assert "seismic" in (whole / place / "README.md").read_text().lower()
+
+
+def test_an_unknown_part_or_task_is_one_line(tmp_path):
+    for argument, word in (("parts=table", "PARTS"), ("tasks=toy", "TASKS"), ("seed=1", "seed"), ("seeds=a", "seeds")):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", argument],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
