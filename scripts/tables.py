@@ -56,13 +56,15 @@ def _say(line: str) -> None:
 
 
 def _build(scale: str, seeds: tuple[int, ...]) -> None:
-    from sgdj.reporting.study_report import build
+    from sgdj.reporting.study_report import build, put_excerpt
 
     target = folder(RESULTS, scale, seeds)
     committed = COMMITTED.get(scale) == seeds
     top = RESULTS if committed else target
     for path in build(target, seeds, top, TITLE.format(place=f"{scale}/" if committed else "")):
         print(path)
+    if committed and Path("README.md").is_file():
+        put_excerpt(Path("README.md"), target)
 
 
 def run(arguments: list[str]) -> int:

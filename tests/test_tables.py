@@ -22,7 +22,7 @@ from sgdj.nodes import get
 from sgdj.reporting import claims, levels, tables
 from sgdj.reporting.published import reported
 from sgdj.reporting.rows import Row, matrix, read, write
-from sgdj.reporting.study_report import build
+from sgdj.reporting.study_report import build, put_excerpt
 from sgdj.study import COMMITTED, cells, folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -148,6 +148,10 @@ def test_committed_tables_are_up_to_date(tmp_path):
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     made = {p.relative_to(tmp_path / "results"): p for p in (tmp_path / "results").rglob("*") if p.is_file()}
     assert len(made) > 10
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results -->\n<!-- end of results -->\n")
+    put_excerpt(readme, committed)
+    assert readme.read_text().strip() in (ROOT / "README.md").read_text(), "the README's excerpt: run make tables"
     for name, path in made.items():
         assert path.read_bytes() == (RESULTS / name).read_bytes(), f"{name}: run make tables"
 

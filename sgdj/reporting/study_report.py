@@ -1,6 +1,7 @@
 """Build everything under results/ that follows from rows: tables, claims, levels, times and figures."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,10 @@ by seed and volume. p: exact two-sided sign-flip test over seeds; Holm adjusts w
 bootstrap, seeds crossed with volumes. *Supported*: adjusted p below 0.05, claimed sign, interval without zero;
 *reversed*: the same with the other sign; *underpowered*: no outcome with this many seeds could reach 0.05; else *not
 supported*. All seeds see the same data, so the tests speak of training randomness, the interval of volumes as well.
+
+Claim 6 (jittering costs about as much as MSE, adversarial training far more) is a matter of measured time: see
+[times]({times}). Claim 7 (theory) is judged in the [theory laboratory](theory/README.md): the theorems hold beyond
+thresholds that it states, not without condition.
 """
 
 
@@ -64,6 +69,18 @@ def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path
     return made
 
 
+def put_excerpt(readme: Path, folder: Path) -> None:
+    """Write the tables' excerpt between its markers in a README, if it has them."""
+    rows = read(folder)
+    tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
+    shown = [tables.excerpt(task, tables.lines(_by_experiment(rows, f"table_{task}", task))) for task in tasks]
+    pattern = r"(<!-- results -->\n).*?(<!-- end of results -->)"
+    text = readme.read_text()
+    new = re.sub(pattern, lambda m: m[1] + "\n\n".join(shown) + "\n" + m[2], text, flags=re.DOTALL)
+    if new != text:
+        readme.write_text(new)
+
+
 def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Path]:
     """Write all that follows from the rows in a folder.
 
@@ -90,8 +107,9 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     """
     rows = read(folder)
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
-    text, tested, timed = [title], [_CLAIMS_HEAD.format(size=len(claims.FAMILY))], []
+    text, tested, timed = [title], [], []
     place = folder.relative_to(top) if folder != top else Path()
+    tested.append(_CLAIMS_HEAD.format(size=len(claims.FAMILY), times=place / "times.md"))
     for task in tasks:
         found = tables.lines(_by_experiment(rows, f"table_{task}", task))
         out = folder / "tables"

@@ -165,6 +165,22 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int]) -> str:
     return "\n".join(text)
 
 
+def excerpt(task: str, found: Sequence[Line]) -> str:
+    """PSNR in the three columns that the paper has, for a page with little room."""
+    columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
+    data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
+    text = [
+        f"{TITLES[task]}, {data}, scale {found[0].first.scale}, PSNR (dB), mean ± std over seeds:",
+        "",
+        "| training | seeds | " + " | ".join(columns) + " |",
+        "|---|---|---|---|---|",
+    ]
+    for line in found:
+        cells = [_number(line.cell(condition, "psnr"), 2) for condition in columns.values()]
+        text.append(f"| {line.name} | {len(line.rows)} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
 _HEADER = (
     "task", "training", "column", "paper_psnr", "paper_ssim", "psnr", "psnr_std", "ssim", "ssim_std",
     "psnr_minus_paper", "n_volumes", "n_seeds", "data", "command",
