@@ -53,7 +53,7 @@ def worst_case(basis: torch.Tensor) -> list[dict[str, Any]]:
             ("input_jitter", strategies.InputJitter(row["level"])),
         ):
             learned = [
-                float(fit(Shrinkage(basis), strategy, basis, NOISE, steps=200, count=32, seed=s)[0]) for s in SEEDS
+                float(fit(Shrinkage(basis), strategy, basis, NOISE, steps=200, count=128, seed=s)[0]) for s in SEEDS
             ]
             row[name] = _mean(learned)
         row["learned_risk"] = problem.risk(row["adversarial"][0], epsilon) / DIMENSION

@@ -39,6 +39,8 @@ _NO_IDENTITY = (
     "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
 )  # fmt: skip
 
+_PLAIN_ATTACK: dict[str, Any] = {"norm": "l2", "goal": "squared_error", "average": 1}
+
 #: Keys younger than the result version, with the value that means what was done before they existed. At that value
 #: they do not count towards a run's identity, and configurations without them are read as having it.
 YOUNGER: dict[str, Any] = {
@@ -50,8 +52,10 @@ YOUNGER: dict[str, Any] = {
     "strategy.attack.support": "measured",
     "attack.keep": "best",
     "attack.support": "measured",
+    **{f"{node}.{key}": value for node in ("attack", "strategy.attack") for key, value in _PLAIN_ATTACK.items()},
     "evaluation.split": "test",
     "evaluation.iterations": [],
+    "evaluation.sweep": "independent",
     "evaluation.part": "magnitude",
     "evaluation.clamp01_prediction": False,
     "evaluation.drop_last": False,

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from sgdj.attacks.base import Attack, sample_norm
+from sgdj.attacks.ball import sample_norm
+from sgdj.attacks.base import Attack
 from sgdj.attacks.gaussian import Gaussian
+from sgdj.attacks.sweep import sweep
 from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
@@ -100,7 +102,7 @@ def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: d
         The `evaluation` node of the configuration.
     """
     name, main = attack
-    noise = Gaussian(epsilon=main.epsilon, rho=main.rho)
+    noise = Gaussian(epsilon=main.epsilon, rho=main.rho, norm=main.norm)
     listed = [Condition("clean"), Condition("gaussian", attack=("gaussian", noise))]
     attacks: list[tuple[str, Attack]] = [("gaussian", noise)]
     if name != "gaussian":
@@ -129,11 +131,6 @@ def _with_iterations(reconstructor: Reconstructor, count: int | None) -> Iterato
         yield
     finally:
         reconstructor.iterations = own
-
-
-def _device_batches(loader: Any, device: torch.device) -> Iterator[Batch]:
-    for batch in loader:
-        yield batch.to(device)
 
 
 def evaluate(
@@ -175,37 +172,81 @@ def evaluate(
     count = len(images) if settings["max_samples"] is None else min(settings["max_samples"], len(images))
     if settings["drop_last"] and count >= settings["batch_size"]:
         count -= count % settings["batch_size"]
-    how = {"part": settings["part"], "clamp": settings["clamp01_prediction"]}
     chosen = images if count == len(images) else _First(images, count)
-    rows: list[dict[str, Any]] = []
-    panels: list[Panel] = []
-    volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
-    steps = len(listed) * len(batches(chosen, Measure(acquisition, draws), settings["batch_size"]))
+    table = _Table(reconstructors, settings, volume_metrics)
+    measured: dict[tuple[str, str], list[Condition]] = defaultdict(list)
+    for condition in listed:
+        measured["" if condition.shift is None else condition.shift[0], condition.noise_key].append(condition)
+    steps = len(measured) * len(batches(chosen, Measure(acquisition, draws), settings["batch_size"]))
 
-    def work() -> Iterator[tuple[Condition, Batch]]:
-        for condition in listed:
-            shift = None if condition.shift is None else condition.shift[1]
-            collate = Measure(acquisition, draws, shift, condition.noise_key)
-            loader = batches(chosen, collate, settings["batch_size"], workers=workers)
-            for batch in _device_batches(loader, device):
-                yield condition, batch
+    def work() -> Iterator[tuple[list[Condition], Batch]]:
+        for group in measured.values():
+            shift = None if group[0].shift is None else group[0].shift[1]
+            collate = Measure(acquisition, draws, shift, group[0].noise_key)
+            for batch in batches(chosen, collate, settings["batch_size"], workers=workers):
+                yield group, batch.to(device)
 
-    for condition, batch in follow(work(), steps, "evaluating"):
+    for group, batch in follow(work(), steps, "evaluating"):
+        deltas = {
+            name: _perturbations(reconstructor.eval(), group, batch, draws, settings["sweep"])
+            for name, reconstructor in reconstructors.items()
+        }
+        for condition in group:
+            table.add(condition, batch, {name: deltas[name][condition.name] for name in reconstructors})
+    return table.result(listed)
+
+
+def _perturbations(
+    reconstructor: Reconstructor, group: list[Condition], batch: Batch, draws: Draws, how: str
+) -> dict[str, Tensor]:
+    """δ of every condition that shares a measurement."""
+    found = {condition.name: torch.zeros_like(batch.y) for condition in group if condition.attack is None}
+    families: dict[str, list[Condition]] = defaultdict(list)
+    for condition in group:
+        if condition.attack is not None:
+            families[condition.attack[0]].append(condition)
+    for family in families.values():
+        attacks = [condition.attack[1] for condition in family if condition.attack is not None]
+        if how == "warm":
+            deltas = sweep(attacks, reconstructor, batch, draws).deltas
+        else:
+            deltas = [attack(reconstructor, batch, draws) for attack in attacks]
+        found |= {condition.name: delta for condition, delta in zip(family, deltas, strict=True)}
+    return found
+
+
+class _Table:
+    """Collects rows and panels.
+
+    Parameters
+    ----------
+    reconstructors, settings, volume_metrics
+        See `evaluate`.
+    """
+
+    def __init__(
+        self, reconstructors: dict[str, Reconstructor], settings: dict[str, Any], volume_metrics: bool
+    ) -> None:
+        self.reconstructors, self.settings, self.volume_metrics = reconstructors, settings, volume_metrics
+        self.how = {"part": settings["part"], "clamp": settings["clamp01_prediction"]}
+        self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.panels: dict[str, list[Panel]] = defaultdict(list)
+        self.volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+
+    def add(self, condition: Condition, batch: Batch, deltas: dict[str, Tensor]) -> None:
+        """Measure a batch under a condition, with the perturbation of each reconstructor."""
         noise_norm = sample_norm(batch.y - batch.operator.forward(batch.x)).flatten().tolist()
         y_norm = sample_norm(batch.y).flatten().tolist()
+        epsilon = torch.zeros(len(batch)) if condition.attack is None else condition.attack[1].budget(batch.y).flatten()
         made: dict[str, Tensor] = {}
-        for name, reconstructor in reconstructors.items():
-            reconstructor.eval()
-            delta, epsilon = torch.zeros_like(batch.y), torch.zeros(len(batch))
-            if condition.attack is not None:
-                attack = condition.attack[1]
-                delta, epsilon = attack(reconstructor, batch, draws), attack.budget(batch.y).flatten()
+        for name, reconstructor in self.reconstructors.items():
+            delta = deltas[name]
             with torch.no_grad(), _with_iterations(reconstructor, condition.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
-            values = sample_metrics(made[name], batch.x, **how)
+            values = sample_metrics(made[name], batch.x, **self.how)
             norms = sample_norm(delta).flatten().tolist()
             for i, (sample, volume) in enumerate(zip(batch.samples, batch.volumes, strict=True)):
-                rows.append(
+                self.rows[condition.name].append(
                     {
                         "reconstructor": name,
                         "condition": condition.name,
@@ -221,29 +262,32 @@ def evaluate(
                         "noise_norm": noise_norm[i],
                     }
                 )
-                if volume_metrics:
+                if self.volume_metrics:
                     pair = (to_real(made[name][i, 0]).cpu(), to_real(batch.x[i, 0]).cpu())
-                    volumes[name, condition.name, volume].append(pair)
-            if name == next(iter(reconstructors)):
-                shown = delta
-        have = sum(panel.condition == condition.name for panel in panels)
-        wanted = min(settings["panels"] - have, len(batch)) if condition.pictured else 0
-        if wanted > 0:
-            panels += _panels(condition.name, batch, made, shown, list(reconstructors.values())[-1], wanted)
-    return Result(rows, {**_summarise(rows, volumes), "definitions": definitions(**how)}, panels)
+                    self.volumes[name, condition.name, volume].append(pair)
+        self._picture(condition, batch, made, next(iter(deltas.values())))
 
+    def _picture(self, condition: Condition, batch: Batch, made: dict[str, Tensor], delta: Tensor) -> None:
+        """Panels of the first samples; all of a panel belongs to the measurement of the first reconstructor."""
+        have = self.panels[condition.name]
+        wanted = min(self.settings["panels"] - len(have), len(batch)) if condition.pictured else 0
+        if wanted <= 0:
+            return
+        start = list(self.reconstructors.values())[-1]
+        with torch.no_grad():
+            x0, back = start(batch.y + delta, batch.operator), batch.operator.adjoint(delta)
+        first = next(iter(made.values()))
+        have += [
+            Panel(condition.name, batch.samples[i], batch.x[i].cpu(), x0[i].cpu(), first[i].cpu(), back[i].cpu())
+            for i in range(wanted)
+        ]
 
-def _panels(
-    name: str, batch: Batch, made: dict[str, Tensor], delta: Tensor, start: Reconstructor, count: int
-) -> list[Panel]:
-    """Panels of the first samples; all of a panel belongs to the measurement that the first reconstructor was given."""
-    with torch.no_grad():
-        x0, back = start(batch.y + delta, batch.operator), batch.operator.adjoint(delta)
-    first = next(iter(made.values()))
-    return [
-        Panel(name, batch.samples[i], batch.x[i].cpu(), x0[i].cpu(), first[i].cpu(), back[i].cpu())
-        for i in range(count)
-    ]
+    def result(self, listed: list[Condition]) -> Result:
+        """Rows and panels in the order of the conditions."""
+        rows = [row for condition in listed for row in self.rows[condition.name]]
+        panels = [panel for condition in listed for panel in self.panels[condition.name]]
+        summary = {**_summarise(rows, self.volumes), "definitions": definitions(**self.how)}
+        return Result(rows, summary, panels)
 
 
 class _First(ImageSet):

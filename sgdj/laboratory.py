@@ -76,7 +76,7 @@ def fit(
 ) -> list[Tensor]:
     """Minimise a strategy's risk on fresh data.
 
-    Adam with a rate that falls to zero; what is returned averages the second half of its path.
+    Adam with a rate that falls to zero; what is returned averages the last quarter of its path.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def fit(
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step >= steps // 2:
-            total = [mean + p.detach() / (steps - steps // 2) for mean, p in zip(total, trained, strict=True)]
+        if step >= 3 * steps // 4:
+            total = [mean + p.detach() / (steps - 3 * steps // 4) for mean, p in zip(total, trained, strict=True)]
     with torch.no_grad():
         for mean, p in zip(total, trained, strict=True):
             p.copy_(mean)

@@ -242,19 +242,28 @@ class Gaussian:
     epsilon: NonNegative | None
     rho: NonNegative | None
     support: Support
+    norm: Literal["l2", "linf"]
 
 
 @dataclass(config=STRICT)
-class PGD:
-    name: Name
-    epsilon: NonNegative | None
-    rho: NonNegative | None
+class APGD(Gaussian):
     steps: Count
-    step_size: Positive
     restarts: Count
     random_start: bool
+    goal: Literal["squared_error", "magnitude_error", "region_error", "output_change"]
+    average: Count
+
+
+@dataclass(config=STRICT)
+class PGD(APGD):
+    step_size: Positive
     keep: Literal["best", "last"]
-    support: Support
+
+
+@dataclass(config=STRICT)
+class SPSA(APGD):
+    directions: Count
+    width: Positive
 
 
 @dataclass(config=STRICT)
@@ -315,6 +324,7 @@ class Evaluation:
     split: Literal["test", "val"]
     curve: list[NonNegative]
     iterations: list[Count]
+    sweep: Literal["warm", "independent"]
     panels: Annotated[int, Field(ge=0)]
     part: Literal["magnitude", "real"]
     clamp01_prediction: bool
@@ -350,6 +360,13 @@ class Root:
     logger: Logger
     evaluation: Evaluation
 
+
+_ATTACKS: dict[str, type] = {
+    "sgdj.attacks.PGD": PGD,
+    "sgdj.attacks.APGD": APGD,
+    "sgdj.attacks.SPSA": SPSA,
+    "sgdj.attacks.Gaussian": Gaussian,
+}
 
 #: Nodes with a `_target_`: dotted key of the node (with * for any name), the base class it
 #: must derive from, and the shipped options.
@@ -400,9 +417,9 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
     ),
     "strategy.attack": (
         "sgdj.attacks.Attack",
-        {"sgdj.attacks.PGD": PGD, "sgdj.attacks.Gaussian": Gaussian},
+        _ATTACKS,
     ),
-    "attack": ("sgdj.attacks.Attack", {"sgdj.attacks.PGD": PGD, "sgdj.attacks.Gaussian": Gaussian}),
+    "attack": ("sgdj.attacks.Attack", _ATTACKS),
     "shift.*": (
         "sgdj.shifts.Shift",
         {

@@ -1,15 +1,25 @@
 """Attacks against the exact worst case and against their own contract."""
 
+import math
+import warnings
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
 import pytest
 import torch
 
-from sgdj.attacks import PGD, Gaussian
-from sgdj.attacks.base import project, unit
+from sgdj.attacks import APGD, PGD, SPSA, Gaussian
+from sgdj.attacks.apgd import checkpoints
+from sgdj.attacks.ball import project, unit
+from sgdj.attacks.iterative import repeat
+from sgdj.attacks.sweep import sweep
 from sgdj.data import Batch
 from sgdj.draws import Draws
+from sgdj.errors import InputError
 from sgdj.metrics import squared_error
 from sgdj.networks import DnCNN, GradientDescent, Reconstructor, StepSize
-from sgdj.operators import CartesianFourier, Convolution
+from sgdj.operators import CartesianFourier, Convolution, Identity
 from sgdj.operators.wavelets import ricker
 
 
@@ -59,19 +69,65 @@ def problems():
     convolution = Convolution(ricker(9, 2.0), 10)
     x = torch.randn(3, 1, 10, 4, dtype=torch.float64, generator=generator)
     yield Batch(x, convolution.forward(x), convolution, names, names)
+    x = torch.randn(3, 1, 6, 5, dtype=torch.float64, generator=generator)
+    yield Batch(x, x + 0.1 * torch.randn(x.shape, dtype=x.dtype, generator=generator), Identity(), names, names)
 
 
-@pytest.mark.parametrize("data", list(problems()), ids=["fourier", "convolution"])
+NAMES = ["fourier", "convolution", "identity"]
+
+
+@pytest.mark.parametrize("data", list(problems()), ids=NAMES)
 @pytest.mark.parametrize("random_start", [False, True])
-def test_pgd_reaches_the_exact_worst_case_on_linear_maps(data, random_start):
+@pytest.mark.parametrize(
+    "search",
+    [partial(PGD, steps=40, step_size=2.0), partial(APGD, steps=40)],
+    ids=["pgd", "apgd"],
+)
+def test_the_exact_worst_case_is_reached_on_linear_maps(data, random_start, search):
     network = LinearMap(data.x[0].numel(), data.x.dtype)
-    attack = PGD(rho=0.1, steps=40, step_size=2.0, restarts=1, random_start=random_start)
+    attack = search(rho=0.1, restarts=1, random_start=random_start)
     delta = attack(network, data, Draws(0))
     errors = squared_error(network(data.y + delta, data.operator), data.x)
     for i in range(3):
         worst = exact_worst_case(network, data, i, float(attack.budget(data.y)[i]))
         assert float(errors[i]) <= worst * (1 + 1e-9)
         assert float(errors[i]) >= 0.99 * worst
+
+
+class OneNumber(Reconstructor):
+    """x̂ = <v, y> in every entry: its worst case in a box is known."""
+
+    def __init__(self, v: torch.Tensor) -> None:
+        super().__init__()
+        self.v = v
+
+    def forward(self, y, operator, perturb=None):
+        return (y * self.v).sum((1, 2, 3), keepdim=True).expand(y.shape)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [partial(PGD, steps=20, step_size=2.0), partial(APGD, steps=20), partial(SPSA, steps=30, directions=20, width=0.3)],
+    ids=["pgd", "apgd", "spsa"],
+)
+def test_linf_reaches_the_corner_of_the_box(search):
+    generator = torch.Generator().manual_seed(3)
+    y = torch.randn(2, 1, 3, 3, dtype=torch.float64, generator=generator)
+    v = torch.randn(1, 1, 3, 3, dtype=torch.float64, generator=generator)
+    data = Batch(torch.zeros_like(y), y, Identity(), ("a", "b"), ("a", "b"))
+    delta = search(epsilon=0.2, norm="linf", restarts=1, random_start=False)(OneNumber(v), data, Draws(0))
+    assert float(delta.abs().max()) <= 0.2 * (1 + 1e-12)
+    worst = ((y * v).sum((1, 2, 3)).abs() + 0.2 * v.abs().sum()) ** 2
+    found = squared_error(OneNumber(v)(y + delta, Identity()), data.x)
+    assert (found >= (0.9 if search.func is SPSA else 0.999) * worst).all()
+
+
+def test_apgd_keeps_the_published_schedule():
+    """Croce & Hein: p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j - p_{j-1} - 0.03, 0.06)."""
+    p = [0.0, 0.22]
+    while p[-1] < 1:
+        p.append(p[-1] + max(p[-1] - p[-2] - 0.03, 0.06))
+    assert checkpoints(100) == [math.ceil(round(100 * share, 6)) for share in p[1:] if share < 1]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +141,9 @@ def trained():
 ATTACKS = [
     PGD(rho=0.1, steps=5, step_size=2.0, restarts=1, random_start=False),
     PGD(epsilon=0.3, steps=5, step_size=1.0, restarts=3, random_start=True),
+    APGD(rho=0.1, steps=8, restarts=2, random_start=False),
+    APGD(epsilon=0.05, steps=8, restarts=1, random_start=True, norm="linf"),
+    SPSA(rho=0.1, steps=4, directions=3, width=0.3, restarts=2, random_start=False),
     Gaussian(rho=0.1),
     Gaussian(epsilon=0.3),
 ]
@@ -96,7 +155,7 @@ def test_contract(attack, trained):
     network, data = trained
     before = {k: v.clone() for k, v in network.state_dict().items()}
     delta = attack(network, data, Draws(0))
-    norms = delta.flatten(1).norm(dim=1)
+    norms = attack.ball.norm(delta).flatten()
     assert (norms <= attack.budget(data.y).flatten() * (1 + 1e-5)).all()
     assert (norms > 0).all()
     assert torch.equal(data.operator.restrict(delta), delta)
@@ -129,6 +188,149 @@ def test_pgd_beats_noise_and_more_effort_does_not_hurt(trained):
     assert (few >= error(Gaussian(rho=0.1))).all()
     assert (many >= few).all()
     assert (restarts >= many).all()
+
+
+def foolbox_error(network, data, i: int, epsilon: float, steps: int) -> float:
+    """Error under foolbox's L2 PGD with a regression loss, on one sample as real numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of SciPy's names, at import
+        import eagerpy as ep
+        import foolbox
+
+    x, y = data.x[i : i + 1], data.y[i : i + 1]
+    lines = data.operator.restrict(torch.ones_like(y)).abs() > 0
+
+    class Real(torch.nn.Module):
+        def forward(self, entries):
+            return network(lines * torch.view_as_complex(entries), data.operator)
+
+    class RegressionPGD(foolbox.attacks.L2ProjectedGradientDescentAttack):
+        def get_loss_fn(self, model, labels):
+            return lambda entries: ep.astensor(squared_error(model(entries).raw, x).sum())
+
+    model = foolbox.PyTorchModel(Real().eval(), bounds=(-1e3, 1e3), device="cpu")
+    attack = RegressionPGD(steps=steps, rel_stepsize=0.1, random_start=False)
+    found = attack.run(model, torch.view_as_real(y), torch.zeros(1, dtype=torch.long), epsilon=epsilon)
+    delta = lines * (torch.view_as_complex(found) - y)
+    assert float(delta.norm()) <= epsilon * (1 + 1e-5)
+    return float(squared_error(network(y + delta, data.operator), x).detach())
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")  # by foolbox itself
+def test_foolbox_is_not_stronger(trained):
+    network, data = trained
+    for rho in (0.05, 0.3):
+        ours = [APGD(rho=rho, steps=50, restarts=1, random_start=False)]
+        ours.append(PGD(rho=rho, steps=50, step_size=2.0, restarts=1, random_start=False))
+        for attack in ours:
+            delta = attack(network, data, Draws(0))
+            errors = squared_error(network(data.y + delta, data.operator), data.x)
+            for i in range(3):
+                theirs = foolbox_error(network, data, i, float(attack.budget(data.y)[i]), 50)
+                assert float(errors[i]) >= 0.999 * theirs
+
+
+def test_no_gradients_are_not_stronger(trained):
+    """SPSA, with more than ten times the forward passes."""
+    network, data = trained
+    apgd = APGD(rho=0.1, steps=20, restarts=1, random_start=False)
+    spsa = SPSA(rho=0.1, steps=30, directions=10, width=0.3, restarts=1, random_start=False)
+    assert spsa.passes >= 10 * apgd.passes
+    by_gradient, without, noise = (
+        squared_error(network(data.y + a(network, data, Draws(0)), data.operator), data.x)
+        for a in (apgd, spsa, Gaussian(rho=0.1))
+    )
+    assert (by_gradient >= without).all()
+    assert (without > noise).all()
+
+
+def test_restarts_run_as_one_batch_and_find_what_single_ones_do(trained):
+    network, data = trained
+
+    def error(attack, starts=()):
+        delta = attack(network, data, Draws(0), starts)
+        return squared_error(network(data.y + delta, data.operator), data.x)
+
+    one = partial(APGD, rho=0.1, steps=6, random_start=False)
+    many = error(one(restarts=3))
+    assert (many >= error(one(restarts=1)) * (1 - 1e-5)).all()
+    good = APGD(rho=0.1, steps=40, restarts=1, random_start=False)(network, data, Draws(0))
+    value = squared_error(network(data.y + good, data.operator), data.x)
+    assert (error(one(restarts=1), [good]) >= value * (1 - 1e-6)).all()
+
+
+def test_masks_are_repeated_with_the_batch():
+    mask = torch.tensor([[True, False, True, True], [False, True, True, True]])
+    operator = CartesianFourier(mask)
+    y = torch.randn(2, 1, 4, 4, dtype=torch.complex64)
+    data = Batch(y, operator.restrict(y), operator, ("a", "b"), ("a", "b"))
+    twice = repeat(data, 2)
+    assert torch.equal(twice.operator.restrict(twice.y), twice.y)
+    assert torch.equal(twice.operator.adjoint(twice.y)[2:], operator.adjoint(data.y))
+
+
+def test_goals(trained):
+    network, data = trained
+    common = {"rho": 0.1, "steps": 20, "restarts": 1}
+    clean = network(data.y, data.operator).detach()
+
+    def output(goal, batch=data, **more):
+        attack = APGD(**{**common, "random_start": False, "goal": goal, **more})
+        return network(batch.y + attack(network, batch, Draws(0)), data.operator).detach()
+
+    region = torch.zeros(data.x.shape, dtype=torch.bool)
+    region[:, :, 2:4, 2:4] = True
+    marked = replace(data, region=region)
+
+    def inside(x):
+        return squared_error(x * region, data.x * region)
+
+    assert (inside(output("region_error", marked)) > inside(output("squared_error"))).all()
+    magnitude = [squared_error(output(g).abs(), data.x.abs()) for g in ("magnitude_error", "squared_error")]
+    assert (magnitude[0] >= magnitude[1] * (1 - 1e-4)).all()
+    assert torch.equal(output("output_change"), clean)  # no gradient at zero
+    assert (squared_error(output("output_change", random_start=True), clean) > 0).all()
+    with pytest.raises(InputError, match="no region"):
+        output("region_error")
+
+
+class Smoothed(Reconstructor):
+    """Adds noise to y before it reconstructs: random at test."""
+
+    def __init__(self, network: Reconstructor, level: float) -> None:
+        super().__init__()
+        self.network, self.level = network, level
+
+    def forward(self, y, operator, perturb=None):
+        return self.network(y + self.level * operator.restrict(torch.randn_like(y)), operator)
+
+
+def test_averaging_helps_against_a_reconstructor_that_is_random(trained):
+    network, data = trained
+    random = Smoothed(network, 1.5)
+
+    def mean_error(average):
+        torch.manual_seed(0)
+        attack = APGD(rho=0.3, steps=10, restarts=1, random_start=False, average=average)
+        delta = attack(random, data, Draws(0))
+        return torch.stack([squared_error(random(data.y + delta, data.operator), data.x) for _ in range(200)]).mean()
+
+    assert float(mean_error(20).detach()) > float(mean_error(1).detach())
+
+
+def test_a_sweep_is_monotone_by_feasible_perturbations(trained):
+    network, data = trained
+    attacks = [PGD(rho=0.1, steps=2, step_size=2.0, restarts=1, random_start=False).scaled(f) for f in (0.5, 1, 2, 4)]
+    shuffled = [attacks[i] for i in (2, 0, 3, 1)]
+    found = sweep(shuffled, network, data, Draws(0))
+    deltas = [found.deltas[i] for i in (1, 3, 0, 2)]
+    values = [squared_error(network(data.y + d, data.operator), data.x) for d in deltas]
+    assert all((b >= a).all() for a, b in pairwise(values))
+    for attack, delta, value in zip(attacks, deltas, values, strict=True):
+        assert (delta.flatten(1).norm(dim=1) <= attack.budget(data.y).flatten() * (1 + 1e-5)).all()
+        alone = squared_error(network(data.y + attack(network, data, Draws(0)), data.operator), data.x)
+        assert (value >= alone * (1 - 1e-6)).all()
+    assert not found.replaced[1].any()  # the smallest has nothing to take over
 
 
 def test_a_zero_gradient_stays_finite():

@@ -1,7 +1,9 @@
 """Perturbations of the measurement."""
 
+from sgdj.attacks.apgd import APGD
 from sgdj.attacks.base import Attack
 from sgdj.attacks.gaussian import Gaussian
 from sgdj.attacks.pgd import PGD
+from sgdj.attacks.spsa import SPSA
 
-__all__ = ["PGD", "Attack", "Gaussian"]
+__all__ = ["APGD", "PGD", "SPSA", "Attack", "Gaussian"]

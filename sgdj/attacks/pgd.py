@@ -5,33 +5,27 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sgdj.attacks.base import Attack, project, unit
+from sgdj.attacks.ball import Norm
+from sgdj.attacks.iterative import Best, Hill, Iterative
+from sgdj.attacks.objective import Goal
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.metrics import squared_error
-from sgdj.networks.base import Reconstructor
 from sgdj.operators.base import Support
 
 
-class PGD(Attack):
-    r"""ℓ₂ projected gradient ascent on :math:`\|H(y + \delta) - x\|^2` (Madry et al., 2018, with a regression loss).
+class PGD(Iterative):
+    r"""Projected gradient ascent on :math:`\|H(y + \delta) - x\|^2` (Madry et al., 2018, with a regression loss).
 
     Per sample: :math:`\delta \leftarrow \Pi_{\varepsilon}(\delta + \alpha \varepsilon\, g / \|g\|)`, g the gradient
-    with respect to δ alone, restricted to its support.
+    with respect to δ alone, restricted to its support; signs in place of g / ‖g‖ for ℓ∞.
 
     Parameters
     ----------
-    epsilon, rho, support
-        See `Attack`.
-    steps
-        Gradient steps per restart.
+    epsilon, rho, support, norm, steps, restarts, random_start, goal, average
+        See `Iterative`.
     step_size
         α, in units of ε. On linear reconstructors 20 steps of 2 reach the exact worst case and 20 of 2.5/steps only
         92 % of it.
-    restarts
-        Number of starts; the first is at zero unless `random_start`.
-    random_start
-        Begin every restart at a random point on the ball's surface.
     keep
         "best": the iterate of the largest error over all steps and restarts, per sample; "last": the last one (the
         authors' code).
@@ -48,39 +42,33 @@ class PGD(Attack):
         random_start: bool,
         keep: Literal["best", "last"] = "best",
         support: Support = "measured",
+        norm: Norm = "l2",
+        goal: Goal = "squared_error",
+        average: int = 1,
     ) -> None:
-        super().__init__(epsilon=epsilon, rho=rho, support=support)
-        self.steps, self.step_size = steps, step_size
-        self.restarts, self.random_start, self.keep = restarts, random_start, keep
+        super().__init__(
+            epsilon=epsilon, rho=rho, support=support, norm=norm, steps=steps, restarts=restarts,
+            random_start=random_start, goal=goal, average=average,
+        )  # fmt: skip
+        self.step_size, self.keep = step_size, keep
 
-    def _start(self, restart: int, batch: Batch, budget: Tensor, draws: Draws) -> Tensor:
-        if restart == 0 and not self.random_start:
-            return torch.zeros_like(batch.y)
-        noise = draws.normal("attack", batch.samples, batch.y, "start", restart)
-        return budget * unit(self.restrict(noise, batch.operator))
+    @property
+    def passes(self) -> int:
+        """One with gradient per step, one to look at the end, one at zero."""
+        return (self.steps + 2) * self.average
 
-    def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """δ of the largest error found for each sample, or the last one."""
-        budget = self.budget(batch.y)
-        best = torch.zeros_like(batch.y)
+    def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
+        """The iteration."""
+        delta = start
+        for _ in range(self.steps):
+            value, gradient = hill.gradient(delta)
+            best.offer(delta, value)
+            delta = self.ball.project(
+                delta + self.step_size * hill.budget * self.ball.steepest(gradient), hill.budget
+            ).detach()
         with torch.no_grad():
-            best_error = squared_error(reconstructor(batch.y, batch.operator), batch.x)
-
-        def keep_best(delta: Tensor, error: Tensor) -> None:
-            better = error > best_error
-            best[better], best_error[better] = delta[better], error[better]
-
-        for restart in range(self.restarts):
-            delta = self._start(restart, batch, budget, draws)
-            for _ in range(self.steps):
-                delta.requires_grad_(True)
-                with torch.enable_grad():
-                    error = squared_error(reconstructor(batch.y + delta, batch.operator), batch.x)
-                    (gradient,) = torch.autograd.grad(error.sum(), delta)
-                with torch.no_grad():
-                    keep_best(delta.detach(), error.detach())
-                    ascent = unit(self.restrict(gradient, batch.operator))
-                    delta = project(delta.detach() + self.step_size * budget * ascent, budget)
-            with torch.no_grad():
-                keep_best(delta, squared_error(reconstructor(batch.y + delta, batch.operator), batch.x))
-        return best if self.keep == "best" else delta
+            value = hill.mean(delta)
+        if self.keep == "last":
+            best.delta, best.value = delta, value
+        else:
+            best.offer(delta, value)

@@ -48,6 +48,8 @@ class Problem:
         The acquisition that the network is told; None means the true one. Another one is a model mismatch.
     noise_key
         Another key gives another draw of the noise.
+    region
+        Where a shift drew something, boolean, shape (B, 1, H, W).
     """
 
     x: Tensor
@@ -57,6 +59,7 @@ class Problem:
     draws: Draws
     assumed: Acquisition | None = None
     noise_key: str = ""
+    region: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Batch:
         The operator that the network is given.
     samples, volumes
         One id per image.
+    region
+        Where a shift drew something, boolean, shape (B, 1, H, W); None without one.
     """
 
     x: Tensor
@@ -80,6 +85,7 @@ class Batch:
     operator: Operator
     samples: tuple[str, ...]
     volumes: tuple[str, ...]
+    region: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -91,6 +97,7 @@ class Batch:
             x=self.x.to(device, non_blocking=non_blocking),
             y=self.y.to(device, non_blocking=non_blocking),
             operator=self.operator.to(device, non_blocking=non_blocking),
+            region=None if self.region is None else self.region.to(device, non_blocking=non_blocking),
         )
 
 
@@ -112,4 +119,4 @@ def measure(problem: Problem) -> Batch:
     y = clean + acquisition.on_support(noise, operator)
     if problem.assumed is not None:
         operator = problem.assumed.operator(shape, problem.volumes, problem.draws)
-    return Batch(x, y, operator, problem.samples, problem.volumes)
+    return Batch(x, y, operator, problem.samples, problem.volumes, problem.region)

@@ -36,6 +36,10 @@ class Operator(ABC):
         """Set to zero what the operator does not measure; noise and attacks go through here."""
         return y
 
+    def repeat(self, count: int) -> "Operator":
+        """The operator for a batch repeated `count` times, one copy after the other."""
+        return self
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Operator":
         """The operator with its tensors on `device`."""
         return self

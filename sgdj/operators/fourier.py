@@ -82,6 +82,12 @@ class CartesianFourier(Operator):
         """Actual R = lines / sampled lines; shape () or (B,)."""
         return self.lines.shape[-1] / self.lines.sum(-1)
 
+    def repeat(self, count: int) -> "CartesianFourier":
+        """With the masks of the repeated batch."""
+        if self.lines.ndim == 1:
+            return self
+        return CartesianFourier(self.lines.repeat(count, 1), self.axis, self.mask_adjoint)
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "CartesianFourier":
         """The operator with its masks on `device`."""
         return CartesianFourier(self.lines.to(device, non_blocking=non_blocking), self.axis, self.mask_adjoint)

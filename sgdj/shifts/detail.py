@@ -70,4 +70,6 @@ class Detail(Shift):
         x = problem.x.clone()
         rows, columns = self.region((x.shape[-2], x.shape[-1]))
         draw_detail(x[..., rows, columns], self.contrast, self.mode)
-        return replace(problem, x=x)
+        region = torch.zeros(x.shape, dtype=torch.bool)
+        region[..., rows, columns] = True
+        return replace(problem, x=x, region=region)

@@ -55,11 +55,12 @@ class Lesion(Shift):
 
     def __call__(self, problem: Problem) -> Problem:
         """Draw a lesion into every image."""
-        x = problem.x.clone()
-        for image, sample in zip(x[:, 0], problem.samples, strict=True):
+        x, region = problem.x.clone(), torch.zeros(problem.x.shape, dtype=torch.bool)
+        for image, inside, sample in zip(x[:, 0], region[:, 0], problem.samples, strict=True):
             rng = problem.draws.generator("shift", "lesion", sample)
             magnitude = image.abs()
             opacity, inner = (torch.from_numpy(a).to(magnitude) for a in self.draw(magnitude.numpy(), rng))
             direction = torch.where(magnitude > 0, image / magnitude.clamp_min(1e-12), torch.ones_like(image))
             image.copy_(direction * ((1 - opacity) * magnitude + opacity * inner))
-        return replace(problem, x=x)
+            inside.copy_(opacity > 0)
+        return replace(problem, x=x, region=region)

@@ -38,4 +38,4 @@ class RandomDetail(Shift):
                 row, column = (int(rng.integers(n)) for n in image.shape[-2:])
                 height, width = (1, self.length) if rng.random() < 0.5 else (self.length, 1)
                 draw_detail(image[:, row : row + height, column : column + width], self.contrast, self.mode)
-        return replace(problem, x=x)
+        return replace(problem, x=x, region=x != problem.x)

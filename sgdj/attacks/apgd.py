@@ -1,0 +1,94 @@
+"""Auto-PGD: projected gradient ascent that chooses its own steps."""
+
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from sgdj.attacks.ball import Norm
+from sgdj.attacks.iterative import Best, Hill, Iterative
+from sgdj.attacks.objective import Goal
+from sgdj.data.batch import Batch
+from sgdj.draws import Draws
+from sgdj.operators.base import Support
+
+_MOMENTUM = 0.75
+_IMPROVED = 0.75  # share of steps since the last checkpoint that must have improved the objective
+
+
+def checkpoints(steps: int) -> list[int]:
+    """Steps at which the step size is reconsidered: 0.22 n, then after periods that shrink by 0.03 n to 0.06 n."""
+    period, at, found = 0.22, 0.22, []
+    while at < 1:
+        found.append(max(1, ceil(round(at * steps, 6))))
+        period = max(period - 0.03, 0.06)
+        at += period
+    return sorted(set(found))
+
+
+class APGD(Iterative):
+    r"""Auto-PGD (Croce & Hein, 2020) with a regression loss, for ℓ₂ and ℓ∞.
+
+    Steps start at 2ε with momentum 0.75. At each checkpoint a sample's step is halved, and its search goes on from its
+    best point, if fewer than 75 % of the steps since the last one improved it, or if neither step nor best value have
+    changed since.
+
+    Parameters
+    ----------
+    epsilon, rho, support, norm, steps, restarts, random_start, goal, average
+        See `Iterative`.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float | None = None,
+        rho: float | None = None,
+        steps: int,
+        restarts: int,
+        random_start: bool,
+        support: Support = "measured",
+        norm: Norm = "l2",
+        goal: Goal = "squared_error",
+        average: int = 1,
+    ) -> None:
+        super().__init__(
+            epsilon=epsilon, rho=rho, support=support, norm=norm, steps=steps, restarts=restarts,
+            random_start=random_start, goal=goal, average=average,
+        )  # fmt: skip
+
+    @property
+    def passes(self) -> int:
+        """One with gradient per step and one at the start, one to look at the end, one at zero."""
+        return (self.steps + 3) * self.average
+
+    def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
+        """The iteration."""
+        delta, before = start, start
+        value, gradient = hill.gradient(delta)
+        own = Best(delta, value)  # of this search; `best` may know better
+        at_best = gradient.clone()
+        eta = 2 * hill.budget.clone()
+        improved = torch.zeros_like(value)
+        reconsider, last = checkpoints(self.steps), 0
+        old_value, was_reduced = value.clone(), torch.ones_like(value, dtype=torch.bool)
+        for k in range(1, self.steps + 1):
+            z = self.ball.project(delta + eta * self.ball.steepest(gradient), hill.budget)
+            weight = _MOMENTUM if k > 1 else 1.0
+            step = delta + weight * (z - delta) + (1 - weight) * (delta - before)
+            before, delta = delta, self.ball.project(step, hill.budget).detach()
+            previous = value
+            value, gradient = hill.gradient(delta)
+            improved += value > previous
+            better = own.offer(delta, value)
+            at_best[better] = gradient[better]
+            if k in reconsider:
+                few = improved < _IMPROVED * (k - last)
+                stuck = ~was_reduced & (own.value <= old_value)
+                reduce = few | stuck
+                eta[reduce] = eta[reduce] / 2
+                delta[reduce], gradient[reduce] = own.delta[reduce], at_best[reduce]
+                before[reduce], value[reduce] = own.delta[reduce], own.value[reduce]
+                was_reduced, old_value, last = reduce, own.value.clone(), k
+                improved.zero_()
+        best.offer(own.delta, own.value)
