@@ -18,27 +18,28 @@ def _save(figure: Figure, path: Path) -> None:
         save(figure, path.with_suffix(suffix))
 
 
-def gains(worst: Sequence[dict[str, Any]], jitter: Sequence[dict[str, Any]], path: Path) -> None:
+def gains(
+    curves: dict[str, Any], worst: Sequence[dict[str, Any]], jitter: Sequence[dict[str, Any]], path: Path
+) -> None:
     """Learned numbers (markers, ± standard error) on the exact curves: over ε for α, over σ for the gains H."""
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    x = [row["share"] for row in worst]
-    for key, strategy, style in (("adversarial", "adversarial", "-"), ("input_jitter", "input_jitter", "--")):
-        colour, marker, name = STRATEGIES[strategy]
-        left.plot(x, [row["exact"] for row in worst], style, color=colour, lw=1)
-        values = [(row["share"], *row[key]) for row in worst if key in row]
+    left.plot(curves["share"], curves["alpha"], color="black", lw=1)
+    for key in ("adversarial", "input_jitter"):
+        colour, marker, name = STRATEGIES[key]
+        values = [(row["share"], *row[key]) for row in worst]
         left.errorbar(*zip(*values, strict=True), fmt=marker, color=colour, ms=5, mfc="none", label=f"{name}, learned")
     left.set(xlabel=r"$\varepsilon^2 / \sigma_c^2$ (input jitter: its equivalent level)", ylabel=r"gain $\alpha$")
-    left.legend(frameon=False, fontsize=8, title="lines: exact", title_fontsize=8)
+    left.legend(frameon=False, fontsize=8, title="lines: exact", title_fontsize=8, loc="best")
     x = [row["v"] for row in jitter]
     for part, colour, marker in (("on", COLOURS["first"], "D"), ("off", COLOURS["fourth"], "v")):
-        right.plot(x, [row[f"H_{part}"] for row in jitter], color=colour, lw=1)
+        right.plot(curves["v"], curves[f"H_{part}"], color=colour, lw=1)
         means, errors = zip(*(row[f"learned_H_{part}"] for row in jitter), strict=True)
         label = f"SGD jittering, {part} the subspace, learned"
         right.errorbar(x, means, errors, fmt=marker, color=colour, ms=5, mfc="none", label=label)
     right.set(xlabel="jitter variance v per entry", ylabel="gain H")
     right.set_xscale("symlog", linthresh=0.01)
-    right.legend(frameon=False, fontsize=8, title="lines: exact", title_fontsize=8)
+    right.legend(frameon=False, fontsize=8, title="lines: exact", title_fontsize=8, loc="best")
     _save(figure, path)
 
 
@@ -56,7 +57,7 @@ def thresholds(curves: dict[str, Any], points: Sequence[dict[str, Any]], path: P
             x, y = [p["v"] for p in chosen], [p["level"] for p in chosen]
             axis.plot(x, y, "^" if wins else "v", color=COLOURS["first"], mfc=face, ms=7, label=f"Monte Carlo: {name}")
         axis.set(xscale="log", yscale="log", xlabel="jitter variance v in training", ylabel=label)
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(frameon=False, fontsize=8, loc="center right" if key == "g" else "upper left")
     axes[0].set_title("on the subspace: robustness (Thm 7.5)", fontsize=9)
     axes[1].set_title("off the subspace: generalisation (Thm 7.4)", fontsize=9)
     _save(figure, path)
@@ -82,7 +83,7 @@ def plane(panels: Sequence[dict[str, Any]], curve: np.ndarray, path: Path) -> No
     Each panel holds ``strategy``, ``grid`` and ``field`` of shape (m, 2), ``paths`` of shape (K+1, points, 2), and
     ``attacked`` of shape (points, 2), the outputs under attack.
     """
-    figure = Figure(figsize=(3.5 * len(panels), 3.9), layout="constrained")
+    figure = Figure(figsize=(3.5 * len(panels), 4.6), layout="constrained")
     for axis, panel in zip(figure.subplots(1, len(panels), sharey=True), panels, strict=True):
         colour, _, name = STRATEGIES[panel["strategy"]]
         axis.plot(*curve.T, color="0.75", lw=3, zorder=0)
@@ -96,7 +97,7 @@ def plane(panels: Sequence[dict[str, Any]], curve: np.ndarray, path: Path) -> No
         axis.set_title(f"{name}\nclean {panel['clean']:.2f} dB, attacked {panel['pgd']:.2f} dB", fontsize=9)
         axis.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), xlabel="$x_1$", aspect="equal")
     figure.axes[0].set_ylabel("$x_2$")
-    figure.suptitle(
+    figure.supxlabel(
         "learned field −f(x) (arrows), iterates from a measurement (black) to the output (coloured), "
         "and the output under attack (orange)", fontsize=9
     )  # fmt: skip
