@@ -111,7 +111,7 @@ def check(arguments: list[str]) -> int:
         (made,) = [p.parent for p in Path(elsewhere).rglob("run.json")]
         again, _ = collect(made, row.experiment)
     worst = difference(row, again)
-    same = "the same bits" if again.samples_hash == row.samples_hash else "not the same bits"
+    same = "the same bits" if worst == 0 else "not the same bits"
     print(f"{arguments[0]}: {same}; largest difference of a volume's PSNR {worst:.2e} dB")
     if again.config_hash != row.config_hash:
         print("the configuration or the data has changed since the row was written")

@@ -45,6 +45,7 @@ _PLAIN_ATTACK: dict[str, Any] = {"norm": "l2", "goal": "squared_error", "average
 #: they do not count towards a run's identity, and configurations without them are read as having it.
 YOUNGER: dict[str, Any] = {
     "operator.noise_support": "measured",
+    "operator.phase": 0.0,
     "architecture.noise_step": "step",
     "strategy.support": "measured",
     "strategy.validation": False,

@@ -20,7 +20,7 @@ from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
-from sgdj.metrics import definitions, fastmri_metrics, sample_metrics, to_real
+from sgdj.metrics import definitions, fastmri_metrics, local_psnr, sample_metrics, to_real
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.progress import follow
@@ -29,7 +29,7 @@ from sgdj.statistics import volume_mean, volume_std
 
 COLUMNS = (
     "reconstructor", "condition", "shift", "attack", "level", "epsilon", "delta_norm", "sample", "volume",
-    "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm",
+    "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm", "local_psnr",
 )  # fmt: skip
 METRICS = ("psnr", "ssim", "nmse", "loss")
 
@@ -244,6 +244,9 @@ class _Table:
             with torch.no_grad(), _with_iterations(reconstructor, condition.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
             values = sample_metrics(made[name], batch.x, **self.how)
+            local = [math.nan] * len(batch)
+            if batch.region is not None:
+                local = local_psnr(made[name], batch.x, batch.region, self.settings["part"])
             norms = sample_norm(delta).flatten().tolist()
             for i, (sample, volume) in enumerate(zip(batch.samples, batch.volumes, strict=True)):
                 self.rows[condition.name].append(
@@ -260,6 +263,7 @@ class _Table:
                         **{metric: values[metric][i] for metric in METRICS},
                         "y_norm": y_norm[i],
                         "noise_norm": noise_norm[i],
+                        "local_psnr": local[i],
                     }
                 )
                 if self.volume_metrics:
@@ -329,6 +333,8 @@ def _summarise(
         entries = {metric: _entry([(row["volume"], row[metric]) for row in group]) for metric in METRICS}
         for metric in ("epsilon", "delta_norm", "y_norm", "noise_norm"):
             entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
+        if not all(math.isnan(row["local_psnr"]) for row in group):
+            entries["local_psnr"] = _entry([(row["volume"], row["local_psnr"]) for row in group])
         summary[name][condition] = entries
     collected: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for (name, condition, volume), pairs in volumes.items():

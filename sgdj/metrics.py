@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 DEFINITIONS = {
     "psnr": "torchmetrics peak_signal_noise_ratio, per sample, data_range=1, no clamping; magnitude if complex",
@@ -17,12 +18,14 @@ DEFINITIONS = {
     "magnitude if complex; empty where the image is smaller than the window",
     "nmse": "||x - x_hat||^2 / ||x||^2 per sample; complex difference if complex",
     "loss": "mean |x - x_hat|^2 over the entries of a sample; complex difference if complex; what attacks maximise",
+    "local_psnr": "like psnr, over the structure that a shift drew and 2 pixels around it",
     "fastmri_psnr": "fastmri.evaluate.psnr per volume: data_range = volume maximum, mean error over the volume",
     "fastmri_ssim": "fastmri.evaluate.ssim per volume: uniform 7x7, data_range = volume maximum, mean over slices",
     "fastmri_nmse": "fastmri.evaluate.nmse per volume, of magnitudes",
     "mean, std": "mean over samples within a volume, then mean and standard deviation (n - 1) over volumes",
 }
 SSIM_WINDOW = 11
+REGION_MARGIN = 2
 
 
 def definitions(part: str, clamp: bool) -> dict[str, str]:
@@ -98,6 +101,24 @@ def sample_metrics(
         "nmse": (loss / energy).tolist(),
         "loss": loss.tolist(),
     }
+
+
+def local_psnr(reconstruction: Tensor, reference: Tensor, region: Tensor, part: Part = "magnitude") -> list[float]:
+    """PSNR (dB, data range 1) of each sample in and around a region; NaN where the region is empty.
+
+    Parameters
+    ----------
+    reconstruction, reference
+        Shape (B, 1, H, W), real or complex.
+    region
+        Boolean, shape (B, 1, H, W); it is widened by `REGION_MARGIN` pixels.
+    part
+        See `sample_metrics`.
+    """
+    side = 2 * REGION_MARGIN + 1
+    near = max_pool2d(region.float(), side, stride=1, padding=REGION_MARGIN)
+    error = (to_real(reconstruction, part) - to_real(reference, part)).square() * near
+    return (-10 * torch.log10(error.flatten(1).sum(1) / near.flatten(1).sum(1))).tolist()
 
 
 def fastmri_metrics(reconstruction: np.ndarray, reference: np.ndarray) -> dict[str, float]:

@@ -34,6 +34,7 @@ class ConvolutionAcquisition:
     noise: NonNegative
     length: Count
     width: Positive
+    phase: float
 
 
 @dataclass(config=STRICT)
@@ -292,6 +293,58 @@ class Lesion:
 
 
 @dataclass(config=STRICT)
+class Sampling:
+    acceleration: Annotated[float, Field(ge=1)] | None
+    center_fraction: Share | None
+    mask: Literal["gaussian", "random", "equispaced"] | None
+    axis: Literal["columns", "rows"] | None
+    told: bool
+
+
+@dataclass(config=STRICT)
+class Wavelet:
+    width: Positive | None
+    phase: float
+    told: bool
+
+
+@dataclass(config=STRICT)
+class NoiseColour:
+    exponent: Annotated[float, Field(ge=-4, le=4)]
+    axis: Literal[-1, -2]
+
+
+@dataclass(config=STRICT)
+class Geometry:
+    angle: float
+    zoom: Positive
+
+
+@dataclass(config=STRICT)
+class Contrast:
+    gamma: Positive
+
+
+@dataclass(config=STRICT)
+class Phase:
+    strength: NonNegative
+
+
+@dataclass(config=STRICT)
+class Texture:
+    period: Positive
+    size: Share
+    contrast: float
+
+
+@dataclass(config=STRICT)
+class Words:
+    text: Text
+    height: Annotated[int, Field(ge=4)]
+    contrast: float
+
+
+@dataclass(config=STRICT)
 class NoiseLevel:
     factor: NonNegative
 
@@ -427,6 +480,14 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
             "sgdj.shifts.RandomDetail": RandomDetail,
             "sgdj.shifts.Lesion": Lesion,
             "sgdj.shifts.NoiseLevel": NoiseLevel,
+            "sgdj.shifts.Sampling": Sampling,
+            "sgdj.shifts.Wavelet": Wavelet,
+            "sgdj.shifts.NoiseColour": NoiseColour,
+            "sgdj.shifts.Geometry": Geometry,
+            "sgdj.shifts.Contrast": Contrast,
+            "sgdj.shifts.Phase": Phase,
+            "sgdj.shifts.Texture": Texture,
+            "sgdj.shifts.Text": Words,
         },
     ),
 }

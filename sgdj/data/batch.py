@@ -1,6 +1,6 @@
 """Images, the problems posed with them, and the batches that reach a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -50,6 +50,8 @@ class Problem:
         Another key gives another draw of the noise.
     region
         Where a shift drew something, boolean, shape (B, 1, H, W).
+    colour
+        Filter that makes white noise of unit variance a correlated one.
     """
 
     x: Tensor
@@ -60,6 +62,7 @@ class Problem:
     assumed: Acquisition | None = None
     noise_key: str = ""
     region: Tensor | None = None
+    colour: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,14 @@ def pose(images: Sequence[Image], acquisition: Acquisition, draws: Draws) -> Pro
 
 
 def measure(problem: Problem) -> Batch:
-    r"""Simulate :math:`y = A x + z`, z white on its support, one fixed draw per sample and `noise_key`."""
+    r"""Simulate :math:`y = A x + z`; z lies on its support, one fixed draw per sample and `noise_key`."""
     x, acquisition = problem.x, problem.acquisition
     shape = (x.shape[-2], x.shape[-1])
     operator = acquisition.operator(shape, problem.volumes, problem.draws)
     clean = operator.forward(x)
     keys = (problem.noise_key,) if problem.noise_key else ()
-    noise = acquisition.noise * problem.draws.normal("noise", problem.samples, clean, *keys)
+    white = problem.draws.normal("noise", problem.samples, clean, *keys)
+    noise = acquisition.noise * (white if problem.colour is None else problem.colour(white))
     y = clean + acquisition.on_support(noise, operator)
     if problem.assumed is not None:
         operator = problem.assumed.operator(shape, problem.volumes, problem.draws)

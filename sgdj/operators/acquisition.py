@@ -19,7 +19,7 @@ from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
 from sgdj.operators.masks import fastmri_mask, gaussian_density
-from sgdj.operators.wavelets import ricker
+from sgdj.operators.wavelets import ricker, rotate_phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,8 @@ class IdentityAcquisition(Acquisition):
 
 
 @lru_cache(maxsize=8)
-def _ricker_convolution(length: int, width: float, size: int) -> Convolution:
-    return Convolution(ricker(length, width), size, axis=-2)
+def _ricker_convolution(length: int, width: float, phase: float, size: int) -> Convolution:
+    return Convolution(rotate_phase(ricker(length, width), phase), size, axis=-2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +71,21 @@ class ConvolutionAcquisition(Acquisition):
         Number of taps (51 in the authors' code).
     width
         Ricker width a, in samples (4 in the authors' code).
+    phase
+        Constant phase rotation of the wavelet in degrees.
     """
 
     length: int
     width: float
+    phase: float = 0.0
 
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
         """Convolution down the columns; one for the whole batch."""
-        return _ricker_convolution(self.length, self.width, shape[0])
+        return _ricker_convolution(self.length, self.width, self.phase, shape[0])
 
     def normalise(self, x: Tensor) -> Tensor:
         """Scale each sample so that its noise-free measurement has maximum magnitude 1."""
-        y = _ricker_convolution(self.length, self.width, x.shape[-2]).forward(x)
+        y = _ricker_convolution(self.length, self.width, self.phase, x.shape[-2]).forward(x)
         return x / y.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
 
 

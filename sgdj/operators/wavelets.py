@@ -1,6 +1,7 @@
 """Source wavelets."""
 
 import torch
+from scipy.signal import hilbert
 from torch import Tensor
 
 
@@ -22,3 +23,19 @@ def ricker(length: int, width: float) -> Tensor:
     t = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
     u = (t / width) ** 2
     return (1 - u) * torch.exp(-u / 2)
+
+
+def rotate_phase(wavelet: Tensor, degrees: float) -> Tensor:
+    """Turn the phase of every frequency by a constant, as processing and attenuation do.
+
+    Parameters
+    ----------
+    wavelet
+        Shape (length,).
+    degrees
+        0 leaves it alone, 90 gives its Hilbert transform, 180 its negative.
+    """
+    if degrees == 0:
+        return wavelet
+    analytic = torch.from_numpy(hilbert(wavelet.numpy(), N=8 * len(wavelet))[: len(wavelet)])
+    return (analytic * torch.polar(torch.tensor(1.0).double(), torch.tensor(degrees).double().deg2rad())).real

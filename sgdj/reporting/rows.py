@@ -18,7 +18,7 @@ from sgdj.reporting.runs import view
 from sgdj.run_directory import write_atomically
 from sgdj.statistics import volume_averages
 
-METRICS = ("psnr", "ssim", "nmse")
+METRICS = ("psnr", "ssim", "nmse", "local_psnr")
 
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}
 Values = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -116,7 +116,7 @@ def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
         for line in csv.DictReader(file):
             who, condition, volume = line["reconstructor"], line["condition"], line["volume"]
             for metric in METRICS:
-                if line[metric]:
+                if line.get(metric):
                     cells[who, condition, metric].append((volume, float(line[metric])))
             if who == "network":
                 budgets[condition]["epsilon"].append((volume, float(line["epsilon"])))

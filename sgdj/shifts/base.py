@@ -1,8 +1,10 @@
 """A shift changes the problem before it is measured; an attack changes the measurement after."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 from sgdj.data.batch import Problem
+from sgdj.operators.acquisition import Acquisition
 
 
 class Shift(ABC):
@@ -16,3 +18,8 @@ class Shift(ABC):
     @abstractmethod
     def __call__(self, problem: Problem) -> Problem:
         """The shifted problem; masks and noise draws stay those of the clean one."""
+
+
+def measured_with(problem: Problem, acquisition: Acquisition, told: bool) -> Problem:
+    """Measure otherwise; if it is not told, the network goes on with the operator of training."""
+    return replace(problem, acquisition=acquisition, assumed=None if told else problem.acquisition)

@@ -1,0 +1,44 @@
+"""Objects turned and scaled."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch.nn.functional import affine_grid, grid_sample
+
+from sgdj.data.batch import Problem
+from sgdj.shifts.base import Shift
+
+
+class Geometry(Shift):
+    """Rotation and scaling about the image's centre, bilinear; what comes from outside is zero.
+
+    Parameters
+    ----------
+    angle
+        Degrees, counter-clockwise as displayed.
+    zoom
+        Above 1: the object becomes larger.
+    """
+
+    def __init__(self, angle: float, zoom: float) -> None:
+        self.angle, self.zoom = angle, zoom
+
+    @property
+    def level(self) -> float:
+        """The angle, or the zoom if nothing is turned."""
+        return self.angle or self.zoom
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Resample real and imaginary part."""
+        x = problem.x
+        channels = torch.view_as_real(x)[:, 0].permute(0, 3, 1, 2) if x.is_complex() else x
+        height, width = channels.shape[-2:]
+        c, s = math.cos(math.radians(self.angle)) / self.zoom, math.sin(math.radians(self.angle)) / self.zoom
+        # grid coordinates run from -1 to 1 on both axes, whatever their lengths
+        theta = torch.tensor([[c, -s * height / width, 0.0], [s * width / height, c, 0.0]], dtype=channels.dtype)
+        grid = affine_grid(theta.expand(len(x), 2, 3), list(channels.shape), align_corners=False)
+        moved = grid_sample(channels.contiguous(), grid, align_corners=False)
+        if x.is_complex():
+            moved = torch.view_as_complex(moved.permute(0, 2, 3, 1).contiguous())[:, None]
+        return replace(problem, x=moved)

@@ -1,0 +1,44 @@
+"""Measurement noise that is correlated, as strong as in training."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from sgdj.data.batch import Problem
+from sgdj.shifts.base import Shift
+
+
+class NoiseColour(Shift):
+    r"""Noise with a power spectrum :math:`\propto (f + f_1)^{-\beta}` along an axis, of unchanged variance.
+
+    Parameters
+    ----------
+    exponent
+        β: 1 is pink, 2 red, negative values blue; f_1 is the lowest frequency of the axis.
+    axis
+        Axis of the measurement: -1 or -2.
+    """
+
+    def __init__(self, exponent: float, axis: int) -> None:
+        self.exponent, self.axis = exponent, axis
+
+    @property
+    def level(self) -> float:
+        """The exponent."""
+        return self.exponent
+
+    def colour(self, noise: Tensor) -> Tensor:
+        """Filter white noise of unit variance per real entry."""
+        n = noise.shape[self.axis]
+        frequency = torch.fft.fftfreq(n, dtype=torch.float64).abs() + 1 / n
+        gain = frequency ** (-self.exponent / 2)
+        gain = (gain / gain.square().mean().sqrt()).to(noise.real.dtype if noise.is_complex() else noise.dtype)
+        gain = gain.to(noise.device)
+        gain = gain if self.axis == -1 else gain[:, None]
+        out = torch.fft.ifft(gain * torch.fft.fft(noise, dim=self.axis), dim=self.axis)
+        return out if noise.is_complex() else out.real
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Let the measurement colour its noise; the draw stays that of the clean problem."""
+        return replace(problem, colour=self.colour)

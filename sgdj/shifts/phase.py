@@ -1,0 +1,46 @@
+"""Another phase of the same object."""
+
+from dataclasses import replace
+
+import torch
+
+from sgdj.data.batch import Problem
+from sgdj.data.smooth import smooth_phase
+from sgdj.errors import InputError
+from sgdj.shifts.base import Shift
+
+
+class Phase(Shift):
+    """A further smooth random phase on complex images, of the kind that coils and field inhomogeneity leave.
+
+    Parameters
+    ----------
+    strength
+        Multiple of the usual strength; see `sgdj.data.smooth.smooth_phase`.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    @property
+    def level(self) -> float:
+        """The strength."""
+        return self.strength
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Turn the phases.
+
+        Raises
+        ------
+        InputError
+            If the images are real.
+        """
+        if not problem.x.is_complex():
+            raise InputError("real images have no phase", "shift", "use it with task=mri")
+        shape = (problem.x.shape[-2], problem.x.shape[-1])
+        turns = [
+            torch.from_numpy(smooth_phase(shape, problem.draws.generator("shift", "phase", sample)))
+            for sample in problem.samples
+        ]
+        phase = self.strength * torch.stack(turns)[:, None]
+        return replace(problem, x=problem.x * torch.polar(torch.ones_like(phase), phase).to(problem.x.dtype))

@@ -1,0 +1,59 @@
+"""A word, where training had none."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from sgdj.data.batch import Problem
+from sgdj.shifts.base import Shift
+from sgdj.shifts.detail import draw_detail
+
+
+@lru_cache(maxsize=8)
+def _letters(text: str, height: int) -> np.ndarray:
+    """Where ink is, boolean, about `height` pixels high."""
+    font = ImageFont.load_default(height)
+    left, top, right, bottom = font.getbbox(text)
+    canvas = Image.new("L", (int(right - left) + 1, int(bottom - top) + 1))
+    ImageDraw.Draw(canvas).text((-left, -top), text, fill=255, font=font)
+    return np.asarray(canvas) > 127
+
+
+class Text(Shift):
+    """A word at a random place in each image, cut off at its edge.
+
+    Parameters
+    ----------
+    text
+        The word.
+    height
+        Of the font, in pixels.
+    contrast
+        Value of the letters.
+    """
+
+    def __init__(self, text: str, height: int, contrast: float) -> None:
+        self.text, self.height, self.contrast = text, height, contrast
+
+    @property
+    def level(self) -> float:
+        """The contrast."""
+        return self.contrast
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Write the word; complex images keep their phase."""
+        x, region = problem.x.clone(), torch.zeros(problem.x.shape, dtype=torch.bool)
+        ink = torch.from_numpy(_letters(self.text, self.height).copy())
+        for image, inside, sample in zip(x[:, 0], region[:, 0], problem.samples, strict=True):
+            rng = problem.draws.generator("shift", "text", sample)
+            room = [max(n - m, 0) for n, m in zip(image.shape, ink.shape, strict=True)]
+            top, left = (int(rng.integers(r + 1)) for r in room)
+            target = inside[top : top + ink.shape[0], left : left + ink.shape[1]]
+            target.copy_(ink[: target.shape[0], : target.shape[1]])
+            letters = image[inside]
+            draw_detail(letters, self.contrast, "brighten" if image.is_complex() else "set")
+            image[inside] = letters
+        return replace(problem, x=x, region=region)

@@ -1,0 +1,43 @@
+"""Another seismic wavelet than that of training."""
+
+from dataclasses import replace
+
+from sgdj.data.batch import Problem
+from sgdj.errors import InputError
+from sgdj.operators.acquisition import ConvolutionAcquisition
+from sgdj.shifts.base import Shift, measured_with
+
+
+class Wavelet(Shift):
+    """Another seismic wavelet.
+
+    Parameters
+    ----------
+    width
+        Ricker width a in samples; its peak frequency is inversely proportional to it. None keeps that of training.
+    phase
+        Constant phase rotation in degrees.
+    told
+        See `Sampling`.
+    """
+
+    def __init__(self, width: float | None, phase: float, told: bool) -> None:
+        self.width, self.phase, self.told = width, phase, told
+
+    @property
+    def level(self) -> float:
+        """The phase if there is one, else the width."""
+        return self.phase or self.width or 0.0
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Change the wavelet.
+
+        Raises
+        ------
+        InputError
+            If the operator is no convolution.
+        """
+        if not isinstance(problem.acquisition, ConvolutionAcquisition):
+            raise InputError("only seismic data has a wavelet", "shift", "use it with task=seismic")
+        width = problem.acquisition.width if self.width is None else self.width
+        return measured_with(problem, replace(problem.acquisition, width=width, phase=self.phase), self.told)
