@@ -34,7 +34,7 @@ GROUPS = tuple(sorted(str(p.relative_to(CONF)) for p in CONF.rglob("*") if p.is_
 #: Values that change where and how fast a run happens, not what comes out; they are left out of its identity.
 _NO_IDENTITY = (
     "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "input", "output", "logger",
-    "evaluation.panels",
+    "evaluation.panels", "audit",
     "dataset.directory", "dataset.cache_gib", "dataset.root", "dataset.path",
     "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
 )  # fmt: skip
@@ -355,7 +355,7 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     try:
         config = _compose(accepted)
         given = {o.key_or_group: o for o in overrides}
-        if config.get("mode") in ("evaluate", "reconstruct") and isinstance(config.get("checkpoint"), str):
+        if config.get("mode") in ("evaluate", "reconstruct", "audit") and isinstance(config.get("checkpoint"), str):
             config = _from_checkpoint(config, given)
         notes = check(config, in_sweep)
     except InputErrors as error:
@@ -369,7 +369,7 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
 
 #: What mode=evaluate may change of a trained network's configuration.
 _EVALUATION_PARTS = (
-    "operator", "dataset", "attack", "shift", "evaluation", "logger", "mode", "checkpoint", "input", "output",
+    "operator", "dataset", "attack", "shift", "evaluation", "audit", "logger", "mode", "checkpoint", "input", "output",
     "run_dir", "output_dir",
     "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers",
     "architecture.iterations", "scale", "experiment",
@@ -407,6 +407,7 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
     except Exception as error:
         raise InputError("the configuration cannot be read", str(saved_path), "restore the file") from error
     saved: dict[str, Any] = dict(loaded)  # type: ignore[arg-type]
+    saved.setdefault("audit", config["audit"])
     for key, value in YOUNGER.items():
         if key not in dict(leaves(saved)) and _has(saved, key):
             _put(saved, key, value)

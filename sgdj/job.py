@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from sgdj.auditing import audit
+from sgdj.auditing import write as write_audit
 from sgdj.checkpoints import load_weights, read_checkpoint
 from sgdj.config import Job, identity
 from sgdj.data.generate import digest, file_digest
@@ -28,7 +30,7 @@ from sgdj.networks import Reconstructor, StartingPoint
 from sgdj.operators import Acquisition, CartesianFourier
 from sgdj.reconstruction import FORMATS, Outcome, reconstruct
 from sgdj.reporting.figures import curve_points, file_panel, reconstruction_panel, robustness_curve, training_curve
-from sgdj.reporting.terminal import result_table, show
+from sgdj.reporting.terminal import audit_table, result_table, show
 from sgdj.run_directory import RunDirectory
 from sgdj.tracking import Tracker
 
@@ -116,8 +118,10 @@ class Run:
             tell(note)
         manifest = self.source.manifest()
         self.extra = {}
-        if self.config["mode"] == "evaluate":
+        if self.config["mode"] in ("evaluate", "audit"):
             self.extra = {"checkpoint": file_digest(Path(self.config["checkpoint"]))}
+        if self.config["mode"] == "audit":
+            self.extra["audit"] = self.config["audit"]
         self.key = identity(self.config, manifest, self.extra)
         self.data_hash = digest(manifest)
         folder = self.config["run_dir"]
@@ -182,8 +186,10 @@ class Run:
         failed = True
         try:
             self._train_or_load(network, tracker)
-            result = self._evaluate(network)
-            self._report(result, tracker)
+            if self.config["mode"] == "audit":
+                self._audit(network)
+            else:
+                self._report(self._evaluate(network), tracker)
             self._close("finished")
             failed = False
         except BaseException as error:
@@ -201,7 +207,7 @@ class Run:
         self.run.update(status=status, ended=_now(), wall_s=round(wall, 2), peak_memory_mib=_peak_memory_mib())
 
     def _train_or_load(self, network: Reconstructor, tracker: Tracker) -> None:
-        if self.config["mode"] == "evaluate":
+        if self.config["mode"] in ("evaluate", "audit"):
             load_weights(network, read_checkpoint(Path(self.config["checkpoint"])))
             return
         from sgdj.training import train  # Lightning takes seconds to import
@@ -212,6 +218,25 @@ class Run:
             self.config, text, network, strategy, self.source, self.acquisition, self.run, tracker.scalars, tell
         )  # fmt: skip
         training_curve(self.run.metrics(), self.run.figures / "training.png")
+
+    def _audit(self, network: Reconstructor) -> None:
+        config = self.config
+        checks = audit(
+            network.to(self.device),
+            self.source.images(config["evaluation"]["split"]),
+            self.acquisition,
+            build(config, "attack"),
+            seed=config["dataset"]["seed"],
+            settings=config["audit"],
+            device=self.device,
+            tell=lambda name: print(f"checking: {name}", file=sys.stderr, flush=True),
+        )
+        title = f"Audit: {config['task']}, {config['architecture']['name']}, {config['strategy']['name']}"
+        write_audit(checks, title, self.run.evaluation)
+        show(audit_table(checks, title))
+        failed = any(check.status == "FAIL" for check in checks)
+        self.run.update(exit_code=int(ExitCode.CHECK_FAILED if failed else ExitCode.DONE))
+        print(f"run directory: {self.run.path}", flush=True)
 
     def _evaluate(self, network: Reconstructor) -> Result:
         config = self.config

@@ -386,10 +386,18 @@ class Evaluation:
 
 
 @dataclass(config=STRICT)
+class Audit:
+    samples: Count
+    steps: Annotated[int, Field(ge=5)]
+    random_draws: Count
+    light: bool
+
+
+@dataclass(config=STRICT)
 class Root:
     task: Text
     scale: Text
-    mode: Literal["train", "evaluate", "reconstruct"]
+    mode: Literal["train", "evaluate", "reconstruct", "audit"]
     sigma: NonNegative | None
     seed: Seed
     epochs: Count
@@ -412,6 +420,7 @@ class Root:
     trainer: Trainer
     logger: Logger
     evaluation: Evaluation
+    audit: Audit
 
 
 _ATTACKS: dict[str, type] = {

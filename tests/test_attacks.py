@@ -13,6 +13,7 @@ from sgdj.attacks import APGD, PGD, SPSA, Gaussian
 from sgdj.attacks.apgd import checkpoints
 from sgdj.attacks.ball import project, unit
 from sgdj.attacks.iterative import repeat
+from sgdj.attacks.self_test import LinearMap, exact_worst_case
 from sgdj.attacks.sweep import sweep
 from sgdj.data import Batch
 from sgdj.draws import Draws
@@ -21,42 +22,6 @@ from sgdj.metrics import squared_error
 from sgdj.networks import DnCNN, GradientDescent, Reconstructor, StepSize
 from sgdj.operators import CartesianFourier, Convolution, Identity
 from sgdj.operators.wavelets import ricker
-
-
-class LinearMap(Reconstructor):
-    """x̂ = B Aᴴy with a fixed matrix B, singular values spread by 100."""
-
-    def __init__(self, size: int, dtype: torch.dtype) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(5)
-        u, _ = torch.linalg.qr(torch.randn(size, size, dtype=dtype, generator=generator))
-        v, _ = torch.linalg.qr(torch.randn(size, size, dtype=dtype, generator=generator))
-        self.matrix = u @ torch.diag(torch.logspace(0, -2, size, dtype=torch.float64)).to(dtype) @ v
-
-    def forward(self, y, operator, perturb=None):
-        x = operator.adjoint(y)
-        return (x.flatten(1) @ self.matrix.T).view_as(x)
-
-
-def exact_worst_case(network, data: Batch, i: int, budget: float) -> float:
-    """Maximum over the ball of ‖J δ + r‖², by the secular equation of the trust-region problem."""
-    shape = data.y[i : i + 1].shape
-    size = data.y[i].numel()
-    basis = torch.eye(size, dtype=data.y.dtype).reshape(size, *shape[1:])
-    basis = data.operator.restrict(basis)
-    keep = basis.flatten(1).abs().sum(1) > 0
-    rows = network(basis[keep], data.operator).flatten(1)
-    jacobian = rows.T
-    residual = (network(data.y[i : i + 1], data.operator) - data.x[i : i + 1]).flatten()
-    _, s, vh = torch.linalg.svd(jacobian, full_matrices=False)
-    u = jacobian @ vh.mH / s
-    c = (u.mH @ residual).abs() * s
-    low, high = float(s[0] ** 2) * (1 + 1e-12), float(s[0] ** 2 + c.norm() / budget) + 1
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if float((c / (middle - s**2)).norm()) > budget else (low, middle)
-    delta = vh.mH @ ((u.mH @ residual) * s / (high - s**2))
-    return float((jacobian @ delta + residual).abs().square().sum()) / data.x[i].numel()
 
 
 def problems():

@@ -1,9 +1,12 @@
 """What the terminal shows at the end of a run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from sgdj.attacks.audit import Check
 
 
 def _cell(entry: dict[str, Any]) -> str:
@@ -31,6 +34,17 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
         table.add_row(*cells, f"{network['psnr']['mean'] - start['psnr']['mean']:+.2f}")
     clean = summary["network"]["clean"]["psnr"]
     table.caption = f"mean ± std over {clean['n_volumes']} volumes ({clean['n_samples']} samples)"
+    return table
+
+
+def audit_table(checks: Sequence[Check], title: str) -> Table:
+    """Outcome of every check."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("", justify="right")
+    for name in ("check", "outcome", "measured", "rule"):
+        table.add_column(name, overflow="fold")
+    for check in checks:
+        table.add_row(str(check.number), check.name, check.status, check.value, check.rule)
     return table
 
 
