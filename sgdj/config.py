@@ -44,6 +44,7 @@ _PLAIN_ATTACK: dict[str, Any] = {"norm": "l2", "goal": "squared_error", "average
 #: Keys younger than the result version, with the value that means what was done before they existed. At that value
 #: they do not count towards a run's identity, and configurations without them are read as having it.
 YOUNGER: dict[str, Any] = {
+    "reconstructor": None,
     "operator.noise_support": "measured",
     "operator.phase": 0.0,
     "architecture.noise_step": "step",
@@ -355,7 +356,7 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     try:
         config = _compose(accepted)
         given = {o.key_or_group: o for o in overrides}
-        if config.get("mode") in ("evaluate", "reconstruct", "audit") and isinstance(config.get("checkpoint"), str):
+        if config.get("mode") in ("evaluate", "reconstruct", "audit") and _is_ours(config):
             config = _from_checkpoint(config, given)
         notes = check(config, in_sweep)
     except InputErrors as error:
@@ -380,10 +381,15 @@ def _has(config: dict[str, Any], key: str) -> bool:
     """Whether the class that a node names takes this setting."""
     parent, _, name = key.rpartition(".")
     target = (get(config, parent) or {}).get("_target_")
-    if parent == "evaluation":
+    if parent in ("evaluation", ""):
         return True
     shipped = TARGETS[parent][1]
     return target in shipped and name in {f.name for f in dataclasses.fields(shipped[target])}
+
+
+def _is_ours(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint of this project gives the configuration."""
+    return isinstance(config.get("checkpoint"), str) and config.get("reconstructor") is None
 
 
 def _put(config: dict[str, Any], key: str, value: Any) -> None:
@@ -409,7 +415,7 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
     saved: dict[str, Any] = dict(loaded)  # type: ignore[arg-type]
     saved.setdefault("audit", config["audit"])
     for key, value in YOUNGER.items():
-        if key not in dict(leaves(saved)) and _has(saved, key):
+        if key not in dict(leaves(saved)) and get(saved, key) is None and _has(saved, key):
             _put(saved, key, value)
     mistakes = [
         InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")

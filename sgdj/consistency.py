@@ -72,7 +72,16 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         wanted = "magnitude" if task == "mri" else "real"
         if dataset["kind"] != wanted:
             yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
-    if config["mode"] != "train" and config["checkpoint"] is None:
+    external = config["reconstructor"]
+    if external is not None and config["mode"] not in ("evaluate", "audit"):
+        yield InputError(
+            "somebody else's network is not trained here", "reconstructor", "add mode=evaluate or mode=audit"
+        )
+    if external is not None and ":" not in external and not Path(external).is_file():
+        yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
+    if external is not None and config["checkpoint"] is not None and not Path(config["checkpoint"]).is_file():
+        yield InputError(f"no such file: {config['checkpoint']}", "checkpoint", "give a file of weights")
+    if config["mode"] != "train" and config["checkpoint"] is None and external is None:
         yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
     if config["mode"] == "train" and config["checkpoint"] is not None:
         yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")

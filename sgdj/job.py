@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import resource
 import shlex
 import subprocess
@@ -27,6 +28,7 @@ from sgdj.errors import ExitCode, InputError, Interrupted
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
 from sgdj.instantiate import build
 from sgdj.networks import Reconstructor, StartingPoint
+from sgdj.networks.external import external, source_file
 from sgdj.operators import Acquisition, CartesianFourier
 from sgdj.reconstruction import FORMATS, Outcome, reconstruct
 from sgdj.reporting.figures import curve_points, file_panel, reconstruction_panel, robustness_curve, training_curve
@@ -74,6 +76,8 @@ def _peak_memory_mib() -> float:
 
 def _build_network(config: dict[str, Any]) -> Reconstructor:
     """The network with initial weights that depend on the seed alone."""
+    if config["reconstructor"]:
+        return external(config["reconstructor"], Path(config["checkpoint"]) if config["checkpoint"] else None)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(Draws(config["seed"]).key("init") % 2**63)
         network: Reconstructor = build(config, "architecture")
@@ -82,6 +86,8 @@ def _build_network(config: dict[str, Any]) -> Reconstructor:
 
 def _default_folder(config: dict[str, Any], key: str) -> Path:
     design = f"{config['architecture']['name']}-{config['strategy']['name']}"
+    if config["reconstructor"]:
+        design = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(config["reconstructor"]).name)
     return Path(config["output_dir"]) / config["task"] / design / f"seed{config['seed']}-{key}"
 
 
@@ -118,10 +124,14 @@ class Run:
             tell(note)
         manifest = self.source.manifest()
         self.extra = {}
-        if self.config["mode"] in ("evaluate", "audit"):
+        if self.config["mode"] in ("evaluate", "audit") and self.config["checkpoint"]:
             self.extra = {"checkpoint": file_digest(Path(self.config["checkpoint"]))}
         if self.config["mode"] == "audit":
             self.extra["audit"] = self.config["audit"]
+        if self.config["reconstructor"]:
+            _build_network(self.config)  # it is told before anything is written if this fails
+            file = source_file(self.config["reconstructor"])
+            self.extra["reconstructor"] = "unknown" if file is None else file_digest(file)
         self.key = identity(self.config, manifest, self.extra)
         self.data_hash = digest(manifest)
         folder = self.config["run_dir"]
@@ -207,6 +217,8 @@ class Run:
         self.run.update(status=status, ended=_now(), wall_s=round(wall, 2), peak_memory_mib=_peak_memory_mib())
 
     def _train_or_load(self, network: Reconstructor, tracker: Tracker) -> None:
+        if self.config["reconstructor"]:
+            return
         if self.config["mode"] in ("evaluate", "audit"):
             load_weights(network, read_checkpoint(Path(self.config["checkpoint"])))
             return

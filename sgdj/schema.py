@@ -404,6 +404,7 @@ class Root:
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
     precision: Literal["32", "bf16"]
     checkpoint: Text | None
+    reconstructor: Text | None
     input: Text | None
     output: Text | None
     run_dir: Text | None

@@ -1,0 +1,69 @@
+"""A network that is not of this project: fastMRI's U-Net on zero-filled images, trained for a minute on the phantoms.
+
+python scripts/unet.py unet.pt [SECONDS] [KEY=VALUE ...]                   train, write the weights
+python run.py mode=evaluate task=mri reconstructor=scripts.unet:UNet checkpoint=unet.pt
+python run.py mode=audit task=mri reconstructor=scripts.unet:UNet checkpoint=unet.pt
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+class UNet(nn.Module):
+    """x̂ = Aᴴy + U-Net(Aᴴy), real and imaginary part as channels."""
+
+    def __init__(self) -> None:
+        from fastmri.models import Unet
+
+        super().__init__()
+        self.unet = Unet(in_chans=2, out_chans=2, chans=16, num_pool_layers=3)
+
+    def forward(self, y: Tensor, operator: object) -> Tensor:
+        """Reconstruct complex images (B, 1, H, W) from k-space."""
+        x = operator.adjoint(y)  # type: ignore[attr-defined]
+        channels = torch.view_as_real(x)[:, 0].permute(0, 3, 1, 2)
+        added = self.unet(channels).permute(0, 2, 3, 1).contiguous()
+        return x + torch.view_as_complex(added)[:, None]
+
+
+def main(target: Path, seconds: float, overrides: list[str]) -> None:
+    """Train with Adam until the time is over."""
+    from sgdj.config import load, parse
+    from sgdj.data.loader import Measure, batches
+    from sgdj.draws import Draws
+    from sgdj.instantiate import build
+    from sgdj.metrics import squared_error
+
+    config = load(parse(["task=mri", *overrides])).config
+    source, acquisition = build(config, "dataset"), build(config, "operator")
+    source.prepare()
+    torch.manual_seed(0)
+    network = UNet()
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    measure = Measure(acquisition, Draws(config["dataset"]["seed"]))
+    end, step = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        for batch in batches(source.images("train"), measure, 4, Draws(step)):
+            loss = squared_error(network(batch.y, batch.operator), batch.x).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+            if time.monotonic() > end:
+                break
+    torch.save(network.state_dict(), target)
+    print(f"{step} steps, last loss {float(loss.detach()):.5f}: {target}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    plain = [a for a in sys.argv[2:] if "=" not in a]
+    main(Path(sys.argv[1]), float(plain[0]) if plain else 60.0, [a for a in sys.argv[2:] if "=" in a])
