@@ -72,6 +72,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         wanted = "magnitude" if task == "mri" else "real"
         if dataset["kind"] != wanted:
             yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
+    source = config["attack"].get("source")
+    if source is not None and not Path(source).is_file():
+        yield InputError(f"no such file: {source}", "attack.source", "give RUN_DIR/checkpoints/best.ckpt")
     external = config["reconstructor"]
     if external is not None and config["mode"] not in ("evaluate", "audit"):
         yield InputError(

@@ -21,6 +21,15 @@ def _locate(path: str, where: str) -> type:
     return found
 
 
+def _inner(config: dict[str, Any], key: str, value: Any) -> Any:
+    """A setting, or the object that it describes, or several of them by name."""
+    if key in TARGETS:
+        return build(config, key)
+    if f"{key}.*" in TARGETS:
+        return {name: build(config, f"{key}.{name}") for name in value}
+    return value
+
+
 def build(config: dict[str, Any], key: str) -> Any:
     """Instantiate the node under a dotted key, inner nodes first.
 
@@ -39,9 +48,7 @@ def build(config: dict[str, Any], key: str) -> Any:
     if not issubclass(cls, base):
         raise InputError(f"{target!r} is not a {base.__name__}", where, f"derive it from {base_path}")
     arguments = {
-        name: build(config, f"{key}.{name}") if f"{key}.{name}" in TARGETS else value
-        for name, value in node.items()
-        if name not in ("_target_", "name")
+        name: _inner(config, f"{key}.{name}", value) for name, value in node.items() if name not in ("_target_", "name")
     }
     try:
         return cls(**arguments)

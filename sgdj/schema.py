@@ -424,6 +424,18 @@ class Root:
     audit: Audit
 
 
+@dataclass(config=STRICT)
+class Transfer(Gaussian):
+    source: Text
+    steps: Count
+    restarts: Count
+
+
+@dataclass(config=STRICT)
+class WorstOf(Gaussian):
+    attacks: dict
+
+
 _ATTACKS: dict[str, type] = {
     "sgdj.attacks.PGD": PGD,
     "sgdj.attacks.APGD": APGD,
@@ -482,7 +494,11 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
         "sgdj.attacks.Attack",
         _ATTACKS,
     ),
-    "attack": ("sgdj.attacks.Attack", _ATTACKS),
+    "attack": (
+        "sgdj.attacks.Attack",
+        _ATTACKS | {"sgdj.attacks.WorstOf": WorstOf, "sgdj.attacks.transfer.Transfer": Transfer},
+    ),
+    "attack.attacks.*": ("sgdj.attacks.Attack", _ATTACKS | {"sgdj.attacks.transfer.Transfer": Transfer}),
     "shift.*": (
         "sgdj.shifts.Shift",
         {

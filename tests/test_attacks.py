@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sgdj.attacks import APGD, PGD, SPSA, Gaussian
+from sgdj.attacks import APGD, PGD, SPSA, Gaussian, WorstOf
 from sgdj.attacks.apgd import checkpoints
 from sgdj.attacks.ball import project, unit
 from sgdj.attacks.iterative import repeat
@@ -22,6 +22,7 @@ from sgdj.metrics import squared_error
 from sgdj.networks import DnCNN, GradientDescent, Reconstructor, StepSize
 from sgdj.operators import CartesianFourier, Convolution, Identity
 from sgdj.operators.wavelets import ricker
+from sgdj.sensitivity import sensitivity
 
 
 def problems():
@@ -324,3 +325,46 @@ def test_unit_and_projection():
 def test_one_budget_is_needed(budget):
     with pytest.raises(ValueError, match="exactly one"):
         Gaussian(**budget)
+
+
+def test_worst_of_is_the_largest_per_sample(trained):
+    network, data = trained
+    members = {
+        "pgd": PGD(rho=0.1, steps=3, step_size=2.0, restarts=1, random_start=False),
+        "noise": Gaussian(rho=5.0),  # its own budget does not count
+        "apgd": APGD(rho=0.1, steps=6, restarts=1, random_start=True),
+    }
+    attack = WorstOf(rho=0.1, attacks=members).scaled(2.0)
+    delta = attack(network, data, Draws(0))
+    assert (delta.flatten(1).norm(dim=1) <= 0.2 * data.y.flatten(1).norm(dim=1) * (1 + 1e-5)).all()
+    error = squared_error(network(data.y + delta, data.operator), data.x)
+    alone = []
+    for member in (members["pgd"].scaled(2.0), Gaussian(rho=0.2), members["apgd"].scaled(2.0)):
+        alone.append(squared_error(network(data.y + member(network, data, Draws(0)), data.operator), data.x))
+    assert torch.allclose(error, torch.stack(alone).amax(0), rtol=1e-6)
+
+
+def test_sensitivity_of_a_linear_map_is_that_of_its_singular_values():
+    for data in problems():
+        network = LinearMap(data.x[0].numel(), data.x.dtype)
+        shape = data.y[:1].shape
+        basis = data.operator.restrict(torch.eye(data.y[0].numel(), dtype=data.y.dtype).reshape(-1, *shape[1:]))
+        rows = network(basis[basis.flatten(1).abs().sum(1) > 0], data.operator).flatten(1)
+        s = torch.linalg.svdvals(rows)
+        found = sensitivity(network, data, Draws(0), iterations=100, probes=400)
+        assert torch.allclose(found.largest.double(), s[0].double().expand(3), rtol=1e-3)
+        expected = (s.square().sum() / len(rows)).sqrt()
+        assert torch.allclose(found.frobenius.double(), expected.double().expand(3), rtol=0.1)
+
+
+def test_sensitivity_bounds_small_perturbations(trained):
+    network, data = trained
+    found = sensitivity(network, data, Draws(0), iterations=50)
+    clean = network(data.y, data.operator).detach()
+    for attack in (APGD(rho=1e-3, steps=20, restarts=1, random_start=True, goal="output_change"), Gaussian(rho=1e-3)):
+        delta = attack(network, data, Draws(0))
+        change = (network(data.y + delta, data.operator).detach() - clean).flatten(1).norm(dim=1)
+        ratio = change / delta.flatten(1).norm(dim=1) / found.largest
+        assert (ratio < 1.05).all()
+        if isinstance(attack, APGD):
+            assert (ratio > 0.9).all()

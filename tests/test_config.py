@@ -22,6 +22,7 @@ NEEDED = {
     "fastmri": ["dataset.root=."],
     "section": [f"dataset.path={__file__}"],
     "images": [f"dataset.path={__file__}"],
+    "transfer": [f"attack.source={__file__}"],
 }
 TASK_OF = {name: task for task, groups in FITTING.items() for names in groups.values() for name in names}
 

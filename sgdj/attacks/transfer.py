@@ -1,0 +1,73 @@
+"""A perturbation made for another network."""
+
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+from torch import Tensor
+
+from sgdj.attacks.apgd import APGD
+from sgdj.attacks.ball import Norm
+from sgdj.attacks.base import Attack
+from sgdj.checkpoints import load_weights, read_checkpoint
+from sgdj.data.batch import Batch
+from sgdj.draws import Draws
+from sgdj.errors import InputError
+from sgdj.instantiate import build
+from sgdj.networks.base import Reconstructor
+from sgdj.operators.base import Support
+
+
+class Transfer(Attack):
+    """Auto-PGD on the network of another run; what it finds is put to the one under test.
+
+    Parameters
+    ----------
+    epsilon, rho, support, norm
+        See `Attack`.
+    source
+        Checkpoint of the other network, ``RUN_DIR/checkpoints/best.ckpt``.
+    steps, restarts
+        See `APGD`.
+
+    Raises
+    ------
+    InputError
+        When called, if the checkpoint or its run's configuration cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float | None = None,
+        rho: float | None = None,
+        support: Support = "measured",
+        norm: Norm = "l2",
+        source: str,
+        steps: int,
+        restarts: int,
+    ) -> None:
+        super().__init__(epsilon=epsilon, rho=rho, support=support, norm=norm)
+        self.source, self.steps, self.restarts = Path(source), steps, restarts
+
+    @cached_property
+    def other(self) -> Reconstructor:
+        """The network that the perturbation is made for."""
+        saved = self.source.resolve().parent.parent / "config.yaml"
+        try:
+            config = {"plugins": [], **yaml.safe_load(saved.read_text())}
+        except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+            raise InputError(
+                "no configuration beside the checkpoint", str(saved), "keep the run directory whole"
+            ) from error
+        network: Reconstructor = build(config, "architecture")
+        load_weights(network, read_checkpoint(self.source))
+        return network.eval()
+
+    def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
+        """δ for the other network."""
+        attack = APGD(
+            epsilon=self.epsilon, rho=self.rho, support=self.support, norm=self.norm,
+            steps=self.steps, restarts=self.restarts, random_start=False,
+        )  # fmt: skip
+        return attack(self.other.to(batch.y.device), batch, draws)

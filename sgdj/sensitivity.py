@@ -1,0 +1,79 @@
+"""How strongly a reconstruction answers to small changes of its measurement."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdj.attacks.ball import sample_norm, unit
+from sgdj.data.batch import Batch
+from sgdj.draws import Draws
+from sgdj.networks.base import Reconstructor
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Properties of the Jacobian J = ∂x̂/∂y on the measured entries, per sample.
+
+    Parameters
+    ----------
+    largest
+        Its largest singular value, shape (B,): the worst local amplification.
+    frobenius
+        ‖J‖_F / √m with m the real entries measured, shape (B,): the amplification of white noise.
+    """
+
+    largest: Tensor
+    frobenius: Tensor
+
+
+def sensitivity(
+    reconstructor: Reconstructor, batch: Batch, draws: Draws, iterations: int = 20, probes: int = 10
+) -> Sensitivity:
+    """Largest singular value by power iteration on JᴴJ, Frobenius norm by Hutchinson's estimator.
+
+    Both use exact products with J and its adjoint (forward- and reverse-mode differentiation), none stored.
+
+    Parameters
+    ----------
+    reconstructor, batch
+        Network and measurements; samples do not influence each other.
+    draws
+        Random directions.
+    iterations
+        Of the power method.
+    probes
+        Random directions of the estimator; its relative error falls with their square root.
+    """
+    operator = batch.operator
+
+    def reconstruct(y: Tensor) -> Tensor:
+        return reconstructor(y, operator)
+
+    def forward(u: Tensor) -> Tensor:
+        """J u, as the derivative of the adjoint product, which every layer supports."""
+        y = batch.y.detach().requires_grad_(True)
+        output = reconstruct(y)
+        dummy = torch.zeros_like(output, requires_grad=True)
+        (back,) = torch.autograd.grad(output, y, dummy, create_graph=True)
+        (product,) = torch.autograd.grad(back, dummy, u)
+        return product.detach()
+
+    def backward(v: Tensor) -> Tensor:
+        y = batch.y.detach().requires_grad_(True)
+        (product,) = torch.autograd.grad(reconstruct(y), y, v)
+        return operator.restrict(product.detach())
+
+    u = unit(operator.restrict(draws.normal("attack", batch.samples, batch.y, "power")))
+    value = torch.zeros(len(batch), device=batch.y.device)
+    for _ in range(iterations):
+        image = forward(u)
+        value = sample_norm(image).flatten()
+        u = unit(backward(image))
+    total, entries = torch.zeros_like(value), torch.zeros_like(value)
+    ones = operator.restrict(torch.ones_like(batch.y)).abs().flatten(1).sum(1)
+    entries = ones * (2 if batch.y.is_complex() else 1)
+    for i in range(probes):
+        probe = operator.restrict(draws.normal("attack", batch.samples, batch.y, "probe", i))
+        total += sample_norm(forward(probe)).flatten().square()
+    return Sensitivity(value, (total / probes / entries).sqrt())
