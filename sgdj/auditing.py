@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,46 @@ from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
+from sgdj.sensitivity import sensitivity
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of an audit.
+
+    Parameters
+    ----------
+    title
+        What was audited.
+    checks
+        In the order of their numbers.
+    largest, frobenius
+        Means over samples of `sgdj.sensitivity.Sensitivity`; None without a gradient.
+    """
+
+    title: str
+    checks: list[Check]
+    largest: float | None
+    frobenius: float | None
+
+    @property
+    def failed(self) -> list[Check]:
+        """Checks that failed."""
+        return [check for check in self.checks if check.status == "FAIL"]
+
+    @property
+    def jacobian(self) -> str:
+        """The sensitivity in words."""
+        if self.largest is None or self.frobenius is None:
+            return "The Jacobian ∂x̂/∂y cannot be computed."
+        return (
+            f"Jacobian ∂x̂/∂y on the measured entries, mean over samples: largest singular value {self.largest:.3f}, "
+            f"‖J‖_F / √m = {self.frobenius:.3f} (the amplification of white noise)."
+        )
 
 
 def audit(
+    title: str,
     reconstructor: Reconstructor,
     images: ImageSet,
     acquisition: Acquisition,
@@ -27,13 +64,15 @@ def audit(
     settings: dict[str, Any],
     device: torch.device,
     tell: Callable[[str], None] = lambda line: None,
-) -> list[Check]:
+) -> Report:
     """Run the checks on the first images of one shape.
 
     Parameters
     ----------
-    reconstructor
+    title
         What is audited.
+    reconstructor
+        Itself.
     images, acquisition
         Where measurements come from.
     attack
@@ -52,23 +91,35 @@ def audit(
     batch = Measure(acquisition, draws)([images[i] for i in alike]).to(device)
     small = acquisition.operator((SMALL, SMALL), batch.volumes[:3], draws).to(device)
     checks = Audit(reconstructor.eval(), batch, attack, draws, small, settings["steps"], settings["random_draws"])
-    return checks.light() if settings["light"] else checks.full(tell)
+    found = checks.light() if settings["light"] else checks.full(tell)
+    tell("sensitivity")
+    try:
+        local = sensitivity(reconstructor, batch, draws)
+    except RuntimeError:  # a check has told by now that there is no gradient
+        return Report(title, found, None, None)
+    return Report(title, found, float(local.largest.mean()), float(local.frobenius.mean()))
 
 
-def markdown(checks: list[Check], title: str) -> str:
+def markdown(report: Report) -> str:
     """The report."""
-    failed = [check for check in checks if check.status == "FAIL"]
+    checks, failed = report.checks, report.failed
     verdict = f"{len(failed)} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
-    text = [f"# {title}", "", f"{verdict[0].upper()}{verdict[1:]}.", "", "| | check | outcome | measured | rule |"]
+    text = [
+        f"# {report.title}",
+        "",
+        f"{verdict[0].upper()}{verdict[1:]}.",
+        "",
+        "| | check | outcome | measured | rule |",
+    ]
     text.append("|---|---|---|---|---|")
     for check in checks:
         name = f"{check.name} (of this tool)" if check.self_test else check.name
         outcome = f"**{check.status}**" if check.status == "FAIL" else check.status
         text.append(f"| {check.number} | {name} | {outcome} | {check.value} | {check.rule} |")
-    return "\n".join(text) + "\n"
+    return "\n".join([*text, "", report.jacobian]) + "\n"
 
 
-def write(checks: list[Check], title: str, folder: Path) -> None:
+def write(report: Report, folder: Path) -> None:
     """Write ``audit.json`` and ``audit.md``."""
-    (folder / "audit.json").write_text(json.dumps([asdict(check) for check in checks], indent=1) + "\n")
-    (folder / "audit.md").write_text(markdown(checks, title))
+    (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    (folder / "audit.md").write_text(markdown(report))

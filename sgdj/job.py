@@ -233,7 +233,9 @@ class Run:
 
     def _audit(self, network: Reconstructor) -> None:
         config = self.config
-        checks = audit(
+        who = config["reconstructor"] or f"{config['architecture']['name']}, {config['strategy']['name']}"
+        report = audit(
+            f"Audit: {config['task']}, {who}",
             network.to(self.device),
             self.source.images(config["evaluation"]["split"]),
             self.acquisition,
@@ -243,11 +245,10 @@ class Run:
             device=self.device,
             tell=lambda name: print(f"checking: {name}", file=sys.stderr, flush=True),
         )
-        title = f"Audit: {config['task']}, {config['architecture']['name']}, {config['strategy']['name']}"
-        write_audit(checks, title, self.run.evaluation)
-        show(audit_table(checks, title))
-        failed = any(check.status == "FAIL" for check in checks)
-        self.run.update(exit_code=int(ExitCode.CHECK_FAILED if failed else ExitCode.DONE))
+        write_audit(report, self.run.evaluation)
+        show(audit_table(report.checks, report.title))
+        print(report.jacobian)
+        self.run.update(exit_code=int(ExitCode.CHECK_FAILED if report.failed else ExitCode.DONE))
         print(f"run directory: {self.run.path}", flush=True)
 
     def _evaluate(self, network: Reconstructor) -> Result:
