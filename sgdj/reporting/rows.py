@@ -267,7 +267,8 @@ def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -
         experiment = record.get("experiment")
         plain = experiment == "deviations" or not _variant(str(record.get("command", "")))
         fits = run.facts["scale"] == scale and plain and record.get("status") == "finished"
-        if not fits or experiment is None or record["config_hash"] in have:
+        known = experiment is not None and experiment.startswith(("table_", "figure_", "selection", "deviations"))
+        if not fits or not known or record["config_hash"] in have:
             continue
         if experiment not in ("figure_sigma", "selection", "deviations") and run.config["seed"] not in seeds:
             continue

@@ -26,6 +26,13 @@ thresholds that it states, not without condition.
 """
 
 
+_TIMES_HEAD = """# Measured times
+
+Medians over runs. Jobs ran side by side, one thread each, some of them beside other work: read the ratios roughly.
+
+"""
+
+
 def _by_experiment(rows: Sequence[Row], name: str, task: str) -> list[Row]:
     return [row for row in rows if row.experiment == name and row.task == task]
 
@@ -131,7 +138,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     if departures:
         (top / "upstream.md").write_text(deviations.document(departures))
     written = {top / "README.md": "\n".join(text), top / "claims.md": "\n".join(tested)}
-    written[folder / "times.md"] = "# Measured times\n\n" + "\n".join(timed)
+    written[folder / "times.md"] = _TIMES_HEAD + "\n".join(timed)
     for path, content in written.items():
         path.write_text(content.rstrip() + "\n")
     return list(written)
