@@ -120,7 +120,7 @@ def check(arguments: list[str]) -> int:
 
 def choose(arguments: list[str]) -> int:
     """Write the levels chosen on validation data."""
-    from sgdj.reporting.levels import candidates
+    from sgdj.reporting.levels import candidates, is_complete
     from sgdj.reporting.levels import choose as best
     from sgdj.reporting.rows import read
 
@@ -128,6 +128,9 @@ def choose(arguments: list[str]) -> int:
     rows = read(folder(RESULTS, settings["scale"], _seeds(settings)))
     for task in settings["tasks"].split(","):
         for strategy, group in candidates(rows, task).items():
+            if not is_complete(task, strategy, group):
+                print(f"{task} {strategy}: candidates are missing, run parts=levels first")
+                continue
             chosen = best(group)
             (key, value) = next(iter(chosen.row.level.items()))
             path = ROOT / "conf" / "scale_task_strategy" / f"{settings['scale']}_{task}_{strategy}.yaml"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sgdj.reporting.rows import Row
 from sgdj.reporting.tables import NAMES, level_text
+from sgdj.study import levels
 
 RULE = (
     "Chosen is the candidate with the highest mean of clean and attacked (PGD) PSNR on the validation data; ties go to "
@@ -39,6 +40,14 @@ def candidates(rows: Sequence[Row], task: str) -> dict[str, list[Candidate]]:
     return {name: sorted(group, key=lambda c: c.value) for name, group in found.items()}
 
 
+def is_complete(task: str, strategy: str, group: Sequence[Candidate]) -> bool:
+    """Whether every candidate of conf/levels.yaml is there; before that nothing is chosen."""
+    grid = levels()["candidates"][task][strategy]
+    return {(key, value) for key, values in grid.items() for value in values} == {
+        (key, value) for c in group for key, value in c.row.level.items()
+    }
+
+
 def choose(group: Sequence[Candidate]) -> Candidate:
     """The best candidate; see `RULE`."""
     return max(group, key=lambda c: (c.score, -c.value))
@@ -51,7 +60,7 @@ def markdown(rows: Sequence[Row], task: str) -> str:
         "|---|---|---|---|---|---|",
     ]
     for strategy, group in candidates(rows, task).items():
-        best = choose(group)
+        best = choose(group) if is_complete(task, strategy, group) else None
         for c in group:
             scores = " | ".join(f"{value:.2f}" for value in (c.row.mean("clean"), c.row.mean("pgd"), c.score))
             chosen = "yes" if c is best else ""

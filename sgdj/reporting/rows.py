@@ -264,10 +264,10 @@ def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -
     for path in sorted(outputs.rglob("run.json")):
         run = view(path.parent)
         record = run.record
-        experiment = record.get("experiment")
+        experiment = str(record.get("experiment"))
         plain = experiment == "deviations" or not _variant(str(record.get("command", "")))
         fits = run.facts["scale"] == scale and plain and record.get("status") == "finished"
-        known = experiment is not None and experiment.startswith(("table_", "figure_", "selection", "deviations"))
+        known = experiment.startswith(("table_", "figure_", "selection", "deviations"))
         if not fits or not known or record["config_hash"] in have:
             continue
         if experiment not in ("figure_sigma", "selection", "deviations") and run.config["seed"] not in seeds:
