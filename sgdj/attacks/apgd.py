@@ -1,16 +1,14 @@
 """Auto-PGD: projected gradient ascent that chooses its own steps."""
 
+from dataclasses import dataclass
 from math import ceil
 
 import torch
 from torch import Tensor
 
-from sgdj.attacks.ball import Norm
 from sgdj.attacks.iterative import Best, Hill, Iterative
-from sgdj.attacks.objective import Goal
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.operators.base import Support
 
 _MOMENTUM = 0.75
 _IMPROVED = 0.75  # share of steps since the last checkpoint that must have improved the objective
@@ -26,6 +24,7 @@ def checkpoints(steps: int) -> list[int]:
     return sorted(set(found))
 
 
+@dataclass(eq=False, kw_only=True)
 class APGD(Iterative):
     r"""Auto-PGD (Croce & Hein, 2020) with a regression loss, for ℓ₂ and ℓ∞.
 
@@ -38,24 +37,6 @@ class APGD(Iterative):
     epsilon, rho, support, norm, steps, restarts, random_start, goal, average
         See `Iterative`.
     """
-
-    def __init__(
-        self,
-        *,
-        epsilon: float | None = None,
-        rho: float | None = None,
-        steps: int,
-        restarts: int,
-        random_start: bool,
-        support: Support = "measured",
-        norm: Norm = "l2",
-        goal: Goal = "squared_error",
-        average: int = 1,
-    ) -> None:
-        super().__init__(
-            epsilon=epsilon, rho=rho, support=support, norm=norm, steps=steps, restarts=restarts,
-            random_start=random_start, goal=goal, average=average,
-        )  # fmt: skip
 
     @property
     def passes(self) -> int:

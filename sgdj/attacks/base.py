@@ -1,18 +1,19 @@
 """What an attack is, and the budget it keeps."""
 
 from abc import ABC, abstractmethod
-from copy import copy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from sgdj.attacks.ball import BALLS, Norm
+from sgdj.attacks.ball import BALLS, Ball, Norm
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.base import Operator, Support
 
 
+@dataclass(eq=False, kw_only=True)
 class Attack(ABC):
     r"""Perturbation δ of the measurement with :math:`\|\delta_i\| \le \varepsilon_i` for every sample i.
 
@@ -34,18 +35,19 @@ class Attack(ABC):
         If both or neither are given.
     """
 
-    def __init__(
-        self,
-        *,
-        epsilon: float | None = None,
-        rho: float | None = None,
-        support: Support = "measured",
-        norm: Norm = "l2",
-    ) -> None:
-        if (epsilon is None) == (rho is None):
-            raise ValueError(f"give exactly one of epsilon and rho, got {epsilon=} {rho=}")
-        self.epsilon, self.rho, self.support = epsilon, rho, support
-        self.norm, self.ball = norm, BALLS[norm]
+    epsilon: float | None = None
+    rho: float | None = None
+    support: Support = "measured"
+    norm: Norm = "l2"
+
+    def __post_init__(self) -> None:
+        if (self.epsilon is None) == (self.rho is None):
+            raise ValueError(f"give exactly one of epsilon and rho, got {self.epsilon=} {self.rho=}")
+
+    @property
+    def ball(self) -> Ball:
+        """The ball that perturbations are confined to."""
+        return BALLS[self.norm]
 
     @property
     def level(self) -> float:
@@ -54,10 +56,11 @@ class Attack(ABC):
 
     def scaled(self, factor: float) -> "Attack":
         """The same attack with `factor` times the budget."""
-        other = copy(self)
-        other.epsilon = None if self.epsilon is None else factor * self.epsilon
-        other.rho = None if self.rho is None else factor * self.rho
-        return other
+        return replace(
+            self,
+            epsilon=None if self.epsilon is None else factor * self.epsilon,
+            rho=None if self.rho is None else factor * self.rho,
+        )
 
     def budget(self, y: Tensor) -> Tensor:
         """ε_i, shape (B, 1, ..., 1)."""

@@ -1,5 +1,7 @@
 """Random noise of the attack's norm, the average case beside the worst."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 
 
+@dataclass(eq=False, kw_only=True)
 class Gaussian(Attack):
     """White Gaussian noise on its support, scaled to norm ε exactly."""
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sgdj.attacks.ball import Norm
 from sgdj.attacks.base import Attack
 from sgdj.attacks.objective import Goal, objective
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
-from sgdj.operators.base import Support
 
 
 @dataclass
@@ -72,6 +70,7 @@ class Best:
         return better
 
 
+@dataclass(eq=False, kw_only=True)
 class Iterative(Attack):
     """Search from several starts; the best δ over steps and restarts is returned, per sample.
 
@@ -93,22 +92,11 @@ class Iterative(Attack):
         Forward passes averaged per value and gradient, for reconstructors that are random at test.
     """
 
-    def __init__(
-        self,
-        *,
-        epsilon: float | None,
-        rho: float | None,
-        support: Support,
-        norm: Norm,
-        steps: int,
-        restarts: int,
-        random_start: bool,
-        goal: Goal,
-        average: int,
-    ) -> None:
-        super().__init__(epsilon=epsilon, rho=rho, support=support, norm=norm)
-        self.steps, self.restarts, self.random_start = steps, restarts, random_start
-        self.goal, self.average = goal, average
+    steps: int
+    restarts: int
+    random_start: bool
+    goal: Goal = "squared_error"
+    average: int = 1
 
     @abstractmethod
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:

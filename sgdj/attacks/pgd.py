@@ -1,18 +1,17 @@
 """Projected gradient ascent on the reconstruction error."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from sgdj.attacks.ball import Norm
 from sgdj.attacks.iterative import Best, Hill, Iterative
-from sgdj.attacks.objective import Goal
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.operators.base import Support
 
 
+@dataclass(eq=False, kw_only=True)
 class PGD(Iterative):
     r"""Projected gradient ascent on :math:`\|H(y + \delta) - x\|^2` (Madry et al., 2018, with a regression loss).
 
@@ -31,26 +30,8 @@ class PGD(Iterative):
         authors' code).
     """
 
-    def __init__(
-        self,
-        *,
-        epsilon: float | None = None,
-        rho: float | None = None,
-        steps: int,
-        step_size: float,
-        restarts: int,
-        random_start: bool,
-        keep: Literal["best", "last"] = "best",
-        support: Support = "measured",
-        norm: Norm = "l2",
-        goal: Goal = "squared_error",
-        average: int = 1,
-    ) -> None:
-        super().__init__(
-            epsilon=epsilon, rho=rho, support=support, norm=norm, steps=steps, restarts=restarts,
-            random_start=random_start, goal=goal, average=average,
-        )  # fmt: skip
-        self.step_size, self.keep = step_size, keep
+    step_size: float
+    keep: Literal["best", "last"] = "best"
 
     @property
     def passes(self) -> int:

@@ -1,16 +1,16 @@
 """An attack without gradients, to find out whether gradients hide something."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from sgdj.attacks.ball import Norm
 from sgdj.attacks.iterative import Best, Hill, Iterative
-from sgdj.attacks.objective import Goal
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.operators.base import Support
 
 
+@dataclass(eq=False, kw_only=True)
 class SPSA(Iterative):
     r"""Simultaneous-perturbation ascent (Spall, 1992; as an attack: Uesato et al., 2018), forward passes only.
 
@@ -27,26 +27,8 @@ class SPSA(Iterative):
         Length of a difference, in units of ε.
     """
 
-    def __init__(
-        self,
-        *,
-        epsilon: float | None = None,
-        rho: float | None = None,
-        steps: int,
-        directions: int,
-        width: float,
-        restarts: int,
-        random_start: bool,
-        support: Support = "measured",
-        norm: Norm = "l2",
-        goal: Goal = "squared_error",
-        average: int = 1,
-    ) -> None:
-        super().__init__(
-            epsilon=epsilon, rho=rho, support=support, norm=norm, steps=steps, restarts=restarts,
-            random_start=random_start, goal=goal, average=average,
-        )  # fmt: skip
-        self.directions, self.width = directions, width
+    directions: int
+    width: float
 
     @property
     def passes(self) -> int:

@@ -1,5 +1,6 @@
 """A perturbation made for another network."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import yaml
 from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
-from sgdj.attacks.ball import Norm
 from sgdj.attacks.base import Attack
 from sgdj.checkpoints import load_weights, read_checkpoint
 from sgdj.data.batch import Batch
@@ -15,9 +15,9 @@ from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.instantiate import build
 from sgdj.networks.base import Reconstructor
-from sgdj.operators.base import Support
 
 
+@dataclass(eq=False, kw_only=True)
 class Transfer(Attack):
     """Auto-PGD on the network of another run; what it finds is put to the one under test.
 
@@ -36,24 +36,14 @@ class Transfer(Attack):
         When called, if the checkpoint or its run's configuration cannot be read.
     """
 
-    def __init__(
-        self,
-        *,
-        epsilon: float | None = None,
-        rho: float | None = None,
-        support: Support = "measured",
-        norm: Norm = "l2",
-        source: str,
-        steps: int,
-        restarts: int,
-    ) -> None:
-        super().__init__(epsilon=epsilon, rho=rho, support=support, norm=norm)
-        self.source, self.steps, self.restarts = Path(source), steps, restarts
+    source: str
+    steps: int
+    restarts: int
 
     @cached_property
     def other(self) -> Reconstructor:
         """The network that the perturbation is made for."""
-        saved = self.source.resolve().parent.parent / "config.yaml"
+        saved = Path(self.source).resolve().parent.parent / "config.yaml"
         try:
             config = {"plugins": [], **yaml.safe_load(saved.read_text())}
         except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
@@ -61,7 +51,7 @@ class Transfer(Attack):
                 "no configuration beside the checkpoint", str(saved), "keep the run directory whole"
             ) from error
         network: Reconstructor = build(config, "architecture")
-        load_weights(network, read_checkpoint(self.source))
+        load_weights(network, read_checkpoint(Path(self.source)))
         return network.eval()
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:

@@ -1,20 +1,18 @@
 """The strongest of several attacks, for every sample by itself."""
 
-from copy import copy
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from sgdj.attacks.ball import Norm
 from sgdj.attacks.base import Attack
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.metrics import squared_error
 from sgdj.networks.base import Reconstructor
-from sgdj.operators.base import Support
 
 
+@dataclass(eq=False, kw_only=True)
 class WorstOf(Attack):
     """For each sample the δ of the largest squared error: the mean of maxima, never the maximum of means.
 
@@ -26,23 +24,10 @@ class WorstOf(Attack):
         Members by name.
     """
 
-    def __init__(
-        self,
-        *,
-        epsilon: float | None = None,
-        rho: float | None = None,
-        support: Support = "measured",
-        norm: Norm = "l2",
-        attacks: dict[str, Attack],
-    ) -> None:
-        super().__init__(epsilon=epsilon, rho=rho, support=support, norm=norm)
-        self.attacks = attacks
+    attacks: dict[str, Attack]
 
     def _member(self, attack: Attack) -> Attack:
-        other: Any = copy(attack)
-        for name in ("epsilon", "rho", "support", "norm", "ball"):
-            setattr(other, name, getattr(self, name))
-        return other
+        return replace(attack, epsilon=self.epsilon, rho=self.rho, support=self.support, norm=self.norm)
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
         """The strongest member's δ."""
