@@ -1,6 +1,7 @@
 """Tables, figures and claims of the paper, from runs.
 
 python scripts/tables.py run [scale=small] [seeds=0,1,2] [tasks=mri,seismic] [parts=tables,curves] [jobs=2]
+                             [finished=rows]      what has a row already is not run again
 python scripts/tables.py build [scale=small] [seeds=0,1,...]     rebuild documents from rows and finished runs
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0     run a committed row again and compare
 python scripts/tables.py choose [scale=small] [tasks=mri,seismic]      write the chosen levels to conf/
@@ -32,11 +33,14 @@ on synthetic data, the difference to them says little, and only the order of the
 
 def _settings(arguments: list[str]) -> dict[str, str]:
     known = {"scale": "small", "seeds": "", "tasks": "mri,seismic", "parts": "tables,curves", "jobs": ""}
+    known["finished"] = "runs"
     for argument in arguments:
         key, found, value = argument.partition("=")
         if not found or key not in known:
             raise InputError(f"unknown setting {key}", argument, f"choose of {', '.join(known)}")
         known[key] = value or known[key]
+    if known["finished"] not in ("runs", "rows"):
+        raise InputError("no such thing to go by", f"finished={known['finished']}", "choose of runs, rows")
     return known
 
 
@@ -69,13 +73,17 @@ def _build(scale: str, seeds: tuple[int, ...]) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run what is missing, then build."""
-    from sgdj.campaign import Campaign, default_parallel
+    from sgdj.campaign import Campaign, default_parallel, missing
+    from sgdj.reporting.rows import read
 
     settings = _settings(arguments)
     seeds, scale = _seeds(settings), settings["scale"]
     parallel = _numbers(settings["jobs"], "jobs")[0] if settings["jobs"] else default_parallel()
     wanted = cells(settings["tasks"].split(","), scale, seeds, settings["parts"].split(","))
-    code = Campaign(wanted, folder(RESULTS, scale, seeds), parallel, _say).run()
+    target = folder(RESULTS, scale, seeds)
+    if settings["finished"] == "rows":
+        wanted = missing(wanted, read(target))
+    code = Campaign(wanted, target, parallel, _say).run()
     if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
         _build(scale, seeds)
     else:

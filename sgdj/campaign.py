@@ -13,7 +13,7 @@ from typing import Any
 
 from sgdj.errors import ExitCode
 from sgdj.job import Run
-from sgdj.reporting.rows import collect, write
+from sgdj.reporting.rows import Row, collect, write
 from sgdj.study import Cell
 
 _BUSY = "another run is at work there"
@@ -38,6 +38,32 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
     attack = config["strategy"].get("attack")
     weight = _EVALUATION if cell.trained else 1 + (0.75 * attack["steps"] if attack else 0)
     return Place(run.run.path, record.get("status") == "finished", weight)
+
+
+def missing(cells: Sequence[Cell], rows: Sequence[Row]) -> list[Cell]:
+    """Cells that no row shows.
+
+    A training's row counts if its configuration and data are still the cell's; a training whose row is there stays
+    if an evaluation of its network lacks one.
+    """
+    trained = {row.config_hash: row for row in rows}
+    known = {(row.experiment, *row.network, *row.variant) for row in rows}
+    shown: dict[Cell, Row] = {}
+    left = []
+    for cell in cells:
+        base = cell.trained
+        if base is None:
+            key = Run(cell.job()).key
+            if key in trained:
+                shown[cell] = trained[key]
+            else:
+                left.append(cell)
+        elif base not in shown:
+            left.append(cell)
+        elif (cell.experiment, *shown[base].network, *sorted(cell.overrides)) not in known:
+            left.append(cell)
+    needed = {cell.trained for cell in left}
+    return [cell for cell in cells if cell in left or cell in needed]
 
 
 class Campaign:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from sgdj.config import CONF
@@ -21,9 +22,10 @@ from sgdj.errors import InputError
 from sgdj.nodes import get
 from sgdj.reporting import claims, levels, tables
 from sgdj.reporting.published import reported
-from sgdj.reporting.rows import Row, matrix, read, write
+from sgdj.reporting.rows import Row, collect, matrix, read, write
 from sgdj.reporting.study_report import build, put_excerpt
 from sgdj.study import COMMITTED, cells, folder
+from tests.conftest import only_run
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
@@ -260,3 +262,25 @@ def test_an_unknown_part_or_task_is_one_line(tmp_path):
         assert word in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert not any(tmp_path.iterdir())
+
+
+def test_rows_from_before_and_after_a_setting_was_added_fit_together(cli, tmp_path):
+    """A setting younger than the first rows, at the value that means what they did, is no difference."""
+    assert cli("+experiment=table_seismic", "scale=smoke", "strategy=mse")[0] == 0
+    run = only_run(tmp_path)
+    new, _ = collect(run, "table_seismic")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    for name in ("norm", "goal", "average", "keep", "support"):
+        del config["attack"][name]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    summary = json.loads((run / "evaluation" / "summary.json").read_text())
+    del summary["definitions"]["local_psnr"]
+    (run / "evaluation" / "summary.json").write_text(json.dumps(summary))
+    old, times = collect(run, "table_seismic")
+    assert times["steps"] > 0
+    tables.check([new, replace(old, seed=1)])
+    config["attack"]["norm"] = "linf"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    other, _ = collect(run, "table_seismic")
+    with pytest.raises(InputError, match="different attack"):
+        tables.check([new, replace(other, seed=1)])

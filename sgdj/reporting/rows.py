@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sgdj.config import YOUNGER
 from sgdj.errors import InputError
 from sgdj.nodes import get
 from sgdj.reporting.runs import view
@@ -19,6 +20,7 @@ from sgdj.run_directory import write_atomically
 from sgdj.statistics import volume_averages
 
 METRICS = ("psnr", "ssim", "nmse", "local_psnr")
+_COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
 
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}
 Values = dict[str, dict[str, dict[str, dict[str, float]]]]
@@ -80,6 +82,11 @@ class Row:
     values: Values
 
     @property
+    def network(self) -> tuple[Any, ...]:
+        """What was trained; the same for every evaluation of a network."""
+        return (self.task, self.scale, self.architecture, self.strategy, *sorted(self.level.items()), self.seed)
+
+    @property
     def name(self) -> str:
         """File name: unique within an experiment."""
         level = "".join(f"-{key.rsplit('.', 1)[-1]}{value:g}" for key, value in self.level.items())
@@ -107,6 +114,12 @@ _ASIDE = {"output_dir", "logger", "device", "force", "resume", "mode", "checkpoi
 def _variant(command: str) -> list[str]:
     given = shlex.split(command)[2:]
     return sorted(o.lstrip("+") for o in given if o.lstrip("+").split("=")[0] not in _FREE | _ASIDE)
+
+
+def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
+    """A node without settings that are younger than other rows and stand at the value that those had."""
+    unset = object()
+    return {name: value for name, value in node.items() if YOUNGER.get(f"{key}.{name}", unset) != value}
 
 
 def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
@@ -168,19 +181,17 @@ def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
         machine=f"{record['device']}, {record['machine']}",
         threads=record["threads"],
         versions=record["versions"],
-        attack=config["attack"],
-        definitions=run.summary["definitions"],
+        attack=_without_younger(config["attack"], "attack"),
+        definitions={name: run.summary["definitions"][name] for name in _COMPARED},
         budgets=budgets,
         values=values,
     )
-    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] if record.get(
-        "trained"
-    ) else []  # fmt: skip
-    steps = metrics[-1]["global_step"] if metrics else 0
+    log = folder / "metrics.jsonl"  # an evaluation has none
+    metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     times = {
         "wall_s": record["wall_s"],
         "training_s": round(sum(line["seconds"] for line in metrics), 3),
-        "steps": steps,
+        "steps": metrics[-1]["global_step"] if metrics else 0,
         "peak_memory_mib": record["peak_memory_mib"],
     }
     return row, times
