@@ -58,9 +58,7 @@ def missing(cells: Sequence[Cell], rows: Sequence[Row]) -> list[Cell]:
                 shown[cell] = trained[key]
             else:
                 left.append(cell)
-        elif base not in shown:
-            left.append(cell)
-        elif (cell.experiment, *shown[base].network, *sorted(cell.overrides)) not in known:
+        elif base not in shown or (cell.experiment, *shown[base].network, *sorted(cell.overrides)) not in known:
             left.append(cell)
     needed = {cell.trained for cell in left}
     return [cell for cell in cells if cell in left or cell in needed]
