@@ -74,7 +74,7 @@ def _build(scale: str, seeds: tuple[int, ...]) -> None:
 def run(arguments: list[str]) -> int:
     """Run what is missing, then build."""
     from sgdj.campaign import Campaign, default_parallel, missing
-    from sgdj.reporting.rows import read
+    from sgdj.reporting.rows import read, read_audits
 
     settings = _settings(arguments)
     seeds, scale = _seeds(settings), settings["scale"]
@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
     wanted = cells(settings["tasks"].split(","), scale, seeds, settings["parts"].split(","))
     target = folder(RESULTS, scale, seeds)
     if settings["finished"] == "rows":
-        wanted = missing(wanted, read(target))
+        wanted = missing(wanted, [*read(target), *read_audits(target)])
     code = Campaign(wanted, target, parallel, _say).run()
     if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
         _build(scale, seeds)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sgdj.errors import ExitCode
 from sgdj.job import Run
-from sgdj.reporting.rows import Row, collect, write
+from sgdj.reporting.rows import Measured, collect, collect_audit, write, write_audit
 from sgdj.study import Cell
 
 _BUSY = "another run is at work there"
@@ -40,15 +40,15 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
     return Place(run.run.path, record.get("status") == "finished", weight)
 
 
-def missing(cells: Sequence[Cell], rows: Sequence[Row]) -> list[Cell]:
-    """Cells that no row shows.
+def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
+    """Cells that no row and no audit shows.
 
     A training's row counts if its configuration and data are still the cell's; a training whose row is there stays
     if an evaluation of its network lacks one.
     """
-    trained = {row.config_hash: row for row in rows}
-    known = {(row.experiment, *row.network, *row.variant) for row in rows}
-    shown: dict[Cell, Row] = {}
+    trained = {one.config_hash: one for one in measured}
+    known = {(one.experiment, *one.network, *one.variant) for one in measured}
+    shown: dict[Cell, Measured] = {}
     left = []
     for cell in cells:
         base = cell.trained
@@ -161,7 +161,7 @@ class Campaign:
             self._waiting.append(cell)  # someone else is at it, perhaps what a killed campaign left running
             return
         self._done += place.weight
-        if code == 0:
+        if code == 0 or (code == ExitCode.CHECK_FAILED and cell.mode == "audit"):  # a failed check is a result
             place.finished = True
             self._keep(cell)
         elif not self._stopped:
@@ -169,11 +169,15 @@ class Campaign:
             self.failed.append(f"failed, exit {code}: {cell.label}: {errors[-1] if errors else output[-300:]}")
         spent = time.monotonic() - self._began
         left = spent / self._done * max(self._pending - self._done, 0)
-        word = "finished" if code == 0 else "stopped" if self._stopped else f"failed ({code})"
+        word = "finished" if place.finished else "stopped" if self._stopped else f"failed ({code})"
         self.tell(f"{word} {cell.label} · {self._done / self._pending:.0%}, about {left / 60:.0f} minutes left")
 
     def _keep(self, cell: Cell) -> None:
-        write(*collect(self.places[cell].path, cell.experiment), self.folder)
+        path = self.places[cell].path
+        if cell.mode == "audit":
+            write_audit(collect_audit(path, cell.experiment), self.folder)
+        else:
+            write(*collect(path, cell.experiment), self.folder)
 
     def _stop(self, number: int, frame: Any) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""

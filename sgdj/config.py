@@ -57,6 +57,7 @@ YOUNGER: dict[str, Any] = {
     **{f"{node}.{key}": value for node in ("attack", "strategy.attack") for key, value in _PLAIN_ATTACK.items()},
     "evaluation.split": "test",
     "evaluation.iterations": [],
+    "evaluation.shift_levels": {},
     "evaluation.sweep": "independent",
     "evaluation.part": "magnitude",
     "evaluation.clamp01_prediction": False,

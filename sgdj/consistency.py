@@ -15,6 +15,42 @@ FITTING: dict[str, dict[str, set[str]]] = {
     "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
     "toy": {"operator": {"identity"}, "dataset": {"subspace", "points"}},
 }
+#: Tasks that a shift makes sense for, where not all do.
+_IMAGES = {"mri", "seismic", "denoising"}
+SHIFT_TASKS: dict[str, set[str]] = {
+    **{f"sgdj.shifts.{name}": {"mri"} for name in ("Sampling", "Phase")},
+    **{f"sgdj.shifts.{name}": {"seismic"} for name in ("Wavelet", "Layers")},
+    **{f"sgdj.shifts.{name}": _IMAGES for name in ("Lesion", "Text", "Texture", "Geometry", "RandomDetail")},
+}
+
+
+def _unreachable(acceleration: float, center_fraction: float, where: str) -> Iterator[InputError]:
+    if acceleration * center_fraction > 1:
+        yield InputError(
+            f"acceleration {acceleration:g} cannot be reached with a centre fraction of {center_fraction:g}",
+            where,
+            f"lower it to {1 / acceleration:.3g} or less",
+        )
+
+
+def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
+    """Shifts that a task does not have, levels of shifts that are not chosen, accelerations out of reach."""
+    task, operator, levels = config["task"], config["operator"], config["evaluation"]["shift_levels"]
+    for name, shift in config["shift"].items():
+        meant = SHIFT_TASKS.get(shift["_target_"], {task})
+        if task in FITTING and task not in meant:
+            yield InputError(f"shift {name} does not fit task {task}", "shift", f"it is for {', '.join(sorted(meant))}")
+    for name in levels:
+        if name not in config["shift"]:
+            chosen = ",".join([*config["shift"], name])
+            yield InputError(f"no shift {name} is chosen", "evaluation.shift_levels", f"add it, shift=[{chosen}]")
+    for name, shift in config["shift"].items():
+        if shift["_target_"] != "sgdj.shifts.Sampling" or "acceleration" not in operator:
+            continue
+        given = shift["acceleration"], *levels.get(name, [])
+        highest = max(value for value in (*given, operator["acceleration"]) if value is not None)
+        center = shift["center_fraction"] or operator["center_fraction"]
+        yield from _unreachable(highest, center, f"shift.{name}.center_fraction")
 
 
 def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
@@ -25,14 +61,10 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         name = config[group].get("name")
         if name in shipped and name not in fitting:
             yield InputError(f"{group} {name} does not fit task {task}", group, nearest("", sorted(fitting)))
+    yield from _shift_mistakes(config)
     operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
-    if "acceleration" in operator and operator["acceleration"] * operator["center_fraction"] > 1:
-        yield InputError(
-            f"acceleration {operator['acceleration']:g} cannot be reached with a centre fraction of "
-            f"{operator['center_fraction']:g}",
-            "operator.center_fraction",
-            f"lower it to {1 / operator['acceleration']:.3g} or less",
-        )
+    if "acceleration" in operator:
+        yield from _unreachable(operator["acceleration"], operator["center_fraction"], "operator.center_fraction")
     if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
         yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
     learned = architecture.get("learned", {})

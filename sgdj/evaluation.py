@@ -29,7 +29,7 @@ from sgdj.statistics import volume_mean, volume_std
 
 COLUMNS = (
     "reconstructor", "condition", "shift", "attack", "level", "epsilon", "delta_norm", "sample", "volume",
-    "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm", "local_psnr",
+    "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm", "local_psnr", "replaced",
 )  # fmt: skip
 METRICS = ("psnr", "ssim", "nmse", "loss")
 
@@ -77,7 +77,11 @@ class Panel:
     start: Tensor
     reconstruction: Tensor
     delta: Tensor
-    """Aᴴδ; zero without an attack."""
+    """δ; zero without an attack."""
+    back: Tensor
+    """Aᴴδ."""
+    region: Tensor | None
+    """Where a shift drew something."""
 
 
 @dataclass
@@ -108,7 +112,10 @@ def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: d
     if name != "gaussian":
         listed.append(Condition(name, attack=attack))
         attacks.append(attack)
-    listed += [Condition(label, shift=(label, shift)) for label, shift in shifts.items()]
+    for label, shift in shifts.items():
+        listed.append(Condition(label, shift=(label, shift)))
+        for level in settings["shift_levels"].get(label, []):
+            listed.append(Condition(f"{label}@{level:g}", shift=(label, shift.at(level)), pictured=False))
     for factor in settings["curve"]:
         for label, one in attacks:
             listed.append(Condition(f"{label}-x{factor:g}", attack=(label, one.scaled(factor)), pictured=False))
@@ -176,7 +183,7 @@ def evaluate(
     table = _Table(reconstructors, settings, volume_metrics)
     measured: dict[tuple[str, str], list[Condition]] = defaultdict(list)
     for condition in listed:
-        measured["" if condition.shift is None else condition.shift[0], condition.noise_key].append(condition)
+        measured["" if condition.shift is None else condition.name, condition.noise_key].append(condition)
     steps = len(measured) * len(batches(chosen, Measure(acquisition, draws), settings["batch_size"]))
 
     def work() -> Iterator[tuple[list[Condition], Batch]]:
@@ -187,20 +194,28 @@ def evaluate(
                 yield group, batch.to(device)
 
     for group, batch in follow(work(), steps, "evaluating"):
-        deltas = {
+        found = {
             name: _perturbations(reconstructor.eval(), group, batch, draws, settings["sweep"])
             for name, reconstructor in reconstructors.items()
         }
         for condition in group:
-            table.add(condition, batch, {name: deltas[name][condition.name] for name in reconstructors})
+            table.add(condition, batch, {name: found[name][condition.name] for name in reconstructors})
     return table.result(listed)
+
+
+@dataclass(frozen=True)
+class _Perturbation:
+    delta: Tensor
+    replaced: Tensor | None = None
+    """Which samples took over the δ of a smaller budget; None where budgets are searched apart."""
 
 
 def _perturbations(
     reconstructor: Reconstructor, group: list[Condition], batch: Batch, draws: Draws, how: str
-) -> dict[str, Tensor]:
+) -> dict[str, _Perturbation]:
     """δ of every condition that shares a measurement."""
-    found = {condition.name: torch.zeros_like(batch.y) for condition in group if condition.attack is None}
+    none = _Perturbation(torch.zeros_like(batch.y))
+    found = {condition.name: none for condition in group if condition.attack is None}
     families: dict[str, list[Condition]] = defaultdict(list)
     for condition in group:
         if condition.attack is not None:
@@ -208,10 +223,11 @@ def _perturbations(
     for family in families.values():
         attacks = [condition.attack[1] for condition in family if condition.attack is not None]
         if how == "warm":
-            deltas = sweep(attacks, reconstructor, batch, draws).deltas
+            swept = sweep(attacks, reconstructor, batch, draws)
+            made = [_Perturbation(*pair) for pair in zip(swept.deltas, swept.replaced, strict=True)]
         else:
-            deltas = [attack(reconstructor, batch, draws) for attack in attacks]
-        found |= {condition.name: delta for condition, delta in zip(family, deltas, strict=True)}
+            made = [_Perturbation(attack(reconstructor, batch, draws)) for attack in attacks]
+        found |= {condition.name: one for condition, one in zip(family, made, strict=True)}
     return found
 
 
@@ -233,14 +249,14 @@ class _Table:
         self.panels: dict[str, list[Panel]] = defaultdict(list)
         self.volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
 
-    def add(self, condition: Condition, batch: Batch, deltas: dict[str, Tensor]) -> None:
+    def add(self, condition: Condition, batch: Batch, perturbations: dict[str, _Perturbation]) -> None:
         """Measure a batch under a condition, with the perturbation of each reconstructor."""
         noise_norm = sample_norm(batch.y - batch.operator.forward(batch.x)).flatten().tolist()
         y_norm = sample_norm(batch.y).flatten().tolist()
         epsilon = torch.zeros(len(batch)) if condition.attack is None else condition.attack[1].budget(batch.y).flatten()
         made: dict[str, Tensor] = {}
         for name, reconstructor in self.reconstructors.items():
-            delta = deltas[name]
+            delta, replaced = perturbations[name].delta, perturbations[name].replaced
             with torch.no_grad(), _with_iterations(reconstructor, condition.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
             values = sample_metrics(made[name], batch.x, **self.how)
@@ -264,12 +280,13 @@ class _Table:
                         "y_norm": y_norm[i],
                         "noise_norm": noise_norm[i],
                         "local_psnr": local[i],
+                        "replaced": math.nan if replaced is None else float(replaced[i]),
                     }
                 )
                 if self.volume_metrics:
                     pair = (to_real(made[name][i, 0]).cpu(), to_real(batch.x[i, 0]).cpu())
                     self.volumes[name, condition.name, volume].append(pair)
-        self._picture(condition, batch, made, next(iter(deltas.values())))
+        self._picture(condition, batch, made, next(iter(perturbations.values())).delta)
 
     def _picture(self, condition: Condition, batch: Batch, made: dict[str, Tensor], delta: Tensor) -> None:
         """Panels of the first samples; all of a panel belongs to the measurement of the first reconstructor."""
@@ -281,10 +298,10 @@ class _Table:
         with torch.no_grad():
             x0, back = start(batch.y + delta, batch.operator), batch.operator.adjoint(delta)
         first = next(iter(made.values()))
-        have += [
-            Panel(condition.name, batch.samples[i], batch.x[i].cpu(), x0[i].cpu(), first[i].cpu(), back[i].cpu())
-            for i in range(wanted)
-        ]
+        for i in range(wanted):
+            x, start_i, made_i, delta_i, back_i = (v[i].cpu() for v in (batch.x, x0, first, delta, back))
+            region = None if batch.region is None else batch.region[i].cpu()
+            have.append(Panel(condition.name, batch.samples[i], x, start_i, made_i, delta_i, back_i, region))
 
     def result(self, listed: list[Condition]) -> Result:
         """Rows and panels in the order of the conditions."""
@@ -333,8 +350,9 @@ def _summarise(
         entries = {metric: _entry([(row["volume"], row[metric]) for row in group]) for metric in METRICS}
         for metric in ("epsilon", "delta_norm", "y_norm", "noise_norm"):
             entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
-        if not all(math.isnan(row["local_psnr"]) for row in group):
-            entries["local_psnr"] = _entry([(row["volume"], row["local_psnr"]) for row in group])
+        for metric in ("local_psnr", "replaced"):
+            if not all(math.isnan(row[metric]) for row in group):
+                entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
         summary[name][condition] = entries
     collected: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
     for (name, condition, volume), pairs in volumes.items():

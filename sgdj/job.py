@@ -31,7 +31,7 @@ from sgdj.networks import Reconstructor, StartingPoint
 from sgdj.networks.external import external, source_file
 from sgdj.operators import Acquisition, CartesianFourier
 from sgdj.reconstruction import FORMATS, Outcome, reconstruct
-from sgdj.reporting.figures import curve_points, file_panel, reconstruction_panel, robustness_curve, training_curve
+from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import audit_table, result_table, show
 from sgdj.run_directory import RunDirectory
 from sgdj.tracking import Tracker
@@ -229,7 +229,7 @@ class Run:
         train(
             self.config, text, network, strategy, self.source, self.acquisition, self.run, tracker.scalars, tell
         )  # fmt: skip
-        training_curve(self.run.metrics(), self.run.figures / "training.png")
+        figures.training_curve(self.run.metrics(), self.run.figures / "training.png")
 
     def _audit(self, network: Reconstructor) -> None:
         config = self.config
@@ -275,22 +275,15 @@ class Run:
         return result
 
     def _report(self, result: Result, tracker: Tracker) -> None:
-        figures, attack = self.run.figures, self.config["attack"]["name"]
-        attacks = list(dict.fromkeys((attack, "gaussian")))
-        robustness_curve(result.summary, attacks, figures / "robustness.png")
+        folder = self.run.figures
+        drawn = self._curves(result, tracker)
         panels = []
         for panel in result.panels:
-            panels.append(figures / f"panel-{panel.condition}-{panel.sample.replace('/', '-')}.png")
-            reconstruction_panel(panel, panels[-1])
+            panels.append(folder / f"panel-{panel.condition}-{panel.sample.replace('/', '-')}.png")
+            figures.reconstruction_panel(panel, panels[-1])
         tracker.images("panels", panels[: self.config["logger"]["panels"]])
-        tracker.images("curves", [figures / "robustness.png"])
-        points = [
-            [reconstructor, name, rho, psnr, std]
-            for reconstructor in ("network", "zero_filled")
-            for name in attacks
-            for rho, psnr, std in curve_points(result.summary, reconstructor, name)
-        ]
-        tracker.table("robustness", ["reconstructor", "attack", "rho", "psnr", "std"], points)
+        tracker.images("curves", [folder / f"{name}.png" for name in drawn])
+        tracker.table("samples", list(COLUMNS), [[row[name] for name in COLUMNS] for row in result.rows])
         for condition, entry in result.summary["network"].items():
             tracker.summary({f"{condition}/{m}": entry[m]["mean"] for m in ("psnr", "ssim")})
         data = "synthetic data" if self.source.synthetic else "real data"
@@ -298,6 +291,22 @@ class Run:
         title = f"{config['task']}, {config['architecture']['name']}, {config['strategy']['name']} ({data})"
         show(result_table(result.summary, title))
         print(f"run directory: {self.run.path}", flush=True)
+
+    def _curves(self, result: Result, tracker: Tracker) -> list[str]:
+        """Write the points of every curve and draw them; the figures' names."""
+        found = curves.points(result.rows)
+        self.run.write_rows("curves.csv", curves.COLUMNS, curves.table(found))
+        tracker.table("points", list(curves.COLUMNS), [list(row.values()) for row in curves.table(found)])
+        drawn = {"robustness": ([p for p in found if p.kind == "attack"], figures.NORM)}
+        drawn["iterations"] = ([p for p in found if p.kind == "iterations"], "iterations K at test")
+        for name in self.config["shift"]:
+            label = f"{name}: {build(self.config, f'shift.{name}').parameter}"
+            drawn[f"shift-{name}"] = ([p for p in found if p.kind == "shift" and p.curve == name], label)
+        drawn = {name: (shown, label) for name, (shown, label) in drawn.items() if shown}
+        for name, (shown, label) in drawn.items():
+            note = f"mean and 95 % band over {shown[0].n_volumes} volumes"
+            figures.curves(shown, label, figures.by_curve(shown), note, self.run.figures, name)
+        return list(drawn)
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -320,7 +329,7 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
 
     def picture(name: str, outcome: Outcome) -> None:
         panels.mkdir(exist_ok=True)
-        file_panel(outcome, name, panels / f"{name}.png")
+        figures.file_panel(outcome, name, panels / f"{name}.png")
 
     wanted = picture if config["evaluation"]["panels"] else None
     rows, skipped = reconstruct(formats, Path(config["input"]), Path(config["output"]), tell, wanted)

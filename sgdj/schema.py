@@ -321,6 +321,11 @@ class Geometry:
 
 
 @dataclass(config=STRICT)
+class Layers:
+    thickness: Positive
+
+
+@dataclass(config=STRICT)
 class Contrast:
     gamma: Positive
 
@@ -377,6 +382,7 @@ class Evaluation:
     split: Literal["test", "val"]
     curve: list[NonNegative]
     iterations: list[Count]
+    shift_levels: dict[Name, list[float]]
     sweep: Literal["warm", "independent"]
     panels: Annotated[int, Field(ge=0)]
     part: Literal["magnitude", "real"]
@@ -511,6 +517,7 @@ TARGETS: dict[str, tuple[str, dict[str, type]]] = {
             "sgdj.shifts.NoiseColour": NoiseColour,
             "sgdj.shifts.Geometry": Geometry,
             "sgdj.shifts.Contrast": Contrast,
+            "sgdj.shifts.Layers": Layers,
             "sgdj.shifts.Phase": Phase,
             "sgdj.shifts.Texture": Texture,
             "sgdj.shifts.Text": Words,

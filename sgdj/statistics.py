@@ -28,6 +28,18 @@ def volume_std(values: Iterable[tuple[str, float]]) -> float:
     return float(np.std(averages, ddof=1)) if len(averages) > 1 else math.nan
 
 
+def volume_interval(values: Iterable[tuple[str, float]]) -> tuple[float, float, float, int]:
+    """Mean over volumes, its 95 % interval by Student's t, and their number; NaN limits for fewer than two."""
+    from scipy.stats import t
+
+    means = list(volume_averages(values).values())
+    if not means:
+        return math.nan, math.nan, math.nan, 0
+    mean, n = float(np.mean(means)), len(means)
+    half = float(t.ppf(0.975, n - 1) * np.std(means, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return mean, mean - half, mean + half, n
+
+
 def sign_flip_p(differences: Sequence[float]) -> float:
     """Exact two-sided p of a mean difference of zero, by flipping the sign of every paired difference.
 

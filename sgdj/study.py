@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
@@ -16,8 +16,9 @@ from sgdj.upstream import TASKS as UPSTREAM_TASKS
 
 #: Seeds whose rows are committed, by scale; other seeds and scales are written beside them.
 COMMITTED = {"small": tuple(range(10))}
-PARTS = ("tables", "curves", "levels", "upstream")
+PARTS = ("tables", "curves", "audits", "robustness", "levels", "upstream")
 CURVE_SEEDS = 3  # robustness and iteration curves are drawn for this many of the seeds
+ROBUSTNESS_TASKS = ("mri", "seismic")
 TASKS = tuple(name.removeprefix("table_") for name in config_options("experiment") if name.startswith("table_"))
 
 
@@ -38,12 +39,14 @@ class Cell:
     experiment: str
     overrides: tuple[str, ...]
     trained: "Cell | None" = None
+    mode: Literal["evaluate", "audit"] = "evaluate"
+    """What is done with the network of `trained`."""
 
     def job(self, checkpoint: Path | None = None) -> Job:
         """Checked configuration; an evaluation needs the checkpoint of `trained`."""
         lines = [f"+experiment={self.experiment}", *self.overrides]
         if checkpoint is not None:
-            return load(parse(["mode=evaluate", f"checkpoint={checkpoint}", *lines]))
+            return load(parse([f"mode={self.mode}", f"checkpoint={checkpoint}", *lines]))
         same = _composed(tuple(line for line in lines if not line.startswith("seed=")))
         return Job({**deepcopy(same.config), "seed": _seed(self)}, lines, same.notes)
 
@@ -88,6 +91,15 @@ def _levels(task: str, scale: str) -> Iterator[Cell]:
                 yield Cell("figure_sigma", (*settings, f"seed={known['seed']}"))
 
 
+def _robustness(task: str, rows: Sequence[Cell], seed: int) -> Iterator[Cell]:
+    """Full audit and wider curves of every strategy on one architecture, one seed."""
+    for cell in rows:
+        if _seed(cell) == seed and "architecture=gd" in cell.overrides and cell.experiment == f"table_{task}":
+            yield cell
+            yield Cell(f"robustness_{task}", (), cell)
+            yield Cell("audit_full", (), cell, "audit")
+
+
 def _upstream(task: str, scale: str) -> Iterator[Cell]:
     """SGD and SPGD jittering as they should be, with each deviation of the authors' code, and with all of them."""
     for architecture in ("gd", "prox"):
@@ -114,8 +126,9 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
     tasks, scale, seeds
         What to run.
     parts
-        "tables"; "curves": robustness and iteration curves of the tables' first seeds; "levels": candidates for
-        noise levels and budgets; "upstream": the effect of each deviation of the authors' code.
+        "tables"; "curves": robustness and iteration curves of the tables' first seeds; "audits": a light audit of
+        every network in the tables; "robustness": full audits and wider curves of the first seed; "levels": candidates
+        for noise levels and budgets; "upstream": the effect of each deviation of the authors' code.
 
     Raises
     ------
@@ -136,12 +149,16 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
             drawn = [cell for cell in rows if _seed(cell) == seed]
             place = max(found.index(cell) for cell in drawn) + 1
             found[place:place] = [Cell(name, (), c) for c in drawn for name in ("figure_epsilon", "figure_iterations")]
+    if "audits" in parts:
+        found += rows + [Cell("audit_light", (), cell, "audit") for cell in rows]
+    if "robustness" in parts:
+        found += [cell for task in tasks if task in ROBUSTNESS_TASKS for cell in _robustness(task, rows, seeds[0])]
     if "levels" in parts:
         candidates = [cell for task in tasks for cell in _levels(task, scale)]
         found += candidates + [Cell("selection", (), cell) for cell in candidates]
     if "upstream" in parts:
         found += [cell for task in tasks if task in UPSTREAM_TASKS for cell in _upstream(task, scale)]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def folder(root: Path, scale: str, seeds: Sequence[int]) -> Path:

@@ -29,6 +29,7 @@ class Tracker:
         self, settings: dict[str, Any], folder: Path, name: str, config: dict[str, Any], tell: Callable[[str], None]
     ) -> None:
         self._run: Any = None
+        self._troubled = False
         self._tell = tell
         if settings["mode"] == "disabled":
             return
@@ -69,8 +70,10 @@ class Tracker:
         try:
             action()
         except Exception as error:
-            self._tell(f"W&B stopped recording ({str(error).splitlines()[0]}); the run directory is complete")
-            self._run = None
+            if not self._troubled:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self._tell(f"W&B did not record everything ({reason}); the run directory is complete")
+            self._troubled = True
 
     def scalars(self, row: dict[str, Any]) -> None:
         """Log a row of metrics; it names its own global_step."""

@@ -44,6 +44,8 @@ def composable():
                 overrides += NEEDED[option]
             if group == "architecture/learned" and option in ("linear", "mlp"):
                 overrides.append("task=toy")
+            if group == "shift" and option in ("wavelet", "wrong_wavelet", "layers"):
+                overrides.append("task=seismic")
             if group == "architecture/learned" and option == "seismic_cnn":
                 overrides.append("task=seismic")
             yield overrides

@@ -74,7 +74,7 @@ def test_smoke(cli, tmp_path, overrides):
     found = rows(run)
     assert {row["reconstructor"] for row in found} == {"network", "zero_filled"}
     assert all(math.isfinite(float(row["psnr"])) for row in found)
-    assert {p.suffix for p in (run / "figures").iterdir()} == {".png"}
+    assert {p.suffix for p in (run / "figures").iterdir()} == {".png", ".pdf"}
 
 
 @pytest.fixture(scope="module")
@@ -165,15 +165,17 @@ def test_the_wandb_record_holds_scalars_panels_and_curve(finished):
     assert "panel-clean-" in text
     assert "panel-pgd-" in text
     assert "curves/robustness" in text
-    (table,) = record.glob("files/media/table/robustness_*.json")
-    points = json.loads(table.read_text())
-    assert points["columns"] == ["reconstructor", "attack", "rho", "psnr", "std"]
-    assert {(row[0], row[1]) for row in points["data"]} == {
+    (table,) = record.glob("files/media/table/points_*.json")
+    found = json.loads(table.read_text())
+    points = [dict(zip(found["columns"], row, strict=True)) for row in found["data"]]
+    assert {(p["reconstructor"], p["curve"]) for p in points} == {
         (r, a) for r in ("network", "zero_filled") for a in ("pgd", "gaussian")
     }
-    assert sorted(row[2] for row in points["data"] if row[:2] == ["network", "pgd"]) == pytest.approx(
-        [0.0, 0.03, 0.06], rel=1e-3
-    )
+    mine = [p["x"] for p in points if (p["reconstructor"], p["curve"], p["metric"]) == ("network", "pgd", "psnr")]
+    assert mine == pytest.approx([0.0, 0.03, 0.06], rel=1e-3)
+    (table,) = record.glob("files/media/table/samples_*.json")
+    with (finished / "evaluation" / "samples.csv").open() as file:
+        assert len(json.loads(table.read_text())["data"]) == len(list(csv.DictReader(file)))
 
 
 def test_a_finished_run_is_skipped_and_force_repeats_it(cli, tmp_path):

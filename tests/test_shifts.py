@@ -14,6 +14,7 @@ from sgdj.shifts import (
     Contrast,
     Detail,
     Geometry,
+    Layers,
     Lesion,
     NoiseColour,
     Phase,
@@ -193,3 +194,25 @@ def test_the_local_error_sees_an_erased_detail():
     assert local_psnr(x, shifted.x, shifted.region) == pytest.approx([-10 * np.log10(6 / near)] * 2)
     assert local_psnr(shifted.x, shifted.x, shifted.region)[0] == np.inf
     assert np.isnan(local_psnr(x, x, torch.zeros(2, 1, 64, 64, dtype=torch.bool))[0])
+
+
+def test_layers_scale_the_distance_between_reflectors():
+    x = torch.zeros(6, 1, 256, 4)
+    problem = Problem(x, tuple("abcdef"), tuple("abcdef"), SEISMIC, Draws(0))
+    count = [
+        float((Layers(thickness)(problem).x.abs() > 1e-6).float().mean()) for thickness in (0.4, 1.0, 4.0)
+    ]  # share of samples with a reflector: layers are 2 samples and an exponential share thick
+    assert count[0] > 1.3 * count[1] > 1.3 * 1.3 * count[2]
+    one, two = (Layers(0.4)(problem).x for _ in range(2))
+    assert torch.equal(one, two)
+    peak = SEISMIC.operator((256, 4), tuple("abcdef"), Draws(0)).forward(one).abs().amax(dim=(1, 2, 3))
+    assert peak == pytest.approx(torch.ones(6), rel=1e-4)
+    with pytest.raises(InputError, match="task=seismic"):
+        Layers(1.0)(Problem(disc(), tuple("abc"), tuple("abc"), FOURIER, Draws(0)))
+
+
+def test_a_shift_at_another_level_leaves_the_first_alone():
+    for shift in (Contrast(0.7), Wavelet(5.0, 0.0, True), Wavelet(None, 30.0, True), Geometry(0.0, 1.2)):
+        other = shift.at(0.5)
+        assert (type(other), other.level) == (type(shift), 0.5)
+        assert shift.level != 0.5

@@ -30,8 +30,17 @@ def reflectivity(impedance: np.ndarray) -> np.ndarray:
     return r
 
 
-def layered_section(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+def layered_section(height: int, width: int, rng: np.random.Generator, thickness_scale: float = 1.0) -> np.ndarray:
     """One section with layers of varying thickness and contrast, dipping, folded and faulted.
+
+    Parameters
+    ----------
+    height, width
+        Size in samples and traces.
+    rng
+        Source of everything random.
+    thickness_scale
+        Multiple of the layers' usual mean thickness beyond two samples.
 
     Returns
     -------
@@ -39,7 +48,7 @@ def layered_section(height: int, width: int, rng: np.random.Generator) -> np.nda
         Reflectivity, shape (height, width), float32.
     """
     span = 3 * height
-    thickness = 2 + rng.exponential(rng.uniform(0.03, 0.1) * height, size=span // 2)
+    thickness = 2 + thickness_scale * rng.exponential(rng.uniform(0.03, 0.1) * height, size=span // 2)
     interfaces = np.cumsum(thickness) - height
     contrast = rng.gamma(1.5, rng.uniform(0.03, 0.12), size=len(interfaces) + 1)  # few strong, many weak
     log_impedance = np.cumsum(rng.choice([-1.0, 1.0], size=contrast.size) * contrast)

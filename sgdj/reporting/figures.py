@@ -1,6 +1,8 @@
 """Figures of a single run."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,14 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from sgdj.evaluation import Panel
 from sgdj.metrics import to_real
 from sgdj.reconstruction import Outcome
-from sgdj.reporting.style import COLOURS, save
+from sgdj.reporting.curves import METRICS, Point
+from sgdj.reporting.style import COLOURS, STRATEGIES, save, save_both
 
 mpl.use("Agg")
 
@@ -33,32 +37,65 @@ def training_curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
     save(figure, path)
 
 
-def curve_points(summary: dict[str, Any], reconstructor: str, attack: str) -> list[tuple[float, float, float]]:
-    """Points (ρ, mean PSNR, standard deviation over volumes) of an attack, from ρ = 0; ρ = ‖δ‖ / ‖y‖ on average."""
-    points = []
-    for name, entry in summary[reconstructor].items():
-        if name == "clean" or name == attack or name.startswith(f"{attack}-x"):
-            psnr = entry["psnr"]
-            rho = 0.0 if name == "clean" else entry["delta_norm"]["mean"] / entry["y_norm"]["mean"]
-            points.append((rho, psnr["mean"], psnr["std"] or 0.0))
-    return sorted(points)
+NORM = r"norm of the perturbation, $\rho = \|\delta\| / \|y\|$"
+
+#: Line style, marker, colour and label of a curve's points.
+Look = Callable[[Point], tuple[str, str, str, str]]
 
 
-def robustness_curve(summary: dict[str, Any], attacks: Sequence[str], path: Path) -> None:
-    """PSNR against the relative norm of the perturbation, worst case and random."""
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.add_subplot()
-    lines = {"network": "-", "zero_filled": "--"}
-    for index, attack in enumerate(attacks):
-        colour = COLOURS["second" if index else "first"]
-        for reconstructor, line in lines.items():
-            points = curve_points(summary, reconstructor, attack)
-            label = f"{reconstructor.replace('_', ' ')}, {'random noise' if attack == 'gaussian' else attack}"
-            rho, mean, _ = zip(*points, strict=True)
-            axes.plot(rho, mean, line, color=colour, marker="o", ms=3, label=label)
-    axes.set(xlabel=r"perturbation norm $\rho = \|\delta\| / \|y\|$", ylabel="PSNR (dB)")
-    axes.legend(frameon=False, fontsize="small")
-    save(figure, path)
+def by_curve(found: Sequence[Point]) -> Look:
+    """A colour for each curve, a line style for each reconstructor."""
+    names = list(dict.fromkeys(p.curve for p in found))
+    palette = dict(zip(names, islice(cycle(COLOURS.values()), len(names)), strict=True))
+
+    def look(point: Point) -> tuple[str, str, str, str]:
+        style, marker = {"network": ("-", "o")}.get(point.reconstructor, ("--", "s"))
+        curve = {"gaussian": "random noise"}.get(point.curve, point.curve) if len(names) > 1 else ""
+        label = ", ".join(part for part in (point.reconstructor.replace("_", " "), curve) if part)
+        return style, marker, palette[point.curve], label
+
+    return look
+
+
+def by_strategy(point: Point) -> tuple[str, str, str, str]:
+    """A colour for each strategy; random noise is dashed, and has no label of its own."""
+    colour, marker, label = STRATEGIES[point.reconstructor]
+    return ("--", marker, colour, "") if point.curve == "gaussian" else ("-", marker, colour, label)
+
+
+def curves(found: Sequence[Point], label: str, look: Look, note: str, folder: Path, name: str) -> None:
+    """Curves over one common axis, a panel for each metric: mean and 95 % band over volumes.
+
+    Parameters
+    ----------
+    found
+        The points.
+    label
+        Of the horizontal axis.
+    look
+        How each curve is drawn.
+    note
+        Said above the legend.
+    folder, name
+        Where PNG and PDF are written.
+    """
+    metrics = [metric for metric in METRICS if any(p.metric == metric for p in found)]
+    figure = Figure(figsize=(4 * len(metrics), 3.8), layout="constrained")
+    axes = dict(zip(metrics, figure.subplots(1, len(metrics), squeeze=False)[0], strict=True))
+    groups: dict[tuple[str, str, str], list[Point]] = defaultdict(list)
+    for point in found:
+        groups[point.reconstructor, point.curve, point.metric].append(point)
+    for (*_, metric), line in groups.items():
+        style, marker, colour, text = look(line[0])
+        x = [p.x for p in line]
+        axes[metric].plot(x, [p.mean for p in line], style, color=colour, marker=marker, ms=3, lw=1.2, label=text)
+        axes[metric].fill_between(x, [p.low for p in line], [p.high for p in line], color=colour, alpha=0.12, lw=0)
+    for metric, axis in axes.items():
+        axis.set(xlabel=label, ylabel=METRICS[metric])
+    handles, labels = axes[metrics[0]].get_legend_handles_labels()
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 4, "frameon": False}
+    figure.legend(handles, labels, title=note, fontsize=8, title_fontsize=8, **place)
+    save_both(figure, folder, name)
 
 
 def _show(axes: Any, image: np.ndarray, title: str, signed: bool, window: float) -> None:
@@ -70,11 +107,32 @@ def _show(axes: Any, image: np.ndarray, title: str, signed: bool, window: float)
     axes.figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02).ax.tick_params(labelsize=7)
 
 
-def reconstruction_panel(panel: Panel, path: Path) -> None:
-    """Reference, starting point, reconstruction, error and perturbation of one sample.
+_ERROR_SHARE = 4  # the error's window is the reference's range divided by this
+_ZOOM = 1.8  # side of the zoomed square, in sides of the drawn structure
+_SMALLEST_ZOOM = 16
 
-    Images share one window, the reference's range; the error has a fixed window of a quarter of it, stated on its
-    colour bar. The perturbation is shown as Aᴴδ, in its own window.
+
+def _zoomed(region: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
+    """A square around a drawn structure, or nothing if that is most of the image."""
+    rows, columns = (np.flatnonzero(region.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    side = max(_SMALLEST_ZOOM, round(_ZOOM * max(np.ptp(rows), np.ptp(columns)) + 1))
+    if side >= 0.7 * min(shape):
+        return None
+    starts = [
+        int(np.clip((line[0] + line[-1] + 1 - side) // 2, 0, size - side))
+        for line, size in zip((rows, columns), shape, strict=True)
+    ]
+    return slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side)
+
+
+def reconstruction_panel(panel: Panel, path: Path) -> None:
+    """Reference, starting point, reconstruction and error of one sample; the attack's perturbation; a drawn structure.
+
+    Images share one window, the reference's range; the error has a fixed window of a quarter of it, stated in its
+    title. A perturbation is shown as Aᴴδ and in the measurement domain (k-space: log |δ|, zero frequency in the
+    middle), each in its own window. Where a shift drew something small, a second row shows it enlarged.
     """
     signed = not panel.reference.is_complex()
 
@@ -82,25 +140,50 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
         return to_real(x)[0].float().numpy()
 
     reference, start, reconstruction = map(real, (panel.reference, panel.start, panel.reconstruction))
-    error = np.abs(reconstruction - reference)
-    top = float(np.abs(reference).max())
-    delta = to_real(panel.delta)[0].float().numpy()
-    attacked = bool(np.any(delta))
     if reference.shape[1] == 1:
         _signal_panel(panel, reference, start, reconstruction, path)
         return
+    top = float(np.abs(reference).max())
+    error = np.abs(reconstruction - reference)
+    images: list[tuple[np.ndarray, str, bool, float]] = [
+        (reference, "reference", signed, top),
+        (start, f"starting point $x_0$, {_psnr(start, reference):.2f} dB", signed, top),
+        (reconstruction, f"network, {_psnr(reconstruction, reference):.2f} dB", signed, top),
+        (error, f"|error| of the network, 0 to {top / _ERROR_SHARE:.2g}", False, top / _ERROR_SHARE),
+    ]
+    zoom = None if panel.region is None else _zoomed(panel.region[0].numpy(), reference.shape)
+    enlarged = [] if zoom is None else [(image[zoom], "", low, high) for image, _, low, high in images]
+    if bool(panel.delta.abs().any()):
+        back = real(panel.back)
+        images.append((back, r"perturbation $A^H\delta$", signed, float(np.abs(back).max())))
+        images.append(_measured(panel.delta))
     height, width = reference.shape
-    count = 4 + attacked
-    figure = Figure(figsize=(2.6 * count, 0.6 + 2.2 * min(height / width, 2)), layout="constrained")
-    axes = figure.subplots(1, count)
-    _show(axes[0], reference, "reference", signed, top)
-    _show(axes[1], start, f"starting point $x_0$, {_psnr(start, reference):.2f} dB", signed, top)
-    _show(axes[2], reconstruction, f"network, {_psnr(reconstruction, reference):.2f} dB", signed, top)
-    _show(axes[3], error, "|error| of the network", False, top / 4)
-    if attacked:
-        _show(axes[4], delta, r"perturbation $A^H\delta$", signed, float(np.abs(delta).max()))
+    across, down = len(images), 2 if enlarged else 1
+    tall = 2.2 * min(height / width, 2) + (2.2 if enlarged else 0)
+    figure = Figure(figsize=(2.6 * across, 0.6 + tall), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False)
+    for axis, image in zip(axes[0], images, strict=True):
+        _show(axis, *image)
+    if zoom is not None:
+        for axis, image in zip(axes[1], enlarged, strict=False):
+            _show(axis, *image)
+        axes[1, 0].set_ylabel("the drawn structure", fontsize=9)
+        for axis in axes[0]:
+            side = zoom[0].stop - zoom[0].start
+            corner = (zoom[1].start - 0.5, zoom[0].start - 0.5)
+            axis.add_patch(Rectangle(corner, side, side, fill=False, color=COLOURS["second"], lw=0.8))
     figure.suptitle(f"{panel.condition}: {panel.sample}", fontsize=10)
     save(figure, path)
+
+
+def _measured(delta: torch.Tensor) -> tuple[np.ndarray, str, bool, float]:
+    """δ as it is measured: k-space on a logarithmic scale of three decades, anything else as it is."""
+    values = delta[0]
+    if not values.is_complex():
+        shown = values.float().numpy()
+        return shown, r"perturbation $\delta$, as measured", True, float(np.abs(shown).max())
+    shown = np.log10(values.abs().float().numpy() / float(values.abs().max()) + 1e-3) + 3
+    return shown, r"$\log_{10} |\delta|$ in k-space (its maximum at 3)", False, 3.0
 
 
 def file_panel(outcome: Outcome, name: str, path: Path) -> None:

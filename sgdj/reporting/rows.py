@@ -15,7 +15,7 @@ import numpy as np
 from sgdj.config import YOUNGER
 from sgdj.errors import InputError
 from sgdj.nodes import get
-from sgdj.reporting.runs import view
+from sgdj.reporting.runs import RunView, view
 from sgdj.run_directory import write_atomically
 from sgdj.statistics import volume_averages
 
@@ -26,9 +26,9 @@ _COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a ta
 Values = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One strategy on one architecture with one seed, as measured by a finished run.
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What was measured, with what, where: what rows and audits have in common.
 
     Parameters
     ----------
@@ -38,24 +38,14 @@ class Row:
         Key and value of the strategy's noise level or budget, such as ``{"strategy.sigma": 0.1}``; empty for MSE.
     variant
         What the command line changes beyond its experiment's own choices, such as ``["operator.axis=rows"]``.
-    iterations
-        K in training.
     command
         Reproduces the run.
-    config_hash, data_hash, samples_hash
-        Identity of the run, of its data, and SHA-256 of its ``samples.csv``.
+    config_hash, data_hash
+        Identity of the run, and of its data.
     data
         "synthetic" or "real".
     commit, machine, threads, versions
         Where the numbers come from.
-    attack
-        Settings of the evaluation's attack.
-    definitions
-        What each metric means.
-    budgets
-        Mean over volumes, by condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
-    values
-        Volume means.
     """
 
     experiment: str
@@ -66,20 +56,14 @@ class Row:
     seed: int
     level: dict[str, float]
     variant: list[str]
-    iterations: int
     command: str
     config_hash: str
     data_hash: str
-    samples_hash: str
     data: str
     commit: str
     machine: str
     threads: int
     versions: dict[str, str]
-    attack: dict[str, Any]
-    definitions: dict[str, str]
-    budgets: dict[str, dict[str, float]]
-    values: Values
 
     @property
     def network(self) -> tuple[Any, ...]:
@@ -95,9 +79,59 @@ class Row:
             changed = f"-{len(self.variant)}-changes"
         return f"{self.task}-{self.architecture}-{self.strategy}{level}-seed{self.seed}{changed}"
 
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Measured):
+    """One strategy on one architecture with one seed, as measured by a finished run.
+
+    Parameters
+    ----------
+    iterations
+        K in training.
+    samples_hash
+        SHA-256 of ``samples.csv``.
+    attack
+        Settings of the evaluation's attack.
+    definitions
+        What each metric means.
+    budgets
+        Mean over volumes, by condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
+    values
+        Volume means.
+    """
+
+    iterations: int
+    samples_hash: str
+    attack: dict[str, Any]
+    definitions: dict[str, str]
+    budgets: dict[str, dict[str, float]]
+    values: Values
+
     def mean(self, condition: str, metric: str = "psnr", reconstructor: str = "network") -> float:
         """Mean over volumes."""
         return float(np.mean(list(self.values[reconstructor][condition][metric].values())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited(Measured):
+    """Outcome of an audit of one network.
+
+    Parameters
+    ----------
+    checks
+        Fields of `sgdj.attacks.audit.Check`.
+    largest, frobenius
+        See `sgdj.auditing.Report`.
+    """
+
+    checks: list[dict[str, Any]]
+    largest: float | None
+    frobenius: float | None
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of the checks that failed."""
+        return [check["name"] for check in self.checks if check["status"] == "FAIL"]
 
 
 def level(config: dict[str, Any]) -> dict[str, float]:
@@ -144,6 +178,36 @@ def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
     return values, means
 
 
+def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
+    run, path = view(folder), folder / "evaluation" / file
+    if run.record.get("status") != "finished" or not path.is_file():
+        raise InputError(f"the run is {run.record.get('status')}", str(folder), "run it to its end first")
+    return run, path
+
+
+def _common(run: RunView, experiment: str) -> dict[str, Any]:
+    """Fields of `Measured`."""
+    record, config = run.record, run.config
+    return {
+        "experiment": experiment,
+        "task": config["task"],
+        "scale": config["scale"],
+        "architecture": config["architecture"]["name"],
+        "strategy": config["strategy"]["name"],
+        "seed": config["seed"],
+        "level": level(config),
+        "variant": _variant(record["command"]),
+        "command": record["command"],
+        "config_hash": record["config_hash"],
+        "data_hash": record["data_hash"],
+        "data": record["data"],
+        "commit": record["commit"] or "unknown",
+        "machine": f"{record['device']}, {record['machine']}",
+        "threads": record["threads"],
+        "versions": record["versions"],
+    }
+
+
 def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
     """Read a finished run directory.
 
@@ -157,31 +221,13 @@ def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
     InputError
         If the run is not finished.
     """
-    run = view(folder)
-    record, config, path = run.record, run.config, folder / "evaluation" / "samples.csv"
-    if record.get("status") != "finished" or not path.is_file():
-        raise InputError(f"the run is {record.get('status')}", str(folder), "run it to its end first")
+    run, path = _finished(folder, "samples.csv")
     values, budgets = _read_samples(path)
     row = Row(
-        experiment=experiment,
-        task=config["task"],
-        scale=config["scale"],
-        architecture=config["architecture"]["name"],
-        strategy=config["strategy"]["name"],
-        seed=config["seed"],
-        level=level(config),
-        variant=_variant(record["command"]),
-        iterations=config["architecture"].get("iterations", 0),
-        command=record["command"],
-        config_hash=record["config_hash"],
-        data_hash=record["data_hash"],
+        **_common(run, experiment),
+        iterations=run.config["architecture"].get("iterations", 0),
         samples_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
-        data=record["data"],
-        commit=record["commit"] or "unknown",
-        machine=f"{record['device']}, {record['machine']}",
-        threads=record["threads"],
-        versions=record["versions"],
-        attack=_without_younger(config["attack"], "attack"),
+        attack=_without_younger(run.config["attack"], "attack"),
         definitions={name: run.summary["definitions"][name] for name in _COMPARED},
         budgets=budgets,
         values=values,
@@ -189,20 +235,46 @@ def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
     log = folder / "metrics.jsonl"  # an evaluation has none
     metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     times = {
-        "wall_s": record["wall_s"],
+        "wall_s": run.record["wall_s"],
         "training_s": round(sum(line["seconds"] for line in metrics), 3),
         "steps": metrics[-1]["global_step"] if metrics else 0,
-        "peak_memory_mib": record["peak_memory_mib"],
+        "peak_memory_mib": run.record["peak_memory_mib"],
     }
     return row, times
+
+
+def collect_audit(folder: Path, experiment: str) -> Audited:
+    """Read the run directory of an audit.
+
+    Raises
+    ------
+    InputError
+        If it is not finished.
+    """
+    run, path = _finished(folder, "audit.json")
+    report = json.loads(path.read_text())
+    return Audited(
+        **_common(run, experiment),
+        checks=report["checks"],
+        largest=report["largest"],
+        frobenius=report["frobenius"],
+    )
+
+
+def _write(content: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def write(row: Row, times: dict[str, Any], folder: Path) -> None:
     """Write a row under ``rows/`` and its times under ``times/``."""
     for kind, content in (("rows", vars(row)), ("times", times)):
-        path = folder / kind / row.experiment / f"{row.name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
+        _write(content, folder / kind / row.experiment / f"{row.name}.json")
+
+
+def write_audit(audit: Audited, folder: Path) -> None:
+    """Write an audit under ``audits/``."""
+    _write(vars(audit), folder / "audits" / audit.experiment / f"{audit.name}.json")
 
 
 def read(folder: Path) -> list[Row]:
@@ -213,14 +285,20 @@ def read(folder: Path) -> list[Row]:
     InputError
         Naming a file that is no row.
     """
-    found = [read_row(path) for path in sorted((folder / "rows").glob("*/*.json"))]
+    return sorted((read_row(path) for path in sorted((folder / "rows").glob("*/*.json"))), key=_place)
+
+
+def read_audits(folder: Path) -> list[Audited]:
+    """All audits under ``audits/``, in the order of rows."""
+    paths = sorted((folder / "audits").glob("*/*.json"))
+    return sorted((Audited(**json.loads(path.read_text())) for path in paths), key=_place)
+
+
+def _place(measured: Measured) -> tuple[Any, ...]:
     order = ["mse", "adversarial", "input_jitter", "jitter"]
-
-    def place(row: Row) -> tuple[Any, ...]:
-        known = order.index(row.strategy) if row.strategy in order else len(order)
-        return (row.experiment, row.task, row.architecture, known, row.strategy, *row.level.values(), row.seed)
-
-    return sorted(found, key=place)
+    known = order.index(measured.strategy) if measured.strategy in order else len(order)
+    levels = measured.level.values()
+    return (measured.experiment, measured.task, measured.architecture, known, measured.strategy, *levels, measured.seed)
 
 
 def matrix(rows: Sequence[Row], condition: str, metric: str = "psnr") -> np.ndarray:

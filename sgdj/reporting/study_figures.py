@@ -10,17 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sgdj.reporting.rows import Row
-from sgdj.reporting.style import STRATEGIES, save
+from sgdj.reporting.style import STRATEGIES, save_both
 from sgdj.reporting.tables import COLUMNS, TITLES, Line
 
 mpl.use("Agg")
 _ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
-
-
-def _save(figure: Figure, folder: Path, name: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for suffix in (".png", ".pdf"):
-        save(figure, folder / f"{name}{suffix}")
 
 
 def _title(row: Row) -> str:
@@ -45,7 +39,7 @@ def tradeoff(task: str, found: Sequence[Line], folder: Path) -> None:
     axes.set(xlabel="clean PSNR (dB)", ylabel="PSNR under attack (dB)")
     axes.set_title(_title(found[0].first), fontsize=9)
     axes.legend(frameon=False, fontsize=7)
-    _save(figure, folder, f"tradeoff-{task}")
+    save_both(figure, folder, f"tradeoff-{task}")
 
 
 def _grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -90,7 +84,7 @@ def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
         axis.set_xlabel(r"norm of the perturbation, $\rho = \|\delta\| / \|y\|$")
         axis.legend(frameon=False, fontsize=7, title="solid: attack, dashed: random", title_fontsize=7)
     next(iter(axes.values())).set_ylabel("PSNR (dB)")
-    _save(figure, folder, f"epsilon-{task}")
+    save_both(figure, folder, f"epsilon-{task}")
 
 
 def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> None:
@@ -105,7 +99,7 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
         axis.set(xlabel="iteration k (dotted: K in training)", yscale="log")
         axis.legend(frameon=False, fontsize=7)
     next(iter(axes.values())).set_ylabel("normalised squared error of $x_k$")
-    _save(figure, folder, f"iterations-{task}")
+    save_both(figure, folder, f"iterations-{task}")
 
 
 def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
@@ -132,4 +126,4 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
         axis.legend(frameon=False, fontsize=7)
     axes[0].set_ylabel("PSNR (dB); grey: MSE")
     figure.suptitle(_title(rows[0]), fontsize=9)
-    _save(figure, folder, f"sigma-{task}")
+    save_both(figure, folder, f"sigma-{task}")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sgdj.reporting import claims, deviations, levels, study_figures, tables
-from sgdj.reporting.rows import Row, read
+from sgdj.reporting import claims, deviations, levels, robustness, study_figures, tables
+from sgdj.reporting.rows import Row, read, read_audits
 from sgdj.reporting.tables import TITLES, Line
 
 _CLAIMS_HEAD = """# The paper's claims, tested
@@ -112,7 +112,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     InputError
         If rows do not fit together, or there are none.
     """
-    rows = read(folder)
+    rows, audited = read(folder), read_audits(folder)
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
     text, tested, timed = [title], [], []
     place = folder.relative_to(top) if folder != top else Path()
@@ -123,7 +123,9 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{task}.csv").write_text(tables.as_csv(task, found))
         (out / f"{task}.tex").write_text(tables.as_latex(task, found))
-        text += [tables.markdown(task, found, seeds), "", "Beside the paper's figures:", ""]
+        marked = [(one.architecture, one.strategy) for one in audited if one.task == task and one.failed]
+        text += [tables.markdown(task, found, seeds, marked), "", robustness.light(audited, task), ""]
+        text += ["Beside the paper's figures:", ""]
         text += [tables.against_paper(task, found), ""]
         for name in _figures(task, rows, found, folder / "figures"):
             text.append(f"![{name}]({place / 'figures' / name}.png)")
@@ -137,6 +139,10 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     departures = [row for row in rows if row.experiment == "deviations"]
     if departures:
         (top / "upstream.md").write_text(deviations.document(departures))
+    wider = [row for row in rows if row.experiment.startswith("robustness_")]
+    if wider:
+        (top / "robustness").mkdir(exist_ok=True)
+        robustness.document(wider, audited, top / "robustness")
     written = {top / "README.md": "\n".join(text), top / "claims.md": "\n".join(tested)}
     written[folder / "times.md"] = _TIMES_HEAD + "\n".join(timed)
     for path, content in written.items():

@@ -20,3 +20,10 @@ def save(figure: Figure, path: Path) -> None:
     dated = {"CreationDate": None, "Producer": None, "Creator": None}
     metadata = {"Software": None} if path.suffix == ".png" else dated
     figure.savefig(path, dpi=150, metadata=metadata)
+
+
+def save_both(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in (".png", ".pdf"):
+        save(figure, folder / f"{name}{suffix}")

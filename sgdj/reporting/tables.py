@@ -139,8 +139,16 @@ def _shown(line: Line, found: Sequence[Line], condition: str) -> str:
     return " / ".join(texts)
 
 
-def markdown(task: str, found: Sequence[Line], seeds: Sequence[int]) -> str:
-    """The table with all columns; the best of each column is bold."""
+def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
+    """The table with all columns; the best of each column is bold.
+
+    Parameters
+    ----------
+    task, found, seeds
+        Lines of a task's table, and the seeds that it should have.
+    marked
+        Architecture and strategy of lines to mark with †.
+    """
     columns, first = COLUMNS[task], found[0].first
     volumes = len(first.values["network"]["clean"]["psnr"])
     budget = f"ρ = {first.attack['rho']:g}" if first.attack["rho"] is not None else f"ε = {first.attack['epsilon']:g}"
@@ -158,7 +166,8 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int]) -> str:
     text.append(f"| starting point x₀ (no training) | — | — | {data} | " + " | ".join(start) + " |")
     for line in found:
         cells = [_shown(line, found, condition) for condition in columns.values()]
-        head = f"| {line.name} | {level_text(line.first)} | {len(line.rows)} | {data} | "
+        mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
+        head = f"| {line.name}{mark} | {level_text(line.first)} | {len(line.rows)} | {data} | "
         text.append(head + " | ".join(cells) + " |")
     absent = missing(found, seeds)
     text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]

@@ -34,6 +34,10 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
         table.add_row(*cells, f"{network['psnr']['mean'] - start['psnr']['mean']:+.2f}")
     clean = summary["network"]["clean"]["psnr"]
     table.caption = f"mean ± std over {clean['n_volumes']} volumes ({clean['n_samples']} samples)"
+    shares = (entry.get("replaced", {}).get("mean") for entry in summary["network"].values())
+    taken = [share for share in shares if share]
+    if taken:
+        table.caption += f"; up to {100 * max(taken):.0f} % of a condition's δ were found at a smaller budget"
     return table
 
 

@@ -8,14 +8,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sgdj.reporting.style import COLOURS, STRATEGIES, save
+from sgdj.reporting.style import COLOURS, STRATEGIES, save_both
 
 mpl.use("Agg")
-
-
-def _save(figure: Figure, path: Path) -> None:
-    for suffix in (".png", ".pdf"):
-        save(figure, path.with_suffix(suffix))
 
 
 def gains(
@@ -40,7 +35,7 @@ def gains(
     right.set(xlabel="jitter variance v per entry", ylabel="gain H")
     right.set_xscale("symlog", linthresh=0.01)
     right.legend(frameon=False, fontsize=8, title="lines: exact", title_fontsize=8, loc="best")
-    _save(figure, path)
+    save_both(figure, path.parent, path.name)
 
 
 def thresholds(curves: dict[str, Any], points: Sequence[dict[str, Any]], path: Path) -> None:
@@ -60,7 +55,7 @@ def thresholds(curves: dict[str, Any], points: Sequence[dict[str, Any]], path: P
         axis.legend(frameon=False, fontsize=8, loc="center right" if key == "g" else "upper left")
     axes[0].set_title("on the subspace: robustness (Thm 7.5)", fontsize=9)
     axes[1].set_title("off the subspace: generalisation (Thm 7.4)", fontsize=9)
-    _save(figure, path)
+    save_both(figure, path.parent, path.name)
 
 
 def rate(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -74,7 +69,7 @@ def rate(rows: Sequence[dict[str, Any]], path: Path) -> None:
     axes.loglog(counts, reference, ":", color="0.4", label=r"slope of $1/\sqrt{K}$")
     axes.set(xlabel="iterations K", ylabel="mean squared gradient per entry")
     axes.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save_both(figure, path.parent, path.name)
 
 
 def plane(panels: Sequence[dict[str, Any]], curve: np.ndarray, path: Path) -> None:
@@ -101,4 +96,4 @@ def plane(panels: Sequence[dict[str, Any]], curve: np.ndarray, path: Path) -> No
         "learned field −f(x) (arrows), iterates from a measurement (black) to the output (coloured), "
         "and the output under attack (orange)", fontsize=9
     )  # fmt: skip
-    _save(figure, path)
+    save_both(figure, path.parent, path.name)

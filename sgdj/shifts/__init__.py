@@ -4,6 +4,7 @@ from sgdj.shifts.base import Shift
 from sgdj.shifts.contrast import Contrast
 from sgdj.shifts.detail import Detail
 from sgdj.shifts.geometry import Geometry
+from sgdj.shifts.layers import Layers
 from sgdj.shifts.lesion import Lesion
 from sgdj.shifts.noise_colour import NoiseColour
 from sgdj.shifts.noise_level import NoiseLevel
@@ -18,6 +19,7 @@ __all__ = [
     "Contrast",
     "Detail",
     "Geometry",
+    "Layers",
     "Lesion",
     "NoiseColour",
     "NoiseLevel",

@@ -1,7 +1,9 @@
 """A shift changes the problem before it is measured; an attack changes the measurement after."""
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import replace
+from typing import Self
 
 from sgdj.data.batch import Problem
 from sgdj.operators.acquisition import Acquisition
@@ -10,10 +12,19 @@ from sgdj.operators.acquisition import Acquisition
 class Shift(ABC):
     """Map from an in-distribution problem to an out-of-distribution one."""
 
+    parameter: str
+    """Name of the setting that is the shift's level."""
+
     @property
-    @abstractmethod
     def level(self) -> float:
-        """Strength of the shift, for tables and curves."""
+        """Strength of the shift, for tables and curves; 0 if the setting is left alone."""
+        return float(getattr(self, self.parameter) or 0.0)
+
+    def at(self, level: float) -> Self:
+        """The same shift at another level."""
+        other = copy(self)
+        setattr(other, self.parameter, level)
+        return other
 
     @abstractmethod
     def __call__(self, problem: Problem) -> Problem:

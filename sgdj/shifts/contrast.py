@@ -17,13 +17,10 @@ class Contrast(Shift):
         Below 1 weak structures (tissues, reflectors) become stronger relative to strong ones.
     """
 
+    parameter = "gamma"
+
     def __init__(self, gamma: float) -> None:
         self.gamma = gamma
-
-    @property
-    def level(self) -> float:
-        """γ."""
-        return self.gamma
 
     def __call__(self, problem: Problem) -> Problem:
         """Change the magnitudes."""

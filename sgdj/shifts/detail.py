@@ -43,6 +43,8 @@ class Detail(Shift):
         raise real and imaginary part each to at least `contrast` (the authors' code).
     """
 
+    parameter = "contrast"
+
     def __init__(
         self,
         row: float,
@@ -54,11 +56,6 @@ class Detail(Shift):
     ) -> None:
         self.row, self.column, self.height, self.width = row, column, height, width
         self.contrast, self.mode = contrast, mode
-
-    @property
-    def level(self) -> float:
-        """The contrast."""
-        return self.contrast
 
     def region(self, shape: tuple[int, int]) -> tuple[slice, slice]:
         """Rows and columns of the detail in an image of `shape`."""

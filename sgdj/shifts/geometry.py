@@ -23,11 +23,7 @@ class Geometry(Shift):
 
     def __init__(self, angle: float, zoom: float) -> None:
         self.angle, self.zoom = angle, zoom
-
-    @property
-    def level(self) -> float:
-        """The angle, or the zoom if nothing is turned."""
-        return self.angle or self.zoom
+        self.parameter = "angle" if angle else "zoom"
 
     def __call__(self, problem: Problem) -> Problem:
         """Resample real and imaginary part."""

@@ -28,13 +28,10 @@ class Lesion(Shift):
         Mean and standard deviation of the magnitude inside, in the image's scale.
     """
 
+    parameter = "contrast"
+
     def __init__(self, radius: float, contrast: float, texture: float) -> None:
         self.radius, self.contrast, self.texture = radius, contrast, texture
-
-    @property
-    def level(self) -> float:
-        """The contrast."""
-        return self.contrast
 
     def draw(self, magnitude: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Opacity and magnitude of a lesion for an image of shape (H, W); both of that shape."""

@@ -20,13 +20,10 @@ class NoiseColour(Shift):
         Axis of the measurement: -1 or -2.
     """
 
+    parameter = "exponent"
+
     def __init__(self, exponent: float, axis: int) -> None:
         self.exponent, self.axis = exponent, axis
-
-    @property
-    def level(self) -> float:
-        """The exponent."""
-        return self.exponent
 
     def colour(self, noise: Tensor) -> Tensor:
         """Filter white noise of unit variance per real entry."""

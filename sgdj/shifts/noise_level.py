@@ -15,13 +15,10 @@ class NoiseLevel(Shift):
         Multiple of the acquisition's noise level.
     """
 
+    parameter = "factor"
+
     def __init__(self, factor: float) -> None:
         self.factor = factor
-
-    @property
-    def level(self) -> float:
-        """The factor."""
-        return self.factor
 
     def __call__(self, problem: Problem) -> Problem:
         """Scale the noise of the acquisition."""

@@ -19,13 +19,10 @@ class Phase(Shift):
         Multiple of the usual strength; see `sgdj.data.smooth.smooth_phase`.
     """
 
+    parameter = "strength"
+
     def __init__(self, strength: float) -> None:
         self.strength = strength
-
-    @property
-    def level(self) -> float:
-        """The strength."""
-        return self.strength
 
     def __call__(self, problem: Problem) -> Problem:
         """Turn the phases.

@@ -21,13 +21,10 @@ class RandomDetail(Shift):
         See `Detail`.
     """
 
+    parameter = "contrast"
+
     def __init__(self, count: int, length: int, contrast: float, mode: Literal["brighten", "set", "parts"]) -> None:
         self.count, self.length, self.contrast, self.mode = count, length, contrast, mode
-
-    @property
-    def level(self) -> float:
-        """The contrast."""
-        return self.contrast
 
     def __call__(self, problem: Problem) -> Problem:
         """Draw the strokes into every image."""

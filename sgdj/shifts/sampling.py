@@ -1,7 +1,7 @@
 """Another undersampling than that of training."""
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from sgdj.data.batch import Problem
 from sgdj.errors import InputError
@@ -20,6 +20,8 @@ class Sampling(Shift):
         True: the network is given the new operator (a known change of A); False: it is not (a model mismatch).
     """
 
+    parameter = "acceleration"
+
     def __init__(
         self,
         acceleration: float | None,
@@ -28,14 +30,8 @@ class Sampling(Shift):
         axis: Literal["columns", "rows"] | None,
         told: bool,
     ) -> None:
-        self.acceleration, self.told = acceleration, told
-        given = {"acceleration": acceleration, "center_fraction": center_fraction, "mask": mask, "axis": axis}
-        self.changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-
-    @property
-    def level(self) -> float:
-        """The acceleration, or 0 if it is kept."""
-        return self.acceleration or 0.0
+        self.acceleration, self.center_fraction, self.told = acceleration, center_fraction, told
+        self.mask, self.axis = mask, axis
 
     def __call__(self, problem: Problem) -> Problem:
         """Change the protocol.
@@ -47,4 +43,6 @@ class Sampling(Shift):
         """
         if not isinstance(problem.acquisition, CartesianAcquisition):
             raise InputError("only k-space is undersampled", "shift", "use it with task=mri")
-        return measured_with(problem, replace(problem.acquisition, **self.changes), self.told)
+        given = {name: getattr(self, name) for name in ("acceleration", "center_fraction", "mask", "axis")}
+        changes = {name: value for name, value in given.items() if value is not None}
+        return measured_with(problem, replace(problem.acquisition, **changes), self.told)

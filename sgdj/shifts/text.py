@@ -35,13 +35,10 @@ class Text(Shift):
         Value of the letters.
     """
 
+    parameter = "contrast"
+
     def __init__(self, text: str, height: int, contrast: float) -> None:
         self.text, self.height, self.contrast = text, height, contrast
-
-    @property
-    def level(self) -> float:
-        """The contrast."""
-        return self.contrast
 
     def __call__(self, problem: Problem) -> Problem:
         """Write the word; complex images keep their phase."""

@@ -22,13 +22,10 @@ class Texture(Shift):
         Amplitude of the stripes around the image's own values.
     """
 
+    parameter = "contrast"
+
     def __init__(self, period: float, size: float, contrast: float) -> None:
         self.period, self.size, self.contrast = period, size, contrast
-
-    @property
-    def level(self) -> float:
-        """The contrast."""
-        return self.contrast
 
     def __call__(self, problem: Problem) -> Problem:
         """Add the stripes; complex images keep their phase."""

@@ -23,11 +23,7 @@ class Wavelet(Shift):
 
     def __init__(self, width: float | None, phase: float, told: bool) -> None:
         self.width, self.phase, self.told = width, phase, told
-
-    @property
-    def level(self) -> float:
-        """The phase if there is one, else the width."""
-        return self.phase or self.width or 0.0
+        self.parameter = "phase" if phase else "width"
 
     def __call__(self, problem: Problem) -> Problem:
         """Change the wavelet.

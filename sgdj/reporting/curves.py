@@ -1,0 +1,89 @@
+"""Curves of an evaluation: a metric against the norm of a perturbation, the level of a shift, or K."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any
+
+from sgdj.statistics import volume_interval, volume_mean
+
+METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "relative_error": r"relative error $\|\hat{x} - x\| / \|x\|$"}
+ITERATIONS = "iterations"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a curve.
+
+    Parameters
+    ----------
+    reconstructor
+        Whose.
+    kind
+        "attack", "shift" or "iterations".
+    curve
+        Name of the attack or shift, or "iterations".
+    x
+        ρ = ‖δ‖ / ‖y‖ as measured, mean over volumes; or the shift's level; or K.
+    metric
+        A key of `METRICS`.
+    mean, low, high
+        Mean over volumes, and its 95 % interval.
+    n_volumes
+        Number of volumes.
+    """
+
+    reconstructor: str
+    kind: str
+    curve: str
+    x: float
+    metric: str
+    mean: float
+    low: float
+    high: float
+    n_volumes: int
+
+
+COLUMNS = tuple(field.name for field in fields(Point))
+
+
+def _value(row: dict[str, Any], metric: str) -> float:
+    return math.sqrt(row["nmse"]) if metric == "relative_error" else row[metric]
+
+
+def _places(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Kind and name of the curves that a condition, given by its rows, lies on."""
+    first = rows[0]
+    if first["attack"]:
+        return [("attack", first["attack"])]
+    if first["shift"]:
+        return [("shift", first["shift"])]
+    return [(ITERATIONS, ITERATIONS)] if first["level"] else []
+
+
+def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
+    """Every point, from the rows of `samples.csv`; curves of one level only are left out.
+
+    The clean condition belongs to every attack's curve, at ρ = 0.
+    """
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["reconstructor"], row["condition"]].append(row)
+    curves: dict[tuple[str, str, str], dict[float, Point]] = defaultdict(dict)
+    attacks = dict.fromkeys(row["attack"] for row in rows if row["attack"])
+    for (who, condition), group in groups.items():
+        lies = [("attack", name) for name in attacks] if condition == "clean" else _places(group)
+        for kind, name in lies:
+            ratio = volume_mean((row["volume"], row["delta_norm"] / row["y_norm"]) for row in group)
+            x = ratio if kind == "attack" else group[0]["level"]
+            for metric in METRICS:
+                mean, low, high, n = volume_interval((row["volume"], _value(row, metric)) for row in group)
+                if n:
+                    curves[who, name, metric][x] = Point(who, kind, name, x, metric, mean, low, high, n)
+    return [curve[x] for curve in curves.values() if len(curve) > 1 for x in sorted(curve)]
+
+
+def table(found: Sequence[Point]) -> list[dict[str, Any]]:
+    """The points as rows with `COLUMNS`."""
+    return [dict(zip(COLUMNS, astuple(point), strict=True)) for point in found]

@@ -1,0 +1,41 @@
+"""Sections of another layering than that of training."""
+
+from dataclasses import replace
+
+import torch
+
+from sgdj.data.batch import Problem
+from sgdj.data.layered import layered_section
+from sgdj.errors import InputError
+from sgdj.operators.acquisition import ConvolutionAcquisition
+from sgdj.shifts.base import Shift
+
+
+class Layers(Shift):
+    """Newly drawn sections of the same size whose layers are thinner or thicker.
+
+    Parameters
+    ----------
+    thickness
+        Multiple of the mean thickness in training, beyond two samples; 1 gives new sections of the same kind.
+    """
+
+    parameter = "thickness"
+
+    def __init__(self, thickness: float) -> None:
+        self.thickness = thickness
+
+    def __call__(self, problem: Problem) -> Problem:
+        """Draw a section for every sample.
+
+        Raises
+        ------
+        InputError
+            If the operator is no convolution.
+        """
+        if not isinstance(problem.acquisition, ConvolutionAcquisition):
+            raise InputError("only seismic sections have layers", "shift", "use it with task=seismic")
+        height, width = problem.x.shape[-2:]
+        rngs = (problem.draws.generator("shift", "layers", sample) for sample in problem.samples)
+        drawn = [torch.from_numpy(layered_section(height, width, rng, self.thickness)) for rng in rngs]
+        return replace(problem, x=problem.acquisition.normalise(torch.stack(drawn)[:, None].to(problem.x)))
