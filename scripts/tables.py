@@ -121,6 +121,8 @@ def check(arguments: list[str]) -> int:
     worst = difference(row, again)
     same = "the same bits" if worst == 0 else "not the same bits"
     print(f"{arguments[0]}: {same}; largest difference of a volume's PSNR {worst:.2e} dB")
+    if again.machine != row.machine:
+        print(f"written on another machine ({row.machine}; this is {again.machine}), whose rounding may differ")
     if again.config_hash != row.config_hash:
         print("the configuration or the data has changed since the row was written")
     return int(ExitCode.DONE if worst < 0.01 else ExitCode.CHECK_FAILED)

@@ -1,9 +1,7 @@
 """Checkpoints that survive crashes, and are verified before they are believed."""
 
 import hashlib
-import os
 import re
-import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +11,8 @@ import torch
 from torch import nn
 
 from sgdj.errors import InputError
-from sgdj.run_directory import sync_folder, write_atomically
+from sgdj.model_card import read_model
+from sgdj.run_directory import write_atomically
 
 FORMAT = 1
 
@@ -37,8 +36,11 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it is missing, damaged, of a newer format, or holds anything else.
+        If it is missing, damaged, of a newer format, or holds anything else. A ``.safetensors`` file of this program
+        is read as well; it has no hash of its own.
     """
+    if path.suffix == ".safetensors":
+        return read_model(path)
     where = str(path)
     try:
         data = path.read_bytes()
@@ -65,11 +67,26 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
 def copy_checkpoint(source: Path, target: Path) -> None:
     """Copy a checkpoint with its hash, in durable steps."""
     digest = _hash_path(source).read_text().split()[0]
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, temporary)
     write_atomically(_hash_path(target), f"{digest}  {target.name}\n".encode())
-    os.replace(temporary, target)
-    sync_folder(target.parent)
+    write_atomically(target, source.read_bytes())
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a checkpoint is there and has the hash that was written for it."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == _hash_path(path).read_text().split()[0]
+    except (OSError, IndexError):
+        return False
+
+
+def same_content(one: Path, other: Path) -> bool:
+    """Whether two intact checkpoints have one hash."""
+    return _hash_path(one).read_text().split()[0] == _hash_path(other).read_text().split()[0]
+
+
+def epoch_path(folder: Path, epoch: int) -> Path:
+    """Where the checkpoint of an epoch belongs."""
+    return folder / f"epoch-{epoch:04d}.ckpt"
 
 
 def epoch_checkpoints(folder: Path) -> list[Path]:
@@ -89,9 +106,10 @@ def newest_intact(folder: Path, tell: Callable[[str], None]) -> Path | None:
     return None
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` epoch checkpoints."""
-    for path in epoch_checkpoints(folder)[keep:]:
+def prune(folder: Path, keep: int, best: int | None) -> None:
+    """Remove all but the newest `keep` epoch checkpoints and that of the best epoch, the twin of ``best.ckpt``."""
+    spared = None if best is None else epoch_path(folder, best)
+    for path in (p for p in epoch_checkpoints(folder)[keep:] if p != spared):
         path.unlink(missing_ok=True)
         _hash_path(path).unlink(missing_ok=True)
 

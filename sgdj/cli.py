@@ -1,12 +1,14 @@
 """The command line: check everything, then run."""
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from sgdj.errors import ExitCode, InputErrors, Interrupted, ResourceError, RunError
+from sgdj.signals import stop
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
@@ -44,13 +46,14 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
     from sgdj.config import load, parse
 
     try:
-        job = load(parse(overrides), in_sweep)
-        from sgdj.devices import torch_device
+        with stop.obeyed():
+            job = load(parse(overrides), in_sweep)
+            from sgdj.devices import torch_device
 
-        torch_device(job.config["device"])  # a missing device is told before the slow imports
-        from sgdj.job import run
+            torch_device(job.config["device"])  # a missing device is told before the slow imports
+            from sgdj.job import run
 
-        return {"exit_code": int(ExitCode.DONE), **run(job)}
+            return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:
         known = _as_run_error(error)
         if known is None:
@@ -58,8 +61,8 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
             print(f"error: a fault of this program ({type(error).__name__}): please report it", file=sys.stderr)
             return {"exit_code": int(ExitCode.FAULT), "error": f"{type(error).__name__}: {error}"}
         _say(known)
-        if isinstance(known, Interrupted):
-            print(f"continue with: python run.py {' '.join(overrides)}", file=sys.stderr)
+        if isinstance(known, Interrupted) and not in_sweep:
+            print(f"continue with: python run.py {shlex.join(overrides)}", file=sys.stderr)
         return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}
 
 
@@ -84,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if multirun:
         from sgdj.sweep import sweep
 
-        return sweep(overrides)
+        with stop.obeyed():
+            return sweep(overrides)
     return int(execute(overrides)["exit_code"])
 
 

@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
+from safetensors import safe_open
 
 from sgdj.consistency import inconsistencies
 from sgdj.errors import InputError, InputErrors
@@ -50,6 +51,7 @@ YOUNGER: dict[str, Any] = {
     "architecture.noise_step": "step",
     "strategy.support": "measured",
     "strategy.validation": False,
+    "trainer.deterministic": False,
     "strategy.attack.keep": "best",
     "strategy.attack.support": "measured",
     "attack.keep": "best",
@@ -401,19 +403,29 @@ def _put(config: dict[str, Any], key: str, value: Any) -> None:
     config[last] = value
 
 
+def _saved_config(path: Path) -> dict[str, Any]:
+    """The configuration in a safetensors file, or beside a folder of checkpoints."""
+    where = path if path.suffix == ".safetensors" else path.resolve().parent.parent / "config.yaml"
+    if not where.is_file():
+        raise InputError("no config.yaml beside the checkpoints", str(where), "keep the run directory whole")
+    try:
+        if where == path:
+            with safe_open(path, "np") as file:
+                loaded = OmegaConf.create(file.metadata()["sgdj_config"])
+        else:
+            loaded = OmegaConf.load(where)
+        saved: Any = OmegaConf.to_container(loaded)
+        return dict(saved)
+    except Exception as error:
+        raise InputError("the configuration cannot be read", str(where), "restore the file") from error
+
+
 def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
     """The trained network's configuration, with the evaluation parts of the command line put in."""
     path = Path(config["checkpoint"])
     if not path.is_file():
         raise InputError(f"no such file: {path}", "checkpoint", "give RUN_DIR/checkpoints/best.ckpt")
-    saved_path = path.resolve().parent.parent / "config.yaml"
-    if not saved_path.is_file():
-        raise InputError("no config.yaml beside the checkpoints", str(saved_path), "keep the run directory whole")
-    try:
-        loaded = OmegaConf.to_container(OmegaConf.load(saved_path))
-    except Exception as error:
-        raise InputError("the configuration cannot be read", str(saved_path), "restore the file") from error
-    saved: dict[str, Any] = dict(loaded)  # type: ignore[arg-type]
+    saved = _saved_config(path)
     saved.setdefault("audit", config["audit"])
     for key, value in YOUNGER.items():
         if key not in dict(leaves(saved)) and get(saved, key) is None and _has(saved, key):

@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     RESOURCES = 4
     CHECK_FAILED = 5
     SIGINT = 130
+    SIGUSR1 = 138
     SIGTERM = 143
 
 

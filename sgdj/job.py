@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,9 +25,10 @@ from sgdj.data.generate import digest, file_digest
 from sgdj.data.source import Source
 from sgdj.devices import torch_device
 from sgdj.draws import Draws
-from sgdj.errors import ExitCode, InputError, Interrupted
+from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
 from sgdj.instantiate import build
+from sgdj.model_card import write_model
 from sgdj.networks import Reconstructor, StartingPoint
 from sgdj.networks.external import external, source_file
 from sgdj.operators import Acquisition, CartesianFourier
@@ -35,7 +37,9 @@ from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import audit_table, result_table, show
 from sgdj.run_directory import RunDirectory
 from sgdj.tracking import Tracker
+from sgdj.verification import hashes, verify
 
+_CAN_GO_ON = (Interrupted, KeyboardInterrupt, ResourceError, MemoryError, OSError)  # with the same command
 _PACKAGES = ("torch", "lightning", "torchmetrics", "fastmri", "numpy", "h5py", "scikit-image", "scipy", "hydra-core")
 
 
@@ -52,6 +56,16 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _machine() -> str:
+    """Processor, system and cores: another kind of processor rounds otherwise, and training amplifies that."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{name} ({capability}), {platform.machine()} {platform.system()}, {os.cpu_count()} cores"
 
 
 def _commit() -> str | None:
@@ -116,6 +130,9 @@ class Run:
         for note in job.notes:
             tell(note)
         self.device = torch_device(self.config["device"])
+        if self.config["trainer"]["deterministic"]:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(self.config["trainer"]["deterministic"])
         torch.set_num_threads(self.config["trainer"]["threads"] or os.cpu_count() or 1)
         self.source: Source = build(self.config, "dataset")
         self.acquisition: Acquisition = build(self.config, "operator")
@@ -177,7 +194,7 @@ class Run:
                 "commit": _commit(),
                 "versions": _versions(),
                 "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device),
-                "machine": f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores",
+                "machine": _machine(),
                 "threads": torch.get_num_threads(),
                 "started": record.get("started", _now()),
                 "parameters": sum(p.numel() for p in network.parameters()),
@@ -199,11 +216,16 @@ class Run:
             if self.config["mode"] == "audit":
                 self._audit(network)
             else:
-                self._report(self._evaluate(network), tracker)
+                result = self._evaluate(network)
+                self._report(result, tracker)
+                if self.config["mode"] == "train":
+                    best = read_checkpoint(self.run.checkpoints / "best.ckpt")
+                    write_model(self.run.path / "model", best, self.run.record, result.summary)
             self._close("finished")
             failed = False
         except BaseException as error:
-            self._close("interrupted" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed")
+            with suppress(OSError):  # a full disk must not hide what happened
+                self._close("interrupted" if isinstance(error, _CAN_GO_ON) else "failed")
             raise
         finally:
             tracker.finish(failed)
@@ -214,6 +236,8 @@ class Run:
 
     def _close(self, status: str) -> None:
         wall = self.before + time.perf_counter() - self.began
+        if status == "finished":
+            self.run.record["files"] = hashes(self.run.path)
         self.run.update(status=status, ended=_now(), wall_s=round(wall, 2), peak_memory_mib=_peak_memory_mib())
 
     def _train_or_load(self, network: Reconstructor, tracker: Tracker) -> None:
@@ -310,8 +334,21 @@ class Run:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Run a checked job to its end; see `Run` and `sgdj.reconstruction`."""
+    """Run a checked job to its end; see `Run`, `sgdj.reconstruction` and `sgdj.verification`."""
+    if job.config["mode"] == "verify":
+        return verify_run(Path(job.config["run_dir"]))
     return reconstruct_files(job.config) if job.config["mode"] == "reconstruct" else Run(job).go()
+
+
+def verify_run(folder: Path) -> dict[str, Any]:
+    """Tell every difference between a run directory and its record; the exit code says whether there is one."""
+    record, differences = verify(folder)
+    for line in differences:
+        print(f"differs: {line}", file=sys.stderr, flush=True)
+    count = len(record.get("files", {}))
+    what = f"{count} files compared" if count else f"status {record.get('status')}: only checkpoints compared"
+    print(f"{folder}: {what}, {len(differences)} differences")
+    return {"exit_code": int(ExitCode.CHECK_FAILED if differences else ExitCode.DONE), "folder": str(folder)}
 
 
 def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The run directory: what a run leaves behind, and who may write to it."""
 
 import csv
+import io
 import json
 import math
 import os
@@ -19,11 +20,16 @@ from sgdj.errors import InputError
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content in one step that survives a crash."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:  # a full disk: the old content stays, and no half-written file beside it
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 
@@ -89,14 +95,19 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.path / ".lock")
             self._lock.acquire(timeout=0)
+            for left in self.path.rglob(".*.tmp"):  # by a process that was killed while it wrote
+                left.unlink(missing_ok=True)
         except Timeout as error:
             raise InputError(
                 "another run is at work there", str(self.path), "wait for it, or choose another run_dir or seed"
             ) from error
         except OSError as error:
-            raise InputError(
-                f"the folder cannot be written ({error.strerror})", str(self.path), "choose another output_dir"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"the folder cannot be written ({error.strerror})", str(self.path), "choose another output_dir"
+        )
 
     def release(self) -> None:
         """Give the lock back; its file stays, since removing it could part two runs that both wait for it."""
@@ -111,12 +122,21 @@ class RunDirectory:
             shutil.rmtree(folder, ignore_errors=True)
 
     def start(self, config: dict[str, Any], record: dict[str, Any]) -> None:
-        """Write the configuration and a first record."""
-        for folder in (self.checkpoints, self.evaluation, self.figures):
-            folder.mkdir(exist_ok=True)
-        write_atomically(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)).encode())
+        """Write the configuration and a first record.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
         self.record = record
-        self.update()
+        try:
+            for folder in (self.checkpoints, self.evaluation, self.figures):
+                folder.mkdir(exist_ok=True)
+            write_atomically(self.path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)).encode())
+            self.update()
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def update(self, **entries: Any) -> None:
         """Change entries of ``run.json``."""
@@ -150,16 +170,13 @@ class RunDirectory:
 
     def write_rows(self, name: str, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
         """Write a CSV file under ``evaluation/``; NaN becomes an empty cell."""
-        path = self.evaluation / name
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            for row in rows:
-                writer.writerow(
-                    {key: "" if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-                )
-        os.replace(temporary, path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        for row in rows:
+            empty = {key: "" for key, value in row.items() if isinstance(value, float) and math.isnan(value)}
+            writer.writerow(row | empty)
+        write_atomically(self.evaluation / name, text.getvalue().encode())
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Write a JSON file under ``evaluation/``."""

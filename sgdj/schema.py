@@ -364,6 +364,7 @@ class Trainer:
     patience: Count | None
     workers: Annotated[int, Field(ge=0)]
     devices: Count
+    deterministic: bool
     threads: Count | None
     keep: Count
 
@@ -403,7 +404,7 @@ class Audit:
 class Root:
     task: Text
     scale: Text
-    mode: Literal["train", "evaluate", "reconstruct", "audit"]
+    mode: Literal["train", "evaluate", "reconstruct", "audit", "verify"]
     sigma: NonNegative | None
     seed: Seed
     epochs: Count

@@ -1,5 +1,6 @@
 """Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 
 from sgdj.config import CONF, GROUPS, Job, expand, load, parse, swept
 from sgdj.errors import ExitCode, InputError, InputErrors
+from sgdj.signals import stop
 
 
 def _check_all(overrides: Sequence[str]) -> list[Job]:
@@ -64,6 +66,8 @@ def _run_one(config: Any) -> dict[str, Any]:
 
     from sgdj.cli import execute
 
+    if stop.received is not None:  # the job before was stopped, and so is the sweep
+        return {"exit_code": 128 + stop.received, "error": "not started", "overrides": []}
     overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(HydraConfig.get().overrides.task)]  # type: ignore[union-attr]
     print(f"job: {' '.join(overrides)}", file=sys.stderr, flush=True)
     result = execute(overrides, in_sweep=True)
@@ -110,9 +114,10 @@ def sweep(overrides: Sequence[str]) -> int:
     for result in results:
         code = result["exit_code"]
         outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
-        status = "failed" if code else "skipped" if result["skipped"] else "finished"
+        status = "failed" if code else "skipped" if result.get("skipped") else "finished"
         print(f"{status:9}{' '.join(result['overrides'])}  {outcome}")
-        if code in (ExitCode.SIGINT, ExitCode.SIGTERM):
+        if code > 128:
+            print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
             return int(code)
         worst = worst if code == 0 else int(ExitCode.CHECK_FAILED)
     print(f"{sum(r['exit_code'] == 0 for r in results)} of {len(results)} jobs done")

@@ -2,10 +2,9 @@
 
 import logging
 import math
-import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,13 @@ from torch import Tensor
 from sgdj.checkpoints import (
     FORMAT,
     copy_checkpoint,
+    epoch_path,
+    is_intact,
     load_weights,
     newest_intact,
     prune,
     read_checkpoint,
+    same_content,
     write_checkpoint,
 )
 from sgdj.data.batch import Batch
@@ -30,12 +32,13 @@ from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
 from sgdj.devices import accelerator
 from sgdj.draws import Draws
-from sgdj.errors import Diverged, InputError, Interrupted
+from sgdj.errors import Diverged, InputError
 from sgdj.metrics import sample_metrics
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.progress import bar
 from sgdj.run_directory import RunDirectory
+from sgdj.signals import stop
 from sgdj.statistics import volume_mean
 from sgdj.strategies.base import Strategy
 
@@ -149,17 +152,10 @@ class Keeper(Callback):
 
     def __init__(self, run: RunDirectory, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
         self.run, self.keep, self.report = run, keep, report
-        self.signum: int | None = None
-
-    def _on_signal(self, signum: int, frame: Any) -> None:
-        if self.signum is not None:
-            raise Interrupted(signum)  # the second one does not wait for the step
-        self.signum = signum
 
     def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Replace Lightning's handlers, which end with the wrong exit codes."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
+        stop.install()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the clock."""
@@ -167,8 +163,7 @@ class Keeper(Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
         """Stop between two steps if a signal came."""
-        if self.signum is not None:
-            raise Interrupted(self.signum)
+        stop.check()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Record the epoch, then save it."""
@@ -183,15 +178,16 @@ class Keeper(Callback):
             "seconds": round(time.perf_counter() - self._began, 3),
         }
         module.losses.clear()
-        best = max((r["val_psnr"] for r in self.run.metrics()), default=-math.inf)
-        path = self.run.checkpoints / f"epoch-{trainer.current_epoch:04d}.ckpt"
+        best = best_epoch(self.run.metrics())
+        self.run.append_metrics(row)  # without its checkpoint, which comes next, a row does not count
+        path = epoch_path(self.run.checkpoints, trainer.current_epoch)
         trainer.save_checkpoint(path)
-        if float(trainer.callback_metrics["val_psnr"]) > best:
+        if best_epoch(self.run.metrics()) != best:
             copy_checkpoint(path, self.run.checkpoints / "best.ckpt")
         copy_checkpoint(path, self.run.checkpoints / "last.ckpt")
-        self.run.append_metrics(row)
-        prune(self.run.checkpoints, self.keep)
+        prune(self.run.checkpoints, self.keep, best_epoch(self.run.metrics()))
         self.report(row)
+        stop.check()
 
 
 class TrainingBar(Callback):
@@ -227,10 +223,9 @@ def _json_number(value: float) -> float | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning's advertisements and advice stay out of the log; handlers of signals are put back."""
+    """Lightning's advertisements and advice stay out of the log."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
@@ -241,8 +236,45 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        stop.install()
+
+
+def best_epoch(rows: Sequence[dict[str, Any]]) -> int | None:
+    """The first epoch with the highest validation PSNR."""
+    return max(range(len(rows)), key=lambda i: (rows[i]["val_psnr"], -i), default=None)
+
+
+def _out_of_patience(rows: Sequence[dict[str, Any]], patience: int | None) -> bool:
+    """Whether early stopping has already ended the training that these rows are of."""
+    best = best_epoch(rows)
+    return patience is not None and best is not None and len(rows) - 1 - best >= patience
+
+
+def last_consistent(run: RunDirectory, tell: Callable[[str], None]) -> Path | None:
+    """Bring metrics and checkpoints to a common last epoch, which a crash may have parted; its checkpoint, or None.
+
+    An epoch counts if its checkpoint is intact. Rows of later ones are dropped; ``best.ckpt`` and ``last.ckpt`` are
+    put right from the epochs' own files. What cannot be put right starts again.
+    """
+    folder = run.checkpoints
+    newest = newest_intact(folder, tell)
+    done = 0 if newest is None else int(newest.stem.split("-")[1]) + 1
+    run.keep_metrics(done)
+    rows = run.metrics()
+    if newest is None:
+        return None
+    best = best_epoch(rows)
+    complete = [row["epoch"] for row in rows] == list(range(done))
+    if complete and best is not None:
+        for name, source in (("best.ckpt", epoch_path(folder, best)), ("last.ckpt", newest)):
+            if is_intact(source) and not (is_intact(folder / name) and same_content(source, folder / name)):
+                copy_checkpoint(source, folder / name)
+        if is_intact(folder / "best.ckpt"):
+            return newest
+    tell(f"starting again: {'the best checkpoint is damaged' if complete else 'metrics.jsonl lacks epochs'}")
+    run.keep_metrics(0)
+    prune(folder, 0, None)
+    return None
 
 
 def train(
@@ -277,17 +309,16 @@ def train(
     train_loader = batches(train_images, measure, settings["batch_size"], draws, settings["workers"])
     val_loader = batches(val_images, measure, config["evaluation"]["batch_size"], workers=settings["workers"])
 
-    resume = newest_intact(run.checkpoints, tell)
-    done = 0 if resume is None else int(resume.stem.split("-")[1]) + 1
-    run.keep_metrics(done)
+    resume = last_consistent(run, tell)
+    done = len(run.metrics())
     if resume is not None:
         tell(f"continuing after epoch {done - 1}")
-    if done < config["epochs"] and not run.record.get("trained"):
+    if done < config["epochs"] and not _out_of_patience(run.metrics(), settings["patience"]):
         keeper = Keeper(run, settings["keep"], log)
         callbacks: list[Callback] = [keeper, TrainingBar()]
         if settings["patience"] is not None:
             callbacks.insert(0, EarlyStopping("val_psnr", patience=settings["patience"], mode="max"))
-        with _quiet():
+        with stop.patiently(), _quiet():
             trainer = lightning.Trainer(
                 **accelerator(config["device"]) | ({"devices": settings["devices"]} if settings["devices"] > 1 else {}),
                 precision="32-true" if config["precision"] == "32" else "bf16-mixed",

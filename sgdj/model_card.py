@@ -1,0 +1,117 @@
+"""The trained network as others can take it: weights as safetensors, and a card that says what they are."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from sgdj.errors import InputError
+from sgdj.run_directory import write_atomically
+
+WEIGHTS = "weights.safetensors"
+FORMAT = "1"
+
+_CARD = """# {task}: {architecture}, trained with {strategy}
+
+Weights: `{weights}` ({parameters} parameters; safetensors, whose metadata holds the configuration). Evaluate them with
+`python run.py mode=evaluate checkpoint={weights}`.
+
+| | |
+|---|---|
+| architecture | {architecture}, K = {iterations}, learned part {learned} |
+| training | {strategy}{level}, seed {seed}, {epochs} epochs, scale {scale} |
+| data | {dataset}, {data}; hash `{data_hash}` |
+| configuration | hash `{config_hash}` |
+| code | commit `{commit}`, torch {torch} |
+| trained on | {device}, {machine}, {threads} threads |
+| command | `{command}` |
+
+## Measured
+
+On the test split, mean over {volumes} volumes. PSNR and SSIM per sample with data range 1, of the magnitude if complex.
+
+| condition | PSNR (dB) | SSIM |
+|---|---|---|
+{measured}
+
+## Limits
+
+- A research result{synthetic}. Not for clinical use, nor for any decision about a patient or a well.
+- Measured with simulated measurements of the configured operator and noise, on one test split. Other scanners,
+  sequences, masks, noise or anatomy are shifts; measure each before concluding anything.
+- The error under attack is a lower bound of the worst case, found by the attacks that were run; it certifies nothing.
+- A reconstruction may look convincing where it is wrong: small structures can vanish or appear.
+"""
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "—" if value is None else f"{value:.{digits}f}"
+
+
+def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any], summary: dict[str, Any]) -> None:
+    """Write ``weights.safetensors`` and ``README.md``.
+
+    Parameters
+    ----------
+    folder
+        Receives both.
+    checkpoint
+        The best checkpoint, as read.
+    record
+        Content of ``run.json``.
+    summary
+        Content of ``evaluation/summary.json``.
+    """
+    folder.mkdir(exist_ok=True)
+    state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
+    write_atomically(folder / WEIGHTS, save(state, {"sgdj_format": FORMAT, "sgdj_config": checkpoint["sgdj_config"]}))
+    config: Any = OmegaConf.to_container(OmegaConf.create(checkpoint["sgdj_config"]))
+    strategy, architecture = config["strategy"], config["architecture"]
+    rows = [
+        f"| {condition} | {_number(entry['psnr']['mean'], 2)} | {_number(entry['ssim']['mean'], 3)} |"
+        for condition, entry in summary["network"].items()
+    ]
+    text = _CARD.format(
+        **record | {"commit": record["commit"] or "unknown"},
+        task=config["task"],
+        architecture=architecture["name"],
+        strategy=strategy["name"],
+        weights=WEIGHTS,
+        iterations=architecture.get("iterations", "—"),
+        learned=str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1],
+        level=f" (σ = {strategy['sigma']:g})" if strategy.get("sigma") is not None else "",
+        epochs=config["epochs"],
+        scale=config["scale"],
+        dataset=config["dataset"]["name"],
+        torch=record["versions"]["torch"],
+        volumes=summary["network"]["clean"]["psnr"]["n_volumes"],
+        measured="\n".join(rows),
+        synthetic=" on synthetic data" if record["data"] == "synthetic" else "",
+    )
+    write_atomically(folder / "README.md", text.encode())
+
+
+def read_model(path: Path) -> dict[str, Any]:
+    """Weights and configuration from a safetensors file, under the names that a checkpoint has for them.
+
+    Raises
+    ------
+    InputError
+        If it is none, or was not written by this program.
+    """
+    where = str(path)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        reason = str(error).splitlines()[0][:80]
+        raise InputError(f"this is no safetensors file ({reason})", where, "use another file") from error
+    if "sgdj_config" not in metadata:
+        raise InputError("the file holds no configuration", where, "use RUN_DIR/model/weights.safetensors")
+    if metadata.get("sgdj_format") != FORMAT:
+        raise InputError(f"the file has format {metadata.get('sgdj_format')}", where, "update sgdj")
+    return {"state_dict": state, "sgdj_config": metadata["sgdj_config"]}
