@@ -12,6 +12,8 @@ from sgdj.signals import stop
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
+_NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
+
 
 def _say(error: BaseException) -> None:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -24,7 +26,8 @@ def _as_run_error(error: BaseException) -> RunError | None:
     """Troubles of the machine, in the program's own terms."""
     if isinstance(error, RunError):
         return error
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    memory = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
+    if memory or type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         return ResourceError("out of memory: lower trainer.batch_size, evaluation.batch_size or the image size")
     if isinstance(error, OSError) and error.errno == 28:
         return ResourceError(f"the disk is full ({error.filename}): free some space and run the same command again")

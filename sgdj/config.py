@@ -411,7 +411,7 @@ def _saved_config(path: Path) -> dict[str, Any]:
     try:
         if where == path:
             with safe_open(path, "np") as file:
-                loaded = OmegaConf.create(file.metadata()["sgdj_config"])
+                loaded = OmegaConf.create(OmegaConf.create(file.metadata()["sgdj"])["config"])
         else:
             loaded = OmegaConf.load(where)
         saved: Any = OmegaConf.to_container(loaded)
@@ -479,6 +479,11 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
     return saved
 
 
+def decides(key: str) -> bool:
+    """Whether a dotted key counts towards a run's identity."""
+    return not any(key == part or key.startswith(f"{part}.") for part in _NO_IDENTITY)
+
+
 def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, Any] | None = None) -> str:
     """Hash that names a run: canonical configuration, data and result version.
 
@@ -497,10 +502,7 @@ def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, 
         12 hexadecimal digits.
     """
     kept = {
-        key: value
-        for key, value in leaves(config)
-        if not any(key == part or key.startswith(f"{part}.") for part in _NO_IDENTITY)
-        and not (key in YOUNGER and YOUNGER[key] == value)
+        key: value for key, value in leaves(config) if decides(key) and not (key in YOUNGER and YOUNGER[key] == value)
     }
     text = json.dumps([RESULT_VERSION, kept, manifest, extra or {}], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

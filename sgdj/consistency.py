@@ -95,7 +95,7 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         )
     if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
         yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
-    reading = config["mode"] != "reconstruct"  # which needs no data set
+    reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set
     if reading and "root" in dataset and not Path(dataset["root"]).is_dir():
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
     if reading and "path" in dataset and not Path(dataset["path"]).exists():
@@ -116,7 +116,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
     if external is not None and config["checkpoint"] is not None and not Path(config["checkpoint"]).is_file():
         yield InputError(f"no such file: {config['checkpoint']}", "checkpoint", "give a file of weights")
-    if config["mode"] != "train" and config["checkpoint"] is None and external is None:
+    if config["mode"] == "verify" and config["run_dir"] is None:
+        yield InputError("no value", "run_dir", "name the run directory to verify")
+    if config["mode"] not in ("train", "verify") and config["checkpoint"] is None and external is None:
         yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
     if config["mode"] == "train" and config["checkpoint"] is not None:
         yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from sgdj.auditing import audit
 from sgdj.auditing import write as write_audit
 from sgdj.checkpoints import load_weights, read_checkpoint
-from sgdj.config import Job, identity
+from sgdj.config import Job, decides, identity
 from sgdj.data.generate import digest, file_digest
 from sgdj.data.source import Source
 from sgdj.devices import torch_device
@@ -28,15 +28,17 @@ from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
 from sgdj.instantiate import build
+from sgdj.metrics import SSIM_WINDOW
 from sgdj.model_card import write_model
 from sgdj.networks import Reconstructor, StartingPoint
 from sgdj.networks.external import external, source_file
+from sgdj.nodes import leaves
 from sgdj.operators import Acquisition, CartesianFourier
 from sgdj.reconstruction import FORMATS, Outcome, reconstruct
 from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import audit_table, result_table, show
 from sgdj.run_directory import RunDirectory
-from sgdj.tracking import Tracker
+from sgdj.tracking import Tracker, require_key
 from sgdj.verification import hashes, verify
 
 _CAN_GO_ON = (Interrupted, KeyboardInterrupt, ResourceError, MemoryError, OSError)  # with the same command
@@ -139,6 +141,9 @@ class Run:
         self.source.prepare()
         for note in self.source.notes():
             tell(note)
+        if self.config["logger"]["mode"] == "online":
+            require_key()
+        self._check_sizes()
         manifest = self.source.manifest()
         self.extra = {}
         if self.config["mode"] in ("evaluate", "audit") and self.config["checkpoint"]:
@@ -154,6 +159,18 @@ class Run:
         folder = self.config["run_dir"]
         self.run = RunDirectory(Path(folder) if folder else _default_folder(self.config, self.key))
 
+    def _check_sizes(self) -> None:
+        """SSIM needs images as large as its window; signals of one column have none, and need none."""
+        images = self.source.images(self.config["evaluation"]["split"])
+        for i in range(len(images)):
+            height, width = images.shape(i)
+            if width > 1 and min(height, width) < SSIM_WINDOW:
+                raise InputError(
+                    f"image {images[i].sample} of {height} x {width} pixels is smaller than the SSIM window",
+                    "dataset",
+                    f"give images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels",
+                )
+
     def go(self) -> dict[str, Any]:
         """Run, continue or skip.
 
@@ -165,7 +182,7 @@ class Run:
         record = self.run.read_record()
         if record and record.get("config_hash") != self.key and not self.config["force"]:
             raise InputError(
-                f"the folder holds another run ({record.get('config_hash')}, this one is {self.key})",
+                f"the folder holds another run ({self._difference()})",
                 f"run_dir={self.run.path}",
                 "choose another folder, or force=true to replace it",
             )
@@ -177,6 +194,14 @@ class Run:
             return self._run_claimed(record)
         finally:
             self.run.release()
+
+    def _difference(self) -> str:
+        """How this configuration differs from the one in the folder."""
+        there, here = dict(leaves(self.run.read_config())), dict(leaves(self.config))
+        keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key) and decides(key)]
+        shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys[:5])
+        more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+        return shown + more or "of other data or another version of this program"
 
     def _run_claimed(self, record: dict[str, Any]) -> dict[str, Any]:
         going_on = record.get("status") in ("running", "interrupted") and self.config["resume"]

@@ -12,7 +12,8 @@ from sgdj.errors import InputError
 from sgdj.run_directory import write_atomically
 
 WEIGHTS = "weights.safetensors"
-FORMAT = "1"
+KEY = "sgdj"
+FORMAT = 1
 
 _CARD = """# {task}: {architecture}, trained with {strategy}
 
@@ -66,15 +67,17 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
         Content of ``evaluation/summary.json``.
     """
     folder.mkdir(exist_ok=True)
-    state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
-    write_atomically(folder / WEIGHTS, save(state, {"sgdj_format": FORMAT, "sgdj_config": checkpoint["sgdj_config"]}))
     config: Any = OmegaConf.to_container(OmegaConf.create(checkpoint["sgdj_config"]))
+    config |= {"run_dir": None, "output_dir": "outputs"}  # where it happened to be trained is nobody's business
+    state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
+    text = OmegaConf.to_yaml(OmegaConf.create({"format": FORMAT, "config": config}))
+    write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: their order would be a matter of chance
     strategy, architecture = config["strategy"], config["architecture"]
     rows = [
         f"| {condition} | {_number(entry['psnr']['mean'], 2)} | {_number(entry['ssim']['mean'], 3)} |"
         for condition, entry in summary["network"].items()
     ]
-    text = _CARD.format(
+    card = _CARD.format(
         **record | {"commit": record["commit"] or "unknown"},
         task=config["task"],
         architecture=architecture["name"],
@@ -91,7 +94,7 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
         measured="\n".join(rows),
         synthetic=" on synthetic data" if record["data"] == "synthetic" else "",
     )
-    write_atomically(folder / "README.md", text.encode())
+    write_atomically(folder / "README.md", card.encode())
 
 
 def read_model(path: Path) -> dict[str, Any]:
@@ -110,8 +113,23 @@ def read_model(path: Path) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0][:80]
         raise InputError(f"this is no safetensors file ({reason})", where, "use another file") from error
-    if "sgdj_config" not in metadata:
-        raise InputError("the file holds no configuration", where, "use RUN_DIR/model/weights.safetensors")
-    if metadata.get("sgdj_format") != FORMAT:
-        raise InputError(f"the file has format {metadata.get('sgdj_format')}", where, "update sgdj")
-    return {"state_dict": state, "sgdj_config": metadata["sgdj_config"]}
+    content = read_metadata(metadata, where)
+    return {"state_dict": state, "sgdj_config": OmegaConf.to_yaml(OmegaConf.create(content["config"]))}
+
+
+def read_metadata(metadata: dict[str, str], where: str) -> dict[str, Any]:
+    """Format and configuration from a safetensors file's metadata.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is of a newer format.
+    """
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.create(metadata[KEY]))
+        version = int(content["format"])
+    except Exception as error:  # nothing there, or no YAML
+        raise InputError("the file holds no configuration", where, "use RUN_DIR/model/weights.safetensors") from error
+    if version > FORMAT:
+        raise InputError(f"the file has format {version}, newer than {FORMAT}", where, "update sgdj")
+    return dict(content)

@@ -1,6 +1,7 @@
 """Measured files in, reconstructions out, volume by volume."""
 
 import csv
+import io
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -23,6 +24,7 @@ from sgdj.metrics import fastmri_metrics
 from sgdj.networks.base import Reconstructor
 from sgdj.operators import Acquisition, CartesianAcquisition, CartesianFourier, Operator
 from sgdj.progress import follow
+from sgdj.run_directory import write_atomically
 
 
 @dataclass
@@ -253,7 +255,7 @@ def reconstruct(
     Raises
     ------
     InputError
-        If there is nothing to reconstruct, or the output folder cannot be written.
+        If there is nothing to reconstruct, the one file given cannot be used, or the output folder cannot be written.
     """
     by_suffix = {suffix: form for form in reversed(formats) for suffix in form.suffixes}
     found = [source] if source.is_file() else sorted(source.iterdir()) if source.is_dir() else []
@@ -278,24 +280,29 @@ def reconstruct(
         try:
             outcome = by_suffix[path.suffix.lower()].reconstruct(path, partial)
         except InputError as error:
+            partial.unlink(missing_ok=True)
+            if source.is_file():
+                raise
             tell(f"skipped {path.name}: {error}")
             skipped.append(path.name)
-            partial.unlink(missing_ok=True)
             continue
         if picture is not None:
             picture(path.stem, outcome)
-        os.replace(partial, target)
         if outcome.scores:
             rows.append({"file": path.name, **outcome.scores})
-    if rows:
-        _append_scores(output / "scores.csv", rows)
+            _put_scores(output / "scores.csv", rows[-1])
+        os.replace(partial, target)
     return rows, skipped
 
 
-def _append_scores(path: Path, rows: list[dict[str, Any]]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+def _put_scores(path: Path, row: dict[str, Any]) -> None:
+    """Add a file's row, or replace the one it has."""
+    known: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open(newline="") as file:
+            known = [entry for entry in csv.DictReader(file) if entry["file"] != row["file"]]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(row))
+    writer.writeheader()
+    writer.writerows([*known, row])
+    write_atomically(path, text.getvalue().encode())

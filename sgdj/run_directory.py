@@ -83,6 +83,14 @@ class RunDirectory:
         except (OSError, ValueError):
             return {}
 
+    def read_config(self) -> dict[str, Any]:
+        """``config.yaml``, or nothing if there is none or it is damaged."""
+        try:
+            loaded: Any = OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"))
+            return dict(loaded)
+        except Exception:  # whatever a damaged YAML file leads to
+            return {}
+
     def claim(self) -> None:
         """Create the folder and lock it.
 

@@ -2,8 +2,30 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from sgdj.errors import InputError
+
+
+def require_key() -> None:
+    """Check that there is a key for sending to W&B, without asking the server.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    if os.environ.get("WANDB_API_KEY"):
+        return
+    with suppress(OSError, NetrcParseError):
+        if netrc(os.environ.get("NETRC")).authenticators(host):
+            return
+    raise InputError("no key for Weights & Biases", "logger.mode=online", "run wandb login, or use logger.mode=offline")
 
 
 class Tracker:

@@ -20,6 +20,7 @@ from sgdj.errors import InputError
 
 _FOLDERS = ("singlecoil_train", "singlecoil_val")
 _HASH_WHOLE = 2**24  # of a larger file the hash covers this much
+_CHECK_AHEAD = 8 * 2**30  # bytes of slices that are read before anything runs; the rest is checked when it is used
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ class FastMRIImages(ImageSet):
             try:
                 data = safe_dataset(file, name, "c" if self.reference == "complex" else "f", 3)[s]
             except OSError as error:
+                reason = str(error).splitlines()[0][:80]
                 raise InputError(
-                    f"slice {s} cannot be read ({error})", f"{volume.path}:{name}", "replace the file"
+                    f"slice {s} cannot be read ({reason})", f"{volume.path}:{name}", "replace the file"
                 ) from error
         bad = int((~np.isfinite(data)).sum())
         if bad:
@@ -199,7 +201,40 @@ class FastMRISource(Source):
         rng = Draws(self.seed).generator("split")
         chosen = partition_volumes(groups, self.volumes, rng, self.partition == "none", str(self.root))
         self.scanned = {split: [_scan(path, self.crop) for path in paths] for split, paths in chosen.items()}
+        self._digests = {
+            volume.path: file_digest(volume.path, _HASH_WHOLE)
+            for volumes in self.scanned.values()
+            for volume in volumes
+        }
+        self._check_apart()
         self._slices = {split: self._select(volumes) for split, volumes in self.scanned.items()}
+        self._check_slices()
+
+    def _check_apart(self) -> None:
+        """No volume, by name or content, may be in two splits."""
+        seen: dict[str, tuple[str, str]] = {}
+        for split, volumes in self.scanned.items():
+            for volume in volumes:
+                name, digest = volume.path.name, self._digests[volume.path]
+                for key in (name, digest):
+                    other, twin = seen.setdefault(key, (split, name))
+                    if other != split:
+                        same = "" if twin == name else f" (there as {twin})"
+                        raise InputError(
+                            f"{name} is in {split} and in {other}{same}", str(self.root), "keep it in one of them"
+                        )
+
+    def _check_slices(self) -> None:
+        """Read the slices once, so that a damaged one is told before a training and not in the middle of it."""
+        room = _CHECK_AHEAD
+        for split, slices in self._slices.items():
+            images = FastMRIImages(self.scanned[split], slices, self.reference, 0)
+            for index in range(len(slices)):
+                if room <= 0:
+                    left = len(slices) - index
+                    self._notes.append(f"{left} slices of the {split} split will be checked when they are first read")
+                    break
+                room -= images[index].x.numel() * 8
 
     def _select(self, volumes: Sequence[_Volume]) -> list[tuple[int, int]]:
         selected = []
@@ -226,8 +261,7 @@ class FastMRISource(Source):
         files = {}
         for split, volumes in self.scanned.items():
             for volume in volumes:
-                digest = file_digest(volume.path, _HASH_WHOLE)
-                files[f"{split}/{volume.path.name}"] = [volume.path.stat().st_size, digest]
+                files[f"{split}/{volume.path.name}"] = [volume.path.stat().st_size, self._digests[volume.path]]
         return {
             "source": "fastmri",
             "files": files,

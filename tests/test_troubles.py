@@ -1,0 +1,516 @@
+"""Fifty ways in which things go wrong, each with the outcome it must have, through the command line.
+
+The numbers are those of the catalogue in this file's parametrisation: 1-17 configuration, 18-34 data, 35-50 runs.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from sgdj import cli as cli_module
+from sgdj.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
+from sgdj.data.fastmri_layout import write_volume
+from tests.conftest import only_run
+
+ROOT = Path(__file__).resolve().parent.parent
+QUIET = ("logger=none", "evaluation.panels=0")
+SMOKE = ("task=toy", "scale=smoke", *QUIET)
+
+
+def volumes(folder, shapes=((32, 32),) * 4, slices=2):
+    """A flat folder of volumes in the fastMRI layout."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i, shape in enumerate(shapes):
+        kspace = rng.normal(size=(slices, *shape)) + 1j * rng.normal(size=(slices, *shape))
+        write_volume(folder / f"file{i}.h5", kspace, shape, acquisition="TEST", patient_id=str(i))
+
+
+def change(**datasets):
+    """Replace or remove datasets of one file."""
+
+    def apply(folder):
+        volumes(folder)
+        with h5py.File(folder / "file1.h5", "a") as file:
+            for name, value in datasets.items():
+                del file[name]
+                if value is not None:
+                    file[name] = value
+
+    return apply
+
+
+def put(name, index, value):
+    """Change values of one file."""
+
+    def apply(folder):
+        volumes(folder)
+        with h5py.File(folder / "file1.h5", "a") as file:
+            file[name][index] = value
+
+    return apply
+
+
+def truncated(folder):
+    volumes(folder)
+    path = folder / "file1.h5"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def wrong_split(folder):
+    volumes(folder / "singlecoil_train")
+    volumes(folder / "singlecoil_val", slices=1)
+
+
+def redefined(**how):
+    """k-space that lies elsewhere, or declares an absurd size."""
+
+    def apply(folder):
+        volumes(folder)
+        with h5py.File(folder / "file1.h5", "a") as file:
+            del file["kspace"]
+            if how["kind"] == "external":
+                file.create_dataset("kspace", (2, 32, 32), "c8", external=[("/etc/hostname", 0, 16384)])
+            elif how["kind"] == "virtual":
+                layout = h5py.VirtualLayout(shape=(2, 32, 32), dtype="c8")
+                layout[:] = h5py.VirtualSource("file0.h5", "kspace", shape=(2, 32, 32))
+                file.create_virtual_dataset("kspace", layout)
+            else:
+                file.create_dataset("kspace", (2**18, 2**10, 2**10), "c8", chunks=(1, 64, 64))
+
+    return apply
+
+
+CONFIGURATION = [
+    (1, ["trainer.lrr=0.1"], "unknown key, trainer.lrr: did you mean trainer.lr?"),
+    (2, ["strategy=dropout"], "no option dropout, command line: strategy: choose one of adversarial, input_jitter"),
+    (3, ["trainer.lr=fast"], "'fast' must be a number, trainer.lr"),
+    (4, ["trainer.lr="], "'' must be a number, trainer.lr"),
+    (5, ["trainer.lr=nan"], "nan must be finite, trainer.lr"),
+    (6, ["attack.epsilon=-1"], "-1 must be at least 0.0, attack.epsilon"),
+    (7, ["strategy=jitter", "sigma=-0.1"], "-0.1 must be at least 0.0, strategy.sigma"),
+    (8, ["attack.steps=2.5"], "2.5 must be a whole number, attack.steps"),
+    (8, ["attack.steps=0"], "0 must be at least 1, attack.steps"),
+    (9, ["dataset=fastmri"], "no value, dataset.root: set dataset.root=VALUE"),
+    (10, ["trainer.batch_size=0"], "0 must be at least 1, trainer.batch_size"),
+    (10, ["trainer.batch_size=100000"], "100000 exceeds the 192 training images, trainer.batch_size"),
+    (11, ["architecture.iterations=0"], "0 must be at least 1, architecture.iterations"),
+    (12, ["operator.acceleration=0.5"], "0.5 must be at least 1.0, operator.acceleration"),
+    (12, ["operator.center_fraction=0"], "0 must be above 0.0, operator.center_fraction"),
+    (12, ["operator.center_fraction=0.5"], "acceleration 4 cannot be reached with a centre fraction of 0.5"),
+    (13, ["seed=-1"], "-1 must be at least 0, seed"),
+    (14, ["task=mri", "operator=convolution"], "operator convolution does not fit task mri, operator"),
+    (15, ["device=gpu"], "'gpu' is not valid, device"),
+    (18, ["dataset=fastmri", "dataset.root=nowhere"], "no such folder: nowhere, dataset.root"),
+]
+
+
+@pytest.mark.parametrize(("number", "arguments", "line"), CONFIGURATION, ids=lambda v: str(v)[:40])
+def test_configuration(cli, tmp_path, number, arguments, line):
+    code, out, err = cli(*arguments, "scale=small")
+    assert (code, out) == (2, "")
+    assert f"error: {line}" in err
+    assert err.count("\n") == 1
+    assert not [p for p in tmp_path.iterdir() if p.name != "data"]
+
+
+DATA = [
+    (19, lambda folder: folder.mkdir(), "no .h5 file, dataset.root=root"),
+    (20, lambda folder: volumes(folder / "singlecoil_train"), "no .h5 file"),
+    (20, wrong_split, ".h5 is in val and in train"),
+    (21, truncated, "the file is truncated, root/file1.h5"),
+    (22, change(kspace=None), "the dataset is missing, root/file1.h5:kspace: the file holds ismrmrd_header, reconst"),
+    (23, change(kspace=np.zeros((2, 32, 32))), "the dataset has type float64, root/file1.h5:kspace: complex"),
+    (24, change(kspace=np.zeros((2, 4, 32, 32), np.complex64)), "has shape (2, 4, 32, 32), root/file1.h5:kspace: 3"),
+    (25, change(kspace=np.zeros((0, 32, 32), np.complex64)), "the volume has no slices"),
+    (26, put("kspace", (1, 3, slice(4, 7)), np.nan), "slice 1 holds 3 values that are NaN or infinite, root/file1.h5"),
+    (28, change(reconstruction_esc=np.ones((2, 40, 40), np.float32)), "reconstruction_esc has shape (2, 40, 40)"),
+    (29, lambda folder: volumes(folder, ((8, 8),) * 4), "smaller than the SSIM window"),
+    (30, redefined(kind="external"), "keeps its data outside the file, root/file1.h5:kspace"),
+    (30, redefined(kind="virtual"), "keeps its data outside the file, root/file1.h5:kspace"),
+    (31, redefined(kind="absurd"), "the dataset declares"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "make", "line"), DATA, ids=[f"{d[0]}-{i}" for i, d in enumerate(DATA)])
+def test_data(cli, tmp_path, number, make, line):
+    make(tmp_path / "root")
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    arguments = ("task=mri", "scale=smoke", "dataset=fastmri", "dataset.root=root", "dataset.crop=null", *QUIET)
+    code, out, err = cli(*arguments, "dataset.slice_offsets=null")
+    assert (code, out) == (2, "")
+    assert line in err
+    assert err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_16_and_17_a_missing_gpu_is_never_replaced(cli, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, _, err = cli(*SMOKE, "device=cuda")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "no CUDA device is available, device: use device=cpu" in err
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    code, _, err = cli(*SMOKE, "device=cuda:7")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "cuda:7" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_27_and_33_are_notes(cli, tmp_path):
+    """An all-zero slice and stray files are told and left out."""
+    volumes(tmp_path / "root", slices=3)
+    with h5py.File(tmp_path / "root" / "file1.h5", "a") as file:
+        file["reconstruction_esc"][1] = 0
+    (tmp_path / "root" / "notes.txt").write_text("not data")
+    arguments = ("task=mri", "scale=smoke", "dataset=fastmri", "dataset.root=root", "dataset.crop=null", *QUIET)
+    code, _, err = cli(*arguments, "dataset.slice_offsets=null")
+    assert code == 0
+    assert "note: file1.h5: excluded 1 all-zero slices [1]" in err
+    assert "note: root: passed over notes.txt" in err
+
+
+def test_32_pickled_arrays_are_refused(cli, tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/harm",)
+
+    np.savez(tmp_path / "model.npz", model=np.array([Hostile()], dtype=object), allow_pickle=True)
+    code, out, err = cli("task=seismic", "scale=smoke", "dataset=section", "dataset.path=model.npz", *QUIET)
+    assert (code, out) == (2, "")
+    assert "without pickle" in err
+    assert err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """One finished toy run."""
+    folder = tmp_path_factory.mktemp("trained")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert cli_module.main([*SMOKE, "run_dir=run"]) == 0
+    finally:
+        os.chdir(before)
+    return folder / "run"
+
+
+def test_34_a_mask_without_a_line(cli, tmp_path):
+    assert cli("task=mri", "scale=smoke", "run_dir=run", *QUIET)[0] == 0
+    volumes(tmp_path / "in")
+    with h5py.File(tmp_path / "in" / "file1.h5", "a") as file:
+        file["mask"] = np.zeros(32, bool)
+    arguments = ("mode=reconstruct", "checkpoint=run/checkpoints/best.ckpt", "input=in/file1.h5", "output=out")
+    code, out, err = cli(*arguments)
+    assert (code, out) == (2, "")
+    assert "the mask has shape (32,), 0 lines, in/file1.h5" in err
+    assert err.count("\n") == 1
+    assert not list((tmp_path / "out").iterdir())
+
+
+def newer(path):
+    content = read_checkpoint(path)
+    write_checkpoint(path, content | {"sgdj_format": FORMAT + 1})
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def other_architecture(path):
+    content = read_checkpoint(path)
+    content["state_dict"] = {f"network.other.{i}": torch.zeros(1) for i in range(12)}
+    write_checkpoint(path, content)
+
+
+@pytest.mark.parametrize(
+    ("number", "damage", "line"),
+    [
+        (35, other_architecture, "the checkpoint is of another architecture (missing"),
+        (36, flipped, "the checkpoint is damaged"),
+        (36, lambda p: p.write_bytes(b""), "the checkpoint is damaged"),
+        (36, lambda p: (p.write_bytes(b"garbage"), _hash_path(p).unlink()), "sha256 is missing"),
+        (37, newer, f"the checkpoint has format {FORMAT + 1}, newer than {FORMAT}"),
+    ],
+)
+def test_checkpoints(cli, tmp_path, trained, number, damage, line):
+    shutil.copytree(trained, tmp_path / "copy")
+    damage(tmp_path / "copy" / "checkpoints" / "best.ckpt")
+    code, _, err = cli("mode=evaluate", "checkpoint=copy/checkpoints/best.ckpt", *QUIET)
+    assert code == 2
+    assert line in err
+    assert err.count("\n") == 1
+    assert number != 35 or "and" in err
+
+
+def test_38_another_configuration_in_the_folder(cli, tmp_path, trained):
+    shutil.copytree(trained, tmp_path / "run")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    code, _, err = cli(*SMOKE, "run_dir=run", "trainer.lr=0.5")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "trainer.lr is 0.01 there, 0.5 here" in err
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_39_output_that_cannot_be_written(cli, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for folder in ("file", "/proc/none"):
+        code, _, err = cli(*SMOKE, f"output_dir={folder}")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "the folder cannot be written" in err
+        assert folder in err
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_40_a_full_disk_at_the_start(cli, small_disk):
+    (small_disk / "rest").write_bytes(b"0" * 2**20)
+    code, _, err = cli(*SMOKE, f"output_dir={small_disk}")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the folder cannot be written (No space left on device)" in err
+
+
+def test_40_a_disk_that_fills_keeps_the_old_checkpoint(cli, small_disk, tmp_path, monkeypatch):
+    arguments = ("task=toy", "scale=smoke", "epochs=4", *QUIET)
+    assert cli(*arguments, "run_dir=whole")[0] == 0
+    from sgdj.training import VerifiedCheckpoints
+
+    original = VerifiedCheckpoints.save_checkpoint
+
+    def fill(self, checkpoint, path, storage_options=None):
+        if Path(path).name == "epoch-0002.ckpt":
+            with (small_disk / "rest").open("wb") as file, pytest.raises(OSError, match="space"):
+                while True:
+                    file.write(b"0" * 4096)
+                    file.flush()
+        original(self, checkpoint, path, storage_options)
+
+    monkeypatch.setattr(VerifiedCheckpoints, "save_checkpoint", fill)
+    code, _, err = cli(*arguments, f"run_dir={small_disk}/run")
+    assert code == 4
+    assert "the disk is full" in err
+    assert "Traceback" not in err
+    checkpoints = small_disk / "run" / "checkpoints"
+    read_checkpoint(checkpoints / "epoch-0001.ckpt")
+    read_checkpoint(checkpoints / "best.ckpt")
+    assert not list(checkpoints.glob(".*"))
+    (small_disk / "rest").unlink()
+    monkeypatch.setattr(VerifiedCheckpoints, "save_checkpoint", original)
+    code, _, err = cli(*arguments, f"run_dir={small_disk}/run")
+    assert code == 0
+    assert "continuing after epoch 1" in err
+    for name in ("evaluation/samples.csv", "model/weights.safetensors"):
+        assert (small_disk / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_41_two_runs_in_one_folder(cli, tmp_path):
+    from sgdj.run_directory import RunDirectory
+
+    first = RunDirectory(tmp_path / "run")
+    first.claim()
+    code, _, err = cli(*SMOKE, "run_dir=run")
+    first.release()
+    assert (code, err.count("\n")) == (2, 1)
+    assert "another run is at work there" in err
+
+
+def start(folder, *arguments, **environment):
+    """A run of its own process, in a folder."""
+    command = [sys.executable, str(ROOT / "run.py"), *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(path, process):
+    """Until a file is there, or the process has ended."""
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.02)
+
+
+LONG = ("task=seismic", "scale=smoke", "epochs=3000", "run_dir=run", "trainer.threads=1", *QUIET)
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ([signal.SIGINT], 130),
+        ([signal.SIGTERM], 143),
+        ([signal.SIGCONT, signal.SIGTERM], 143),  # SLURM before it preempts
+        ([signal.SIGUSR1], 138),  # sbatch --signal=USR1@60
+        ([signal.SIGTERM, signal.SIGTERM], 143),
+    ],
+)
+def test_42_signals_leave_a_state_that_goes_on(tmp_path, sent, code):
+    process = start(tmp_path, *LONG)
+    wait_for(tmp_path / "run" / "checkpoints" / "epoch-0001.ckpt", process)
+    for number in sent:
+        process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert f"continue with: python run.py {' '.join(LONG)}" in err
+    assert "Traceback" not in err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["status"] == "interrupted"
+
+
+def test_42_a_sweep_stops_as_a_whole(tmp_path):
+    process = start(tmp_path, "-m", "task=seismic", "scale=smoke", "epochs=3000", "seed=0,1,2", *QUIET)
+    while not list(tmp_path.glob("outputs/*/*/*/checkpoints/epoch-0001.ckpt")) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continue with: python run.py -m task=seismic scale=smoke epochs=3000 seed=0,1,2" in err
+    assert len(list(tmp_path.glob("outputs/*/*/*/run.json"))) == 1
+
+
+KILLED_WHILE_SAVING = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+from sgdj import checkpoints
+original = checkpoints.write_atomically
+def killed(path, content):
+    if path.name == "epoch-0002.ckpt":
+        path.with_name(".epoch-0002.ckpt.tmp").write_bytes(content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(path, content)
+checkpoints.write_atomically = killed
+from sgdj.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_43_killed_while_saving(cli, tmp_path):
+    arguments = ("task=toy", "scale=smoke", "epochs=4", "trainer.threads=1", *QUIET)
+    assert cli(*arguments, "run_dir=whole")[0] == 0
+    program = KILLED_WHILE_SAVING.format(root=str(ROOT))
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments, "run_dir=run"], check=False, cwd=tmp_path, capture_output=True
+    )
+    assert done.returncode == -signal.SIGKILL
+    code, _, err = cli(*arguments, "run_dir=run")
+    assert code == 0
+    assert "continuing after epoch 1" in err
+    assert not list((tmp_path / "run").rglob(".*.tmp"))
+    for name in ("evaluation/samples.csv", "model/weights.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_44_divergence(cli, tmp_path):
+    code, _, err = cli(*SMOKE, "trainer.lr=1e30", "epochs=3")
+    assert (code, err.count("\n")) == (3, 1)
+    assert "samples train" in err
+    assert "at step" in err
+    assert json.loads((only_run(tmp_path) / "run.json").read_text())["status"] == "failed"
+
+
+def test_45_out_of_memory_names_the_setting(tmp_path):
+    """A real limit on the address space of a process of its own."""
+    program = f"""
+import resource, sys
+sys.path.insert(0, {str(ROOT)!r})
+import torch, lightning, torchmetrics
+from sgdj.cli import main
+import sgdj.training
+code = main(["task=denoising", "scale=smoke", "epochs=1", "logger=none", "run_dir=small"])
+assert code == 0, code
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20, resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[1:]))
+"""
+    sizes = ("dataset.size=128", "architecture.iterations=200", "architecture.learned.features=256")
+    arguments = ("task=denoising", "scale=smoke", "epochs=1", *sizes, *QUIET)
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 4, done.stderr
+    assert "out of memory: lower trainer.batch_size" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_46_a_killed_worker(tmp_path):
+    process = start(tmp_path, *LONG, "trainer.workers=1")
+    wait_for(tmp_path / "run" / "checkpoints" / "epoch-0001.ckpt", process)
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+    workers = [int(child) for task in tasks for child in task.read_text().split()]
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 4, err
+    assert "a data worker was killed: lower trainer.workers" in err
+    assert "Traceback" not in err
+
+
+def test_47_and_48_tables_of_what_is_there(tmp_path):
+    """Missing cells are named; rows of different budgets are refused."""
+    shutil.copytree(ROOT / "results" / "small" / "rows" / "table_mri", tmp_path / "results/small/rows/table_mri")
+    rows = tmp_path / "results/small/rows/table_mri"
+    gone = sorted(rows.glob("mri-gd-mse-*.json"))[0]
+    gone.unlink()
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Missing: MSE, seeds 0" in (tmp_path / "results" / "README.md").read_text()
+    path = sorted(rows.glob("mri-gd-jitter-*.json"))[0]
+    content = json.loads(path.read_text())
+    content["attack"]["rho"] = 0.5
+    path.write_text(json.dumps(content))
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "rows with different attack in one table" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_49_no_key_for_wandb(cli, tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    code, _, err = cli("task=toy", "scale=smoke", "logger.mode=online")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "no key for Weights & Biases, logger.mode=online: run wandb login" in err
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("key", ["0" * 40, "not a key"])
+def test_50_wandb_unreachable_or_a_bad_key(tmp_path, key):
+    environment = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": key}
+    process = start(tmp_path, "task=toy", "scale=smoke", "logger.mode=online", "run_dir=run", **environment)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert err.count("recording offline instead") == 1
+    assert "Traceback" not in err
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+
+
+def test_the_catalogue_is_complete():
+    """Every number from 1 to 50 occurs in this file."""
+    numbers = {n for n, *_ in CONFIGURATION} | {n for n, *_ in DATA} | {35, 36, 37}
+    for name in globals():
+        numbers |= {int(word) for word in name.split("_") if name.startswith("test_") and word.isdigit()}
+    assert numbers == set(range(1, 51))
