@@ -127,7 +127,7 @@ def read_metadata(metadata: dict[str, str], where: str) -> dict[str, Any]:
     """
     try:
         content: Any = OmegaConf.to_container(OmegaConf.create(metadata[KEY]))
-        version = int(content["format"])
+        version, _ = int(content["format"]), content["config"]["task"]
     except Exception as error:  # nothing there, or no YAML
         raise InputError("the file holds no configuration", where, "use RUN_DIR/model/weights.safetensors") from error
     if version > FORMAT:

@@ -18,6 +18,7 @@ from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
 from sgdj.data.hdf5 import open_hdf5, safe_dataset
 from sgdj.data.images import read_stack
 from sgdj.data.section import read_section
+from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.metrics import fastmri_metrics
@@ -112,8 +113,9 @@ class KSpaceFormat(Format):
         where = str(source)
         if kspace.size == 0:
             raise InputError("the volume has no slices", where, "remove the file")
-        if not np.isfinite(kspace).all():
-            raise InputError("k-space holds NaN or infinite values", where, "remove the file")
+        check_values(kspace, "k-space", where)
+        if reference is not None:
+            check_values(reference, "the reference", where)
         columns = kspace.shape[2]
         if mask is None:
             lines = self._simulated(columns, source.name)
@@ -126,7 +128,7 @@ class KSpaceFormat(Format):
         rows = center_crop(kspace_to_image(sampled), (size[0], columns))
         y = torch.from_numpy(image_to_kspace(rows).astype(np.complex64))[:, None]
         scale = float(np.abs(center_crop(rows, size)).max())
-        if scale == 0:
+        if scale < SMALLEST:
             raise InputError("k-space is zero on the sampled lines", where, "remove the file")
         slices = [self.apply(y[s : s + 1] / scale, operator)[0, 0].abs().numpy() for s in range(len(y))]
         output = center_crop(scale * np.stack(slices), size).astype(np.float32)

@@ -12,9 +12,10 @@ import torch
 from sgdj.data.batch import Image
 from sgdj.data.fft import center_crop, kspace_to_image
 from sgdj.data.generate import file_digest
-from sgdj.data.hdf5 import open_hdf5, safe_dataset
+from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
 from sgdj.data.partition import partition_volumes
 from sgdj.data.source import ImageSet, Source, Split
+from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 
@@ -55,10 +56,11 @@ def _scan(path: Path, crop: int | None) -> _Volume:
             raise InputError(
                 f"the crop {crop} exceeds the stored image {shape}", str(path), "lower dataset.crop, or null for all"
             )
-        peak = float(target[()].max())
-        if not np.isfinite(peak) or peak <= 0:
-            what = "zero everywhere" if peak == 0 else "NaN or infinite"
-            raise InputError(f"the reference is {what}", f"{path}:reconstruction_esc", "remove the file")
+        reference = target[()]
+        check_values(reference, "the reference", f"{path}:reconstruction_esc")
+        peak = float(reference.max())
+        if peak < SMALLEST:
+            raise InputError("the reference is zero everywhere", f"{path}:reconstruction_esc", "remove the file")
         return _Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak)
 
 
@@ -105,19 +107,10 @@ class FastMRIImages(ImageSet):
 
     def _read(self, volume: _Volume, s: int) -> torch.Tensor:
         name = "kspace" if self.reference == "complex" else "reconstruction_esc"
-        with open_hdf5(volume.path) as file:
-            try:
-                data = safe_dataset(file, name, "c" if self.reference == "complex" else "f", 3)[s]
-            except OSError as error:
-                reason = str(error).splitlines()[0][:80]
-                raise InputError(
-                    f"slice {s} cannot be read ({reason})", f"{volume.path}:{name}", "replace the file"
-                ) from error
-        bad = int((~np.isfinite(data)).sum())
-        if bad:
-            raise InputError(
-                f"slice {s} holds {bad} values that are NaN or infinite", f"{volume.path}:{name}", "remove the file"
-            )
+        where = f"{volume.path}:{name}"
+        with open_hdf5(volume.path) as file, damage_told(f"{where}, slice {s}"):
+            data = safe_dataset(file, name, "c" if self.reference == "complex" else "f", 3)[s]
+        check_values(data, f"slice {s}", where)
         image = center_crop(kspace_to_image(data) if self.reference == "complex" else data, volume.shape)
         return torch.from_numpy((image / volume.peak).astype(np.complex64))[None]
 

@@ -9,6 +9,8 @@ import h5py
 from sgdj.errors import InputError
 
 _MAX_BYTES = 64 * 2**30
+#: What h5py raises when a file's inner structure is damaged.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 @contextmanager
@@ -22,11 +24,27 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+    except (*_DAMAGE, MemoryError) as error:
         reason = "truncated" if "truncated" in str(error) else "not an HDF5 file, or unreadable"
         raise InputError(f"the file is {reason}", str(path), "copy or download it again, or remove it") from error
-    with file:
+    with file, damage_told(str(path)):
         yield file
+
+
+@contextmanager
+def damage_told(where: str) -> Iterator[None]:
+    """Turn what h5py raises on damaged content into an input error.
+
+    Raises
+    ------
+    InputError
+        Instead of it.
+    """
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise InputError(f"the file is damaged ({reason})", where, "copy or download it again") from error
 
 
 def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int) -> h5py.Dataset:
@@ -52,7 +70,9 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int) -> h5py.Datas
     where = f"{file.filename}:{name}"
     link = file.get(name, getlink=True)
     if link is None:
-        raise InputError("the dataset is missing", where, f"the file holds {', '.join(sorted(file)) or 'nothing'}")
+        raise InputError(
+            "the dataset is missing", where, f"the file holds {', '.join(sorted(map(str, file))) or 'nothing'}"
+        )
     if not isinstance(link, h5py.HardLink):
         raise InputError("the dataset is a link to another place", where, "store the data in the file itself")
     node = file.get(name)

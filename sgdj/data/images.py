@@ -1,5 +1,7 @@
 """Read photographs and magnitude images from common files."""
 
+import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +14,7 @@ from sgdj.data.generate import file_digest
 from sgdj.data.partition import partition_volumes
 from sgdj.data.smooth import smooth_phase
 from sgdj.data.source import ImageSet, Source, Split
+from sgdj.data.values import check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 
@@ -22,10 +25,12 @@ _RGB = np.array([0.2125, 0.7154, 0.0721])  # luminance, as scikit-image's rgb2gr
 def _read_array(path: Path) -> np.ndarray:
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as opened:
+            return np.asarray(np.load(opened, allow_pickle=False))
     if suffix in (".tif", ".tiff"):
         from tifffile import imread
 
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
         return np.asarray(imread(path))
     from PIL import Image as Pillow
 
@@ -54,7 +59,9 @@ def read_stack(path: Path) -> np.ndarray:
     """
     where = str(path)
     try:
-        array = _read_array(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged file is told once, by the error
+            array = _read_array(path)
     except Exception as error:  # every image library fails in its own way
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         mend = "save it without pickle" if "pickle" in reason.lower() else "replace or remove the file"
@@ -69,9 +76,7 @@ def read_stack(path: Path) -> np.ndarray:
         array = array[None]
     if array.ndim != 3 or 0 in array.shape:
         raise InputError(f"the image has shape {array.shape}", where, "one image or a stack (S, H, W) is expected")
-    bad = int((~np.isfinite(array)).sum())
-    if bad:
-        raise InputError(f"the image holds {bad} values that are NaN or infinite", where, "fill or cut them")
+    check_values(array, "the image", where)
     return array
 
 

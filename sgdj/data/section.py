@@ -1,6 +1,5 @@
 """Read a seismic section of velocity, impedance or reflectivity."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from sgdj.data.arrays import ArrayImages
 from sgdj.data.generate import file_digest
 from sgdj.data.layered import reflectivity
 from sgdj.data.source import ImageSet, Source, Split
+from sgdj.data.values import check_values
 from sgdj.errors import InputError
 
 _NAMES = ("model", "velocity", "vp", "impedance", "reflectivity", "data")
@@ -51,24 +51,26 @@ def read_section(path: Path, key: str | None) -> np.ndarray:
     if path.suffix.lower() in (".sgy", ".segy"):
         return _checked(read_segy(path), where)
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            array = loaded
-        else:
-            with loaded:
-                names = loaded.files
-                name = key or next((n for n in _NAMES if n in names), None)
-                if name not in names:
-                    raise InputError(
-                        f"no array {key!r}" if key else "no array with a known name",
-                        where,
-                        f"choose one of {', '.join(names)} with dataset.key",
-                    )
-                array = loaded[name]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            array = loaded if isinstance(loaded, np.ndarray) else _named(loaded, key, where)
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy's parser of headers each fail in their own way
         mend = "save plain arrays without pickle" if "pickle" in str(error).lower() else "replace the file"
-        raise InputError(f"the file cannot be read ({str(error).splitlines()[0][:80]})", where, mend) from error
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise InputError(f"the file cannot be read ({reason})", where, mend) from error
     return _checked(array, where)
+
+
+def _named(arrays: Any, key: str | None, where: str) -> np.ndarray:
+    """The array under a key, or under a known name."""
+    names = arrays.files
+    name = key or next((n for n in _NAMES if n in names), None)
+    if name not in names:
+        what = f"no array {key!r}" if key else "no array with a known name"
+        raise InputError(what, where, f"choose one of {', '.join(names)} with dataset.key")
+    return np.asarray(arrays[name])
 
 
 def _checked(array: np.ndarray, where: str) -> np.ndarray:
@@ -78,9 +80,7 @@ def _checked(array: np.ndarray, where: str) -> np.ndarray:
             where,
             "a real array (depth, traces) is expected",
         )
-    bad = int((~np.isfinite(array)).sum())
-    if bad:
-        raise InputError(f"the section holds {bad} values that are NaN or infinite", where, "fill or cut them")
+    check_values(array, "the section", where)
     return array.astype(np.float64)
 
 

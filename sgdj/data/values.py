@@ -1,0 +1,34 @@
+"""Numbers that single precision can work with."""
+
+import numpy as np
+
+from sgdj.errors import InputError
+
+LARGEST = 1e15  # its square, and sums of many squares, are still finite in single precision
+SMALLEST = 1e-15  # the least maximum that an image may have, since images are divided by it
+
+
+def check_values(array: np.ndarray, what: str, where: str) -> None:
+    """Refuse values that are not finite, or so large that their squares overflow.
+
+    Parameters
+    ----------
+    array
+        Real or complex.
+    what
+        Names it in the message.
+    where
+        File or option.
+
+    Raises
+    ------
+    InputError
+        With the number of such values.
+    """
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        raise InputError(f"{what} holds {bad} values that are NaN or infinite", where, "mend or remove the file")
+    with np.errstate(over="ignore"):
+        high = int((np.abs(array) > LARGEST).sum())
+    if high:
+        raise InputError(f"{what} holds {high} values above {LARGEST:g}", where, "scale it, or remove the file")
