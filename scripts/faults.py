@@ -138,8 +138,11 @@ class Killer:
             setattr(owner, name, hook)
 
 
-def _sweep(seed: int, epochs: int) -> list[str]:
-    kinds = ["architecture=gd,prox", "strategy=mse,adversarial,input_jitter,jitter"]
+#: What a sweep trains.
+KINDS = ("architecture=gd,prox", "strategy=mse,adversarial,input_jitter,jitter")
+
+
+def _sweep(seed: int, epochs: int, kinds: tuple[str, ...]) -> list[str]:
     fixed = ["task=seismic", "scale=smoke", f"epochs={epochs}", f"seed={seed}", "trainer.schedule=cosine"]
     return ["-m", *fixed, *kinds, "trainer.threads=1", "logger=none", "evaluation.panels=0"]
 
@@ -214,12 +217,12 @@ def _repeats(journal: Path, tally: Tally) -> None:
     tally.epochs += len(seen)
 
 
-def campaign(kills: int, seed: int, epochs: int, folder: Path) -> Tally:
-    """Sweeps of eight runs, killed until they are through, until `kills` kills have been counted."""
+def campaign(kills: int, seed: int, epochs: int, folder: Path, kinds: tuple[str, ...] = KINDS) -> Tally:
+    """Sweeps, killed until they are through, until `kills` kills have been counted."""
     rng, tally = random.Random(seed), Tally()
     shutil.rmtree(folder, ignore_errors=True)
     while tally.kills.total() < kills:
-        arguments = _sweep(seed, epochs)
+        arguments = _sweep(seed, epochs, kinds)
         whole, broken = folder / f"whole{seed}", folder / f"broken{seed}"
         for place in (whole, broken):
             place.mkdir(parents=True)
