@@ -120,3 +120,19 @@ def test_the_worked_example(cli, tmp_path, monkeypatch):
     main(tmp_path / "unet.pt", 1.0, ["scale=smoke"])
     code, _, err = cli("mode=evaluate", "reconstructor=scripts.unet:UNet", "checkpoint=unet.pt", *SMOKE)
     assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def f(y):\n    return y\n", "it failed (TypeError: f() takes 1 positional argument but 2 were given)"),
+        ("def f(y, operator):\n    return 3\n", "it gave int, no tensor"),
+        ("def f(y, operator):\n    raise KeyError('weights')\n", "it failed (KeyError: 'weights')"),
+    ],
+)
+def test_a_failing_reconstructor_is_one_line(cli, tmp_path, text, words):
+    (tmp_path / f"mine{len(text)}.py").write_text(text)
+    arguments = ("mode=evaluate", "task=toy", "scale=smoke", "logger=none", f"reconstructor=mine{len(text)}:f")
+    code, _, err = cli(*arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert words in err

@@ -514,3 +514,26 @@ def test_the_catalogue_is_complete():
     for name in globals():
         numbers |= {int(word) for word in name.split("_") if name.startswith("test_") and word.isdigit()}
     assert numbers == set(range(1, 51))
+
+
+def test_data_that_cannot_be_written(cli, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = cli(*SMOKE, "dataset.directory=file")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "the data cannot be written" in err
+    assert "dataset.directory=file" in err
+
+
+def test_two_sweeps_side_by_side(tmp_path):
+    """They share data, which is generated once, and an output folder; a third, of the same runs, finds them done."""
+    base = ("-m", "task=seismic", "scale=smoke", "strategy=mse,jitter", *QUIET)
+    pair = [start(tmp_path, *base, f"seed={seeds}") for seeds in ("0,1", "2,3")]
+    for process in pair:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "4 of 4 jobs done" in out
+    assert len(list(tmp_path.glob("outputs/*/*/*/run.json"))) == 8
+    assert len([p for p in (tmp_path / "data").iterdir() if p.is_dir()]) == 1
+    process = start(tmp_path, *base, "seed=0,1,2,3")
+    out, _ = process.communicate(timeout=120)
+    assert out.count("skipped ") == 8

@@ -10,6 +10,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from sgdj.errors import InputError
+
 MANIFEST = "manifest.json"
 
 
@@ -50,10 +52,25 @@ def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path],
     -------
     Path
         Folder with the data and a manifest that lists every file's size and SHA-256.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
     """
     folder = directory / f"{spec['generator']}-{digest(spec)[:12]}"
     if _intact(folder):
         return folder
+    try:
+        return _generate(directory, folder, spec, build)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(
+            f"the data cannot be written ({reason})", f"dataset.directory={directory}", "choose another folder"
+        ) from error
+
+
+def _generate(directory: Path, folder: Path, spec: dict[str, Any], build: Callable[[Path], None]) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / f".{folder.name}.lock"):
         if _intact(folder):  # another job built it while this one waited

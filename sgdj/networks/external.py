@@ -30,8 +30,27 @@ class External(Reconstructor):
         self.function = function
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Call it."""
-        return self.function(y, operator)
+        """Call it.
+
+        Raises
+        ------
+        InputError
+            If it fails, or gives no tensor.
+        """
+        try:
+            made = self.function(y, operator)
+        except (MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever somebody else's code raises
+            reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+            raise InputError(
+                f"it failed ({reason})",
+                "reconstructor",
+                "HYDRA_FULL_ERROR=1 shows where; it is called with (y, operator)",
+            ) from error
+        if not isinstance(made, Tensor):
+            raise InputError(f"it gave {type(made).__name__}, no tensor", "reconstructor", "return x̂ (B, C, H, W)")
+        return made
 
 
 class PostProcessing(Reconstructor):
