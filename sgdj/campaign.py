@@ -44,7 +44,7 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
     """Cells that no row and no audit shows.
 
     A training's row counts if its configuration and data are still the cell's; a training whose row is there stays
-    if an evaluation of its network lacks one.
+    if an evaluation of its network lacks one. A light audit that is lacking is left out where the network is gone.
     """
     trained = {one.config_hash: one for one in measured}
     known = {(one.experiment, *one.network, *one.variant) for one in measured}
@@ -58,6 +58,8 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
                 shown[cell] = trained[key]
             else:
                 left.append(cell)
+        elif base in shown and cell.experiment == "audit_light" and not locate(base, {}).finished:
+            continue  # not worth training the network again
         elif base not in shown or (cell.experiment, *shown[base].network, *sorted(cell.overrides)) not in known:
             left.append(cell)
     needed = {cell.trained for cell in left}
