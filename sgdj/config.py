@@ -37,7 +37,7 @@ _NO_IDENTITY = (
     "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "input", "output", "logger",
     "evaluation.panels", "audit",
     "dataset.directory", "dataset.cache_gib", "dataset.root", "dataset.path",
-    "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
+    "architecture.checkpointing", "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
 )  # fmt: skip
 
 _PLAIN_ATTACK: dict[str, Any] = {"norm": "l2", "goal": "squared_error", "average": 1}
@@ -49,6 +49,7 @@ YOUNGER: dict[str, Any] = {
     "operator.noise_support": "measured",
     "operator.phase": 0.0,
     "architecture.noise_step": "step",
+    "architecture.checkpointing": False,
     "strategy.support": "measured",
     "strategy.validation": False,
     "trainer.deterministic": False,

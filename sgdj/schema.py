@@ -173,6 +173,7 @@ class Unrolled:
     step: dict
     iterations: Count
     start: Literal["adjoint", "measurement"]
+    checkpointing: bool
 
 
 @dataclass(config=STRICT)

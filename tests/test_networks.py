@@ -1,5 +1,7 @@
 """Unrolled networks against their equations."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -137,3 +139,35 @@ def test_evaluation_is_not_random():
         network.train(mode)
         assert torch.equal(network(y, operator), network(y, operator))
     assert Draws(0) == Draws(0)
+
+
+@pytest.mark.parametrize("form", [GradientDescent, ProximalGradient])
+def test_checkpointing_changes_no_bit_and_keeps_less(form):
+    """Loss and gradients of a jittered step; and what autograd keeps grows by about one image per iteration."""
+    operator, y = mri_problem()
+    operator, y = CartesianFourier(operator.lines), y.to(torch.complex64)
+    x = operator.adjoint(y) + 0.1
+    found, kept = [], []
+    for checkpointing in (False, True):
+        for iterations in (3, 6):
+            torch.manual_seed(0)
+            learned = DnCNN(2, 4, 8, 4, residual=False)
+            network = form(
+                learned, StepSize("exp", 1.0, -1.0, True), iterations, "adjoint", checkpointing=checkpointing
+            )
+            sizes = []
+
+            def pack(tensor, sizes=sizes):
+                sizes.append(tensor.numel())
+                return tensor
+
+            w = partial(Draws(0).at(2).normal, "jitter", ("a", "b"))
+            with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+                loss = (network(y, operator, lambda k, x, z, w=w: w(z, k)) - x).abs().sum()
+            loss.backward()
+            found.append([loss.detach(), *(p.grad for p in network.parameters())])
+            kept.append(sum(sizes))
+    for plain, other in zip(found[:2], found[2:], strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(plain, other, strict=True))
+    assert kept[3] - kept[2] <= 3 * 2 * x.numel()  # three more iterations: an image or so each
+    assert kept[1] - kept[0] > 3 * 20 * x.numel()

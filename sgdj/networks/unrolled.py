@@ -3,7 +3,9 @@
 from abc import abstractmethod
 from typing import Literal
 
+import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from sgdj.networks.base import LearnedPart, Perturb, Reconstructor
 from sgdj.networks.step import StepSize
@@ -23,13 +25,22 @@ class Unrolled(Reconstructor):
         K; may be changed after training.
     start
         "adjoint": x_0 = Aᴴy; "measurement": x_0 = y (the authors' seismic network).
+    checkpointing
+        Keep only x_k of each iteration for the gradient and compute the rest again: the same bits, about a third more
+        time, and memory that grows by one image per iteration.
     """
 
     def __init__(
-        self, learned: LearnedPart, step: StepSize, iterations: int, start: Literal["adjoint", "measurement"]
+        self,
+        learned: LearnedPart,
+        step: StepSize,
+        iterations: int,
+        start: Literal["adjoint", "measurement"],
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.learned, self.step, self.iterations, self.start = learned, step, iterations, start
+        self.checkpointing = checkpointing
 
     @abstractmethod
     def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
@@ -40,10 +51,17 @@ class Unrolled(Reconstructor):
         eta = self.step()
         adjoint = operator.adjoint(y)
         x = adjoint if self.start == "adjoint" else y
-        for k in range(self.iterations):
+
+        def iterate(k: int, x: Tensor) -> Tensor:
             z = x - eta * (operator.gram(x) - adjoint)
             w = None if perturb is None else perturb(k, x, z)
-            x = self._update(z, x, y, eta, w)
+            return self._update(z, x, y, eta, w)
+
+        for k in range(self.iterations):
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(iterate, k, x, use_reentrant=False, preserve_rng_state=False)
+            else:
+                x = iterate(k, x)
         return x
 
 
@@ -60,7 +78,7 @@ class ProximalGradient(Unrolled):
 
     Parameters
     ----------
-    learned, step, iterations, start
+    learned, step, iterations, start, checkpointing
         See `Unrolled`.
     noise_step
         "step": the noise is scaled by η; "exp": by :math:`e^e`, whatever the rule of η, as in the authors' code
@@ -74,8 +92,9 @@ class ProximalGradient(Unrolled):
         iterations: int,
         start: Literal["adjoint", "measurement"],
         noise_step: Literal["step", "exp"] = "step",
+        checkpointing: bool = False,
     ) -> None:
-        super().__init__(learned, step, iterations, start)
+        super().__init__(learned, step, iterations, start, checkpointing)
         self.noise_step = noise_step
 
     def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
