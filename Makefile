@@ -11,7 +11,7 @@ PARTS ?= tables,curves
 SEEDS ?=
 JOBS ?=
 
-.PHONY: help setup demo reproduce-tables tables test test-all lint clean
+.PHONY: help setup demo reproduce-tables tables test test-all bench lint clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ tables: setup ## Rebuild results/ from the committed rows and finished runs, in 
 
 test: setup lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2
+
+bench: setup ## Measure speed and memory beside the plain implementation (ten quiet minutes)
+	$(BIN)/python scripts/bench.py
 
 test-all: test ## The tests, then 100 kills and ten minutes of damaged input for every reader (two hours)
 	$(BIN)/python scripts/faults.py

@@ -284,3 +284,17 @@ def test_rows_from_before_and_after_a_setting_was_added_fit_together(cli, tmp_pa
     other, _ = collect(run, "table_seismic")
     with pytest.raises(InputError, match="different attack"):
         tables.check([new, replace(other, seed=1)])
+
+
+def test_the_robustness_part_evaluates_with_its_own_attack_and_shifts(cli, tmp_path):
+    """An evaluation takes the groups that its experiment overrides, not those of the training."""
+    for task, shifts in (("mri", ["noise_level", "acceleration"]), ("seismic", ["noise_level", "wavelet", "layers"])):
+        wanted = cells([task], "smoke", (0,), ["robustness"])
+        assert [c.mode for c in wanted[1:3]] == ["evaluate", "audit"]
+        assert cli(*list(wanted[0].job().overrides), f"run_dir={task}")[0] == 0
+        checkpoint = tmp_path / task / "checkpoints" / "best.ckpt"
+        config = wanted[1].job(checkpoint).config
+        assert list(config["shift"]) == shifts
+        assert config["attack"]["name"] == "apgd"
+        assert set(config["evaluation"]["shift_levels"]) == set(shifts)
+        assert wanted[2].job(checkpoint).config["mode"] == "audit"
