@@ -463,7 +463,9 @@ def _from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict
     ):
         saved[key] = fresh[key]
     if "experiment" in given:
-        experiment = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{given['experiment'].value()}.yaml"))
+        experiment: Any = OmegaConf.to_container(
+            OmegaConf.load(CONF / "experiment" / f"{given['experiment'].value()}.yaml")
+        )
         overridden = [key for entry in get(experiment, "defaults") or [] if isinstance(entry, dict) for key in entry]
         for group in ("attack", "shift"):
             if f"override /{group}" in overridden:

@@ -65,8 +65,8 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         f"Slices of 640 x 368 from files in the fastMRI layout: {reading['first']:.0f} per second when first read, "
         f"{reading['cached']:.0f} from memory; the check of all files before a run takes "
-        f"{1000 / reading['scan']:.1f} ms per slice. A training step at this size takes {_time(training['ours'])} for two slices: reading is not the "
-        "bottleneck.",
+        f"{1000 / reading['scan']:.1f} ms per slice. A training step, of two slices, takes {_time(training['ours'])}: "
+        "reading is not the bottleneck.",
         "",
         f"`--help`: {start['help']:.2f} s; a bad-input error: {start['bad input']:.2f} s; `make demo`'s run: "
         f"{found['demo_s'] / 60:.1f} minutes.",
