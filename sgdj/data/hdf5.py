@@ -9,6 +9,8 @@ import h5py
 from sgdj.errors import InputError
 
 _MAX_BYTES = 64 * 2**30
+_LITTLE = 64 * 2**20  # bytes that may be declared whatever is stored
+_MAX_RATIO = 100  # of declared to stored bytes: no real data compresses so well, and reading allocates the former
 #: What h5py raises when a file's inner structure is damaged.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
@@ -85,6 +87,7 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int) -> h5py.Datas
         raise InputError(f"the dataset has type {node.dtype}", where, f"{wanted} values are expected")
     if node.ndim != ndim:
         raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)")
-    if node.size * node.dtype.itemsize > _MAX_BYTES:
-        raise InputError(f"the dataset declares {node.size * node.dtype.itemsize:.3g} bytes", where, "remove the file")
+    declared, stored = node.size * node.dtype.itemsize, node.id.get_storage_size()
+    if declared > _MAX_BYTES or declared > max(_LITTLE, _MAX_RATIO * stored):
+        raise InputError(f"the dataset declares {declared:.3g} bytes and stores {stored}", where, "remove the file")
     return node
