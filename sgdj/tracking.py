@@ -1,5 +1,6 @@
 """Mirror a run to Weights & Biases; trouble there never stops a run."""
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,6 +57,7 @@ class Tracker:
         if settings["mode"] == "disabled":
             return
         os.environ.setdefault("WANDB_SILENT", "true")
+        logging.raiseExceptions = False  # W&B's own log on a full disk would fill the terminal with tracebacks
         try:
             import wandb
 

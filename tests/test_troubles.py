@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from sgdj import cli as cli_module
 from sgdj.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
@@ -274,18 +276,24 @@ def test_39_output_that_cannot_be_written(cli, tmp_path):
         assert folder in err
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False, capture_output=True, text=True
-    )
+@contextmanager
+def mounted(folder, size):
+    """A real file system of a given size, or a skip."""
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    with mounted(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def test_40_a_full_disk_at_the_start(cli, small_disk):
@@ -430,6 +438,28 @@ def test_44_divergence(cli, tmp_path):
     assert json.loads((only_run(tmp_path) / "run.json").read_text())["status"] == "failed"
 
 
+def test_44_the_last_good_checkpoint_stays(cli, tmp_path, monkeypatch):
+    """A loss that is NaN from epoch 2 on; weights never become NaN."""
+    from sgdj.training import Training
+
+    original = Training.training_step
+
+    def spoiled(self, batch, index):
+        if self.current_epoch == 2:
+            monkeypatch.setattr(self.strategy, "loss", lambda *_: torch.tensor(torch.nan, requires_grad=True))
+        return original(self, batch, index)
+
+    monkeypatch.setattr(Training, "training_step", spoiled)
+    code, _, err = cli(*SMOKE, "epochs=4")
+    assert (code, err.count("\n")) == (3, 1)
+    assert "loss nan at step" in err
+    assert "of epoch 2, samples train" in err
+    run = only_run(tmp_path)
+    content = read_checkpoint(run / "checkpoints" / "epoch-0001.ckpt")
+    assert all(torch.isfinite(value).all() for value in content["state_dict"].values())
+    assert not (run / "checkpoints" / "epoch-0002.ckpt").exists()
+
+
 def test_45_out_of_memory_names_the_setting(tmp_path):
     """A real limit on the address space of a process of its own."""
     program = f"""
@@ -537,3 +567,38 @@ def test_two_sweeps_side_by_side(tmp_path):
     process = start(tmp_path, *base, "seed=0,1,2,3")
     out, _ = process.communicate(timeout=120)
     assert out.count("skipped ") == 8
+
+
+def test_49_wandb_on_a_full_disk(tmp_path):
+    with mounted(tmp_path / "run" / "wandb", "8k"):
+        process = start(tmp_path, "task=toy", "scale=smoke", "run_dir=run")
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+    assert (tmp_path / "run" / "evaluation" / "samples.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("architecture._target_", "os.system", "'os.system' is not a Reconstructor of this project"),
+        ("architecture.learned._target_", "torch.hub.load", "'torch.hub.load' is not a LearnedPart of this project"),
+        ("dataset._target_", "subprocess.run", "'subprocess.run' is not a Source of this project"),
+        ("strategy.name", "../../../escape", "is not valid, strategy.name"),
+    ],
+)
+@pytest.mark.parametrize("plugins", [[], ["os", "torch", "subprocess"]])
+def test_a_hostile_configuration_beside_a_checkpoint(cli, tmp_path, trained, key, value, words, plugins):
+    """What it names is not called, and it cannot allow itself more."""
+    shutil.copytree(trained, tmp_path / "copy")
+    config = OmegaConf.load(tmp_path / "copy" / "config.yaml")
+    OmegaConf.update(config, key, value)
+    config["plugins"] = plugins
+    OmegaConf.save(config, tmp_path / "copy" / "config.yaml")
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    code, _, err = cli("mode=evaluate", "checkpoint=copy/checkpoints/best.ckpt", *QUIET)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
