@@ -7,7 +7,7 @@ FASTMRI := fastmri==0.3.0
 
 SCALE ?= small
 TASKS ?= mri,seismic
-PARTS ?= tables,curves
+PARTS ?= tables,curves,audits
 SEEDS ?=
 JOBS ?=
 

@@ -1,6 +1,6 @@
 """Tables, figures and claims of the paper, from runs.
 
-python scripts/tables.py run [scale=small] [seeds=0,1,2] [tasks=mri,seismic] [parts=tables,curves] [jobs=2]
+python scripts/tables.py run [scale=small] [seeds=0,1,2] [tasks=mri,seismic] [parts=tables,curves,audits] [jobs=2]
                              [finished=rows]      what has a row already is not run again
 python scripts/tables.py build [scale=small] [seeds=0,1,...]     rebuild documents from rows and finished runs
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0     run a committed row again and compare
@@ -32,7 +32,7 @@ on synthetic data, the difference to them says little, and only the order of the
 
 
 def _settings(arguments: list[str]) -> dict[str, str]:
-    known = {"scale": "small", "seeds": "", "tasks": "mri,seismic", "parts": "tables,curves", "jobs": ""}
+    known = {"scale": "small", "seeds": "", "tasks": "mri,seismic", "parts": "tables,curves,audits", "jobs": ""}
     known["finished"] = "runs"
     for argument in arguments:
         key, found, value = argument.partition("=")

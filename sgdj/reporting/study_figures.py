@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from sgdj.reporting.rows import Row
 from sgdj.reporting.style import STRATEGIES, save_both
-from sgdj.reporting.tables import COLUMNS, TITLES, Line
+from sgdj.reporting.tables import COLUMNS, TITLES, Line, level_text
 
 mpl.use("Agg")
 _ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
@@ -25,20 +25,42 @@ def _name(row: Row) -> str:
     return "SPGD jittering" if (row.architecture, row.strategy) == ("prox", "jitter") else STRATEGIES[row.strategy][2]
 
 
-def tradeoff(task: str, found: Sequence[Line], folder: Path) -> None:
-    """Attacked against clean PSNR: one small marker per seed, a large one for the mean."""
-    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
-    axes = figure.add_subplot()
+def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder: Path) -> None:
+    """Attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
+
+    Left: a small marker per seed, a large one for the mean. Right: one seed; markers grow with the level.
+
+    Parameters
+    ----------
+    task, found
+        The lines of a task's table.
+    candidates
+        Rows of one seed at other levels of the strategies.
+    folder
+        Where to write.
+    """
+    other = {key: rows for key, rows in _grouped(candidates).items() if key[0] == "gd"}
+    figure = Figure(figsize=(9.6 if other else 5.6, 4.2), layout="constrained")
+    axes = figure.subplots(1, 2 if other else 1, squeeze=False)[0]
     attack = COLUMNS[task]["adversarial"]
     for line in found:
         colour, marker, _ = STRATEGIES[line.first.strategy]
         face = colour if line.first.architecture == "gd" else "white"
         points = np.array([[row.mean("clean"), row.mean(attack)] for row in line.rows])
-        axes.plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
-        axes.plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=line.name)
-    axes.set(xlabel="clean PSNR (dB)", ylabel="PSNR under attack (dB)")
-    axes.set_title(_title(found[0].first), fontsize=9)
-    axes.legend(frameon=False, fontsize=7)
+        axes[0].plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
+        axes[0].plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=line.name)
+    for (_, strategy), group in other.items():
+        colour, marker, name = STRATEGIES[strategy]
+        ordered = sorted(group, key=lambda row: next(iter(row.level.values())))
+        points = np.array([[row.mean("clean"), row.mean(attack)] for row in ordered])
+        ends = " to ".join(level_text(ordered[i]).rpartition(" ")[2] for i in (0, -1))
+        sign = level_text(ordered[0]).partition(" ")[0]
+        axes[1].plot(*points.T, "-", color=colour, lw=0.8, label=f"{name}, {sign} {ends}")
+        axes[1].scatter(*points.T, s=np.linspace(12, 90, len(points)), color=colour, marker=marker, alpha=0.7)
+    for axis in axes:
+        axis.set(xlabel="clean PSNR (dB)", ylabel="PSNR under attack (dB)")
+        axis.legend(frameon=False, fontsize=7)
+    figure.suptitle(_title(found[0].first), fontsize=9)
     save_both(figure, folder, f"tradeoff-{task}")
 
 

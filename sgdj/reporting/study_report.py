@@ -58,7 +58,8 @@ def _times(folder: Path, found: Sequence[Line], task: str) -> str:
 
 
 def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path) -> list[str]:
-    study_figures.tradeoff(task, found, folder)
+    candidates = _by_experiment(rows, "figure_sigma", task)
+    study_figures.tradeoff(task, found, candidates, folder)
     made = [f"tradeoff-{task}"]
     curves = _by_experiment(rows, "figure_epsilon", task)
     if curves:
@@ -68,7 +69,6 @@ def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path
     if walked:
         study_figures.iterations(task, walked, walked[0].iterations, folder)
         made.append(f"iterations-{task}")
-    candidates = _by_experiment(rows, "figure_sigma", task)
     if candidates:
         baseline = [row for line in found if line.name == "MSE" for row in line.rows]
         study_figures.sigma(task, candidates, baseline, folder)
