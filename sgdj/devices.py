@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from sgdj.distributed import local_rank, world
 from sgdj.errors import InputError
 
 
@@ -24,6 +25,8 @@ def accelerator(device: str) -> dict[str, Any]:
             raise InputError("no CUDA device is available", "device", "use device=cpu or device=auto")
         if index and int(index) >= count:
             raise InputError(f"cuda:{index} of {count} CUDA devices", "device", f"use cuda:0 … cuda:{count - 1}")
+        if world() > 1:
+            return {"accelerator": "gpu", "devices": [local_rank() % count]}
         return {"accelerator": "gpu", "devices": [int(index)] if index else 1}
     if kind == "mps" and not torch.backends.mps.is_available():
         raise InputError("no MPS device is available", "device", "use device=cpu or device=auto")

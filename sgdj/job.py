@@ -8,6 +8,8 @@ import shlex
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +19,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from sgdj import distributed
 from sgdj.auditing import audit
 from sgdj.auditing import write as write_audit
 from sgdj.checkpoints import load_weights, read_checkpoint
@@ -46,8 +49,9 @@ _PACKAGES = ("torch", "lightning", "torchmetrics", "fastmri", "numpy", "h5py", "
 
 
 def tell(line: str) -> None:
-    """A note to the user."""
-    print(f"note: {line}", file=sys.stderr, flush=True)
+    """A note to the user; of several processes the leader speaks."""
+    if distributed.rank() == 0:
+        print(f"note: {line}", file=sys.stderr, flush=True)
 
 
 def _versions() -> dict[str, str]:
@@ -135,7 +139,8 @@ class Run:
         if self.config["trainer"]["deterministic"]:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.config["trainer"]["deterministic"])
-        torch.set_num_threads(self.config["trainer"]["threads"] or os.cpu_count() or 1)
+        cores = max((os.cpu_count() or 1) // distributed.local_world(), 1)
+        torch.set_num_threads(self.config["trainer"]["threads"] or cores)
         self.source: Source = build(self.config, "dataset")
         self.acquisition: Acquisition = build(self.config, "operator")
         self.source.prepare()
@@ -189,11 +194,39 @@ class Run:
         if record.get("status") == "finished" and not self.config["force"]:
             tell(f"already finished: {self.run.path} (force=true repeats it)")
             return {**record, "folder": str(self.run.path), "skipped": True}
+        devices = max(self.config["trainer"]["devices"], distributed.world())
+        if devices > 1 and self.config["mode"] == "train":
+            self._check_shares(devices)
+            if distributed.world() == 1:
+                return self._launch(devices)
+        if distributed.rank() > 0:
+            self._train_or_load(_build_network(self.config), lambda row: None)
+            return record
         self.run.claim()
         try:
             return self._run_claimed(record)
         finally:
             self.run.release()
+
+    def _check_shares(self, count: int) -> None:
+        """Every process needs a sample of every batch."""
+        for split, node in (("train", "trainer"), ("val", "evaluation")):
+            batch_size = self.config[node]["batch_size"]
+            images = self.source.images("train" if split == "train" else "val")
+            shapes = Counter(images.shape(i) for i in range(len(images)))
+            smallest = min(number % batch_size or batch_size for number in shapes.values())
+            if min(smallest, batch_size) < count:
+                raise InputError(
+                    f"a batch of {smallest} {split} images cannot be shared by {count} processes",
+                    f"{node}.batch_size",
+                    "choose one whose last batch is larger, or lower trainer.devices",
+                )
+
+    def _launch(self, count: int) -> dict[str, Any]:
+        """Run in several processes on this machine."""
+        code = distributed.launch(self.job.overrides, count)
+        found = {**self.run.read_record(), "folder": str(self.run.path), "exit_code": code}
+        return found if code == 0 else found | {"error": f"one of {count} processes ended with {code}"}
 
     def _difference(self) -> str:
         """How this configuration differs from the one in the folder."""
@@ -221,6 +254,7 @@ class Run:
                 "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device),
                 "machine": _machine(),
                 "threads": torch.get_num_threads(),
+                "processes": distributed.world(),
                 "started": record.get("started", _now()),
                 "parameters": sum(p.numel() for p in network.parameters()),
                 "command": shlex.join(["python", "run.py", *self.job.overrides]),
@@ -237,7 +271,7 @@ class Run:
         self.began, self.before = time.perf_counter(), self.run.record["wall_s"]
         failed = True
         try:
-            self._train_or_load(network, tracker)
+            self._train_or_load(network, tracker.scalars)
             if self.config["mode"] == "audit":
                 self._audit(network)
             else:
@@ -265,7 +299,7 @@ class Run:
             self.run.record["files"] = hashes(self.run.path)
         self.run.update(status=status, ended=_now(), wall_s=round(wall, 2), peak_memory_mib=_peak_memory_mib())
 
-    def _train_or_load(self, network: Reconstructor, tracker: Tracker) -> None:
+    def _train_or_load(self, network: Reconstructor, log: Callable[[dict[str, Any]], None]) -> None:
         if self.config["reconstructor"]:
             return
         if self.config["mode"] in ("evaluate", "audit"):
@@ -276,9 +310,10 @@ class Run:
         text = OmegaConf.to_yaml(OmegaConf.create(self.config))
         strategy = build(self.config, "strategy")
         train(
-            self.config, text, network, strategy, self.source, self.acquisition, self.run, tracker.scalars, tell
+            self.config, text, network, strategy, self.source, self.acquisition, self.run, log, tell
         )  # fmt: skip
-        figures.training_curve(self.run.metrics(), self.run.figures / "training.png")
+        if distributed.rank() == 0:
+            figures.training_curve(self.run.metrics(), self.run.figures / "training.png")
 
     def _audit(self, network: Reconstructor) -> None:
         config = self.config

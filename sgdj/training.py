@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
+from sgdj import distributed
 from sgdj.checkpoints import (
     FORMAT,
     copy_checkpoint,
@@ -30,9 +32,9 @@ from sgdj.checkpoints import (
 from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
-from sgdj.devices import accelerator
+from sgdj.devices import accelerator, torch_device
 from sgdj.draws import Draws
-from sgdj.errors import Diverged, InputError
+from sgdj.errors import Diverged, InputError, Interrupted
 from sgdj.metrics import sample_metrics
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
@@ -73,14 +75,17 @@ class Training(lightning.LightningModule):
         """Loss of one batch; training stops here if it is not finite."""
         loss = self.strategy.loss(self.network, batch, self.draws.at(self.current_epoch))
         value = float(loss.detach())
-        if not math.isfinite(value):
+        if distributed.total(float(not math.isfinite(value)), loss.device):
             raise Diverged(self._diverged(f"loss {value}", batch))
-        self.losses.append(value)
         self._batch = batch
+        if distributed.world() > 1:  # a mean over all processes is one over all samples, whoever has more of them
+            share = len(batch) * distributed.world() / distributed.total(len(batch), loss.device)
+            loss, value = share * loss, share * value
+        self.losses.append(value)
         return loss
 
     def _diverged(self, what: str, batch: Batch) -> str:
-        samples = ", ".join(batch.samples)
+        samples = ", ".join(distributed.gather(list(batch.samples)))
         return f"{what} at step {self.global_step} of epoch {self.current_epoch}, samples {samples}: lower trainer.lr"
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -97,7 +102,8 @@ class Training(lightning.LightningModule):
             self.validation.append((volume, {name: values[name][i] for name in ("psnr", "ssim")}))
 
     def on_validation_epoch_end(self) -> None:
-        """Average over volumes."""
+        """Average over volumes, those of all processes."""
+        self.validation = distributed.gather(self.validation)
         for name in ("psnr", "ssim"):
             mean = volume_mean([(volume, values[name]) for volume, values in self.validation])
             self.log(f"val_{name}", torch.tensor(mean, dtype=torch.float64))
@@ -153,7 +159,7 @@ class Keeper(Callback):
     def __init__(self, run: RunDirectory, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
         self.run, self.keep, self.report = run, keep, report
 
-    def on_fit_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Replace Lightning's handlers, which end with the wrong exit codes."""
         stop.install()
 
@@ -162,8 +168,9 @@ class Keeper(Callback):
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
-        """Stop between two steps if a signal came."""
-        stop.check()
+        """Stop between two steps if a signal came, to whichever process."""
+        if distributed.total(float(stop.received is not None), trainer.strategy.root_device):
+            raise Interrupted(stop.received or signal.SIGTERM)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Record the epoch, then save it."""
@@ -171,23 +178,26 @@ class Keeper(Callback):
         row = {
             "epoch": trainer.current_epoch,
             "global_step": trainer.global_step,
-            "train_loss": sum(module.losses) / len(module.losses),
+            "train_loss": distributed.total(sum(module.losses), trainer.strategy.root_device)
+            / (len(module.losses) * distributed.world()),
             "val_psnr": float(trainer.callback_metrics["val_psnr"]),
             "val_ssim": _json_number(float(trainer.callback_metrics["val_ssim"])),
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "seconds": round(time.perf_counter() - self._began, 3),
         }
         module.losses.clear()
+        path = epoch_path(self.run.checkpoints, trainer.current_epoch)
+        if distributed.rank() > 0:
+            trainer.save_checkpoint(path)  # all take part, the leader writes
+            return
         best = best_epoch(self.run.metrics())
         self.run.append_metrics(row)  # without its checkpoint, which comes next, a row does not count
-        path = epoch_path(self.run.checkpoints, trainer.current_epoch)
         trainer.save_checkpoint(path)
         if best_epoch(self.run.metrics()) != best:
             copy_checkpoint(path, self.run.checkpoints / "best.ckpt")
         copy_checkpoint(path, self.run.checkpoints / "last.ckpt")
         prune(self.run.checkpoints, self.keep, best_epoch(self.run.metrics()))
         self.report(row)
-        stop.check()
 
 
 class TrainingBar(Callback):
@@ -277,6 +287,15 @@ def last_consistent(run: RunDirectory, tell: Callable[[str], None]) -> Path | No
     return None
 
 
+def _where(device: str) -> dict[str, Any]:
+    """Lightning's arguments: one process, or all that have met."""
+    if distributed.world() == 1:
+        return accelerator(device)
+    nodes = distributed.world() // distributed.local_world()
+    kind = accelerator(device)["accelerator"]
+    return {"accelerator": kind, "devices": distributed.local_world(), "num_nodes": nodes, "strategy": "ddp"}
+
+
 def train(
     config: dict[str, Any],
     config_text: str,
@@ -306,21 +325,26 @@ def train(
             "lower it",
         )
     measure = Measure(acquisition, Draws(config["dataset"]["seed"]))
-    train_loader = batches(train_images, measure, settings["batch_size"], draws, settings["workers"])
-    val_loader = batches(val_images, measure, config["evaluation"]["batch_size"], workers=settings["workers"])
-
-    resume = last_consistent(run, tell)
+    part, workers = (distributed.rank(), distributed.world()), settings["workers"]
+    train_loader = batches(train_images, measure, settings["batch_size"], draws, workers, part)
+    val_loader = batches(val_images, measure, config["evaluation"]["batch_size"], workers=workers, part=part)
+    distributed.join(torch_device(config["device"]))
+    if distributed.rank() == 0:
+        resume = last_consistent(run, tell)
+    distributed.barrier()
+    if distributed.rank() > 0:
+        resume = newest_intact(run.checkpoints, lambda line: None)
     done = len(run.metrics())
     if resume is not None:
         tell(f"continuing after epoch {done - 1}")
     if done < config["epochs"] and not _out_of_patience(run.metrics(), settings["patience"]):
         keeper = Keeper(run, settings["keep"], log)
-        callbacks: list[Callback] = [keeper, TrainingBar()]
+        callbacks: list[Callback] = [keeper, TrainingBar()] if distributed.rank() == 0 else [keeper]
         if settings["patience"] is not None:
             callbacks.insert(0, EarlyStopping("val_psnr", patience=settings["patience"], mode="max"))
         with stop.patiently(), _quiet():
             trainer = lightning.Trainer(
-                **accelerator(config["device"]) | ({"devices": settings["devices"]} if settings["devices"] > 1 else {}),
+                **_where(config["device"]),
                 precision="32-true" if config["precision"] == "32" else "bf16-mixed",
                 max_epochs=config["epochs"],
                 gradient_clip_val=settings["clip_norm"],
@@ -335,5 +359,8 @@ def train(
             )
             module = Training(network, strategy, draws, settings, config_text)
             trainer.fit(module, train_loader, val_loader, ckpt_path=resume, weights_only=True)
+        stop.check()
+    if distributed.rank() > 0:
+        return
     run.update(trained=True)
     load_weights(network, read_checkpoint(run.checkpoints / "best.ckpt"))

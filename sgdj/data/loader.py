@@ -63,6 +63,28 @@ class ShapeBatches(Sampler[list[int]]):
         yield from waiting.values()
 
 
+class Shard(Sampler[list[int]]):
+    """The part of every batch that belongs to one of several processes.
+
+    Parameters
+    ----------
+    batches
+        Batches of all processes together.
+    rank, world
+        Number of this process, and of all.
+    """
+
+    def __init__(self, batches: ShapeBatches, rank: int, world: int) -> None:
+        self.sampler, self.batches, self.rank, self.world = batches.sampler, batches, rank, world
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.batches:
+            yield batch[self.rank :: self.world]
+
+
 class Measure:
     """Collate images into a measured batch.
 
@@ -94,10 +116,28 @@ class Measure:
 
 
 def batches(
-    images: ImageSet, collate: Measure, batch_size: int, shuffle: Draws | None = None, workers: int = 0
+    images: ImageSet,
+    collate: Measure,
+    batch_size: int,
+    shuffle: Draws | None = None,
+    workers: int = 0,
+    part: tuple[int, int] = (0, 1),
 ) -> DataLoader[Any]:
-    """Loader of measured batches; none is dropped, and no batch mixes shapes."""
-    order = ShapeBatches(EpochOrder(len(images), shuffle), images, batch_size)
+    """Loader of measured batches; none is dropped, and no batch mixes shapes.
+
+    Parameters
+    ----------
+    images, collate, batch_size
+        What is loaded.
+    shuffle
+        Steers the order; None keeps it.
+    workers
+        Processes that read.
+    part
+        Number of this process and number of processes that share each batch.
+    """
+    whole = ShapeBatches(EpochOrder(len(images), shuffle), images, batch_size)
+    order = whole if part[1] == 1 else Shard(whole, *part)
     return DataLoader(
         images, batch_sampler=order, collate_fn=collate, num_workers=workers, persistent_workers=workers > 0
     )
