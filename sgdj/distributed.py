@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import distributed
 
 from sgdj.errors import Interrupted
+from sgdj.importable import python_path
 
 _PATIENCE = 60  # seconds to finish a step after a signal
 
@@ -94,8 +94,7 @@ def launch(overrides: Sequence[str], count: int) -> int:
         "MASTER_PORT": _free_port(),
     }
     shared |= {"GROUP_RANK": 0, "TORCHELASTIC_RUN_ID": "sgdj"}
-    here = str(Path(__file__).resolve().parent.parent)
-    shared["PYTHONPATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    shared["PYTHONPATH"] = python_path()
     command = [sys.executable, "-m", "sgdj", *overrides]
     processes = []
     for number in range(count):

@@ -1,8 +1,10 @@
 """Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +13,7 @@ from omegaconf import OmegaConf
 
 from sgdj.config import CONF, GROUPS, Job, expand, load, parse, swept
 from sgdj.errors import ExitCode, InputError, InputErrors
+from sgdj.importable import python_path
 from sgdj.signals import stop
 
 
@@ -74,6 +77,15 @@ def _run_one(config: Any) -> dict[str, Any]:
     return {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped")} | {"overrides": overrides}
 
 
+def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextManager[str]:
+    """Folder of Hydra's own record; a cluster's nodes have to see it, so there it lies beside the runs."""
+    if not any(override.startswith("hydra/launcher=submitit") for override in overrides):
+        return TemporaryDirectory()
+    place = Path(jobs[0].config["output_dir"]).resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    return TemporaryDirectory(prefix=".sweep-", dir=place)
+
+
 def _forced(override: str) -> str:
     key = override.lstrip("+").split("=")[0]
     if key == "experiment":
@@ -101,8 +113,9 @@ def sweep(overrides: Sequence[str]) -> int:
         _say(error)
         return int(error.exit_code)
     print(f"{len(jobs)} jobs checked; {estimate(jobs)}", file=sys.stderr, flush=True)
+    os.environ["PYTHONPATH"] = python_path()  # for launchers that start processes elsewhere
     hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
-    with TemporaryDirectory() as folder:  # where Hydra writes its own record of the sweep
+    with _scratch(overrides, jobs) as folder:
         try:
             lines = [o.input_line or "" for o in swept(parse(overrides))]
             forced = [*(_forced(o) for o in lines), f"hydra.sweep.dir={folder}", "hydra.sweeper.params=null"]

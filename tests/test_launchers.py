@@ -1,0 +1,61 @@
+"""Sweeps through Hydra's launchers: the same runs as one after the other."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAUNCHERS = {
+    "joblib": ("hydra_plugins.hydra_joblib_launcher", "hydra.launcher.n_jobs=2"),
+    "submitit_local": ("hydra_plugins.hydra_submitit_launcher", "hydra.launcher.timeout_min=5"),
+}
+
+
+def sweep(folder, *arguments):
+    folder.mkdir()
+    fixed = (
+        "task=toy",
+        "scale=smoke",
+        "strategy=mse,jitter",
+        "trainer.threads=1",
+        "logger=none",
+        "evaluation.panels=0",
+    )
+    command = [sys.executable, str(ROOT / "run.py"), "-m", *fixed, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_the_same_runs(tmp_path, launcher):
+    plugin, setting = LAUNCHERS[launcher]
+    if importlib.util.find_spec(plugin) is None:
+        pytest.skip(f"{plugin} is not installed")
+    plain, other = tmp_path / "plain", tmp_path / launcher
+    assert sweep(plain, "seed=0,1").returncode == 0
+    done = sweep(other, f"hydra/launcher={launcher}", setting, "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 jobs done" in done.stdout
+    runs = sorted(path.parent.relative_to(plain) for path in plain.rglob("run.json"))
+    assert len(runs) == 4
+    for run in runs:
+        one, same = (json.loads((place / run / "run.json").read_text())["files"] for place in (plain, other))
+        for name in ("evaluation/samples.csv", "model/weights.safetensors"):
+            assert one[name] == same[name]
+    assert not list((other / "outputs").glob(".sweep-*"))
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_failed_job_is_told(tmp_path, launcher):
+    plugin, setting = LAUNCHERS[launcher]
+    if importlib.util.find_spec(plugin) is None:
+        pytest.skip(f"{plugin} is not installed")
+    done = sweep(
+        tmp_path / "a", f"hydra/launcher={launcher}", setting, "trainer.lr=1e30,1e-3", "strategy=mse", "epochs=3"
+    )
+    assert done.returncode == 5
+    assert "exit 3: " in done.stdout
+    assert "1 of 2 jobs done" in done.stdout
