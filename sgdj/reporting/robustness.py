@@ -63,7 +63,8 @@ def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
     for name, shown in groups.items():
         if shown:
             label = figures.NORM if name == "attack" else _LABELS[name]
-            figures.curves(shown, label, figures.by_strategy, note, folder, f"{name}-{task}")
+            lines = "solid: Auto-PGD, dashed: random noise of equal norm; " if name == "attack" else ""
+            figures.curves(shown, label, figures.by_strategy, lines + note, folder, f"{name}-{task}")
             made.append(f"{name}-{task}")
     return made
 
