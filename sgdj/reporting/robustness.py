@@ -69,6 +69,18 @@ def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
     return made
 
 
+def neighbours(rows: Sequence[Row]) -> str:
+    """The relative error one iteration before and after the K of training, which need not be close to it."""
+    cells = []
+    for row in rows:
+        error = {p.x: p.mean for p in volume_points(row) if p.kind == "iterations" and p.metric == "relative_error"}
+        shown = [f"{error[k]:.2f}" for k in (row.iterations - 1, row.iterations, row.iterations + 1)]
+        cells.append(f"{NAMES[row.architecture, row.strategy]} {', '.join(shown)}")
+    return (
+        f"Relative error at K − 1, K and K + 1 iterations (K = {rows[0].iterations} in training): {'; '.join(cells)}."
+    )
+
+
 def audits(found: Sequence[Audited]) -> str:
     """One column per network, one line per check."""
     names = [NAMES[one.architecture, one.strategy] for one in found]
@@ -117,6 +129,7 @@ def document(rows: Sequence[Row], audited: Sequence[Audited], folder: Path) -> N
         mine = [row for row in rows if row.task == task]
         text += [f"## {TITLES[task]} ({mine[0].data} data, scale {mine[0].scale})", ""]
         text += [f"![{name}]({name}.png)" for name in draw(task, mine, folder)]
+        text += ["", neighbours(mine)]
         full = [one for one in audited if one.task == task and one.experiment == "audit_full"]
         if full:
             text += ["", "Full audit; a value alone means PASS.", "", audits(full)]
