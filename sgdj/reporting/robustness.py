@@ -1,5 +1,6 @@
 """How robust each strategy is, and whether that can be believed: audits, sensitivities and wider curves."""
 
+import csv
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sgdj.reporting import figures
-from sgdj.reporting.curves import Point, points
+from sgdj.reporting.curves import COLUMNS, Point, points, table
 from sgdj.reporting.rows import Audited, Row
 from sgdj.reporting.tables import NAMES, TITLES
 
@@ -53,11 +54,15 @@ def volume_points(row: Row) -> list[Point]:
 
 
 def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
-    """Draw the curves of all strategies together; the figures' names."""
+    """Draw the curves of all strategies together and write their points; the figures' names."""
     found = [point for row in rows for point in volume_points(row)]
     groups: dict[str, list[Point]] = {"attack": [p for p in found if p.kind == "attack"]}
     for name in _LABELS:
         groups[name] = [p for p in found if p.curve == name]
+    with (folder / f"curves-{task}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table(found))
     note = f"{TITLES[task]}, {rows[0].data} data, scale {rows[0].scale}; mean and 95 % band over volumes"
     made = []
     for name, shown in groups.items():
@@ -129,7 +134,7 @@ def document(rows: Sequence[Row], audited: Sequence[Audited], folder: Path) -> N
         mine = [row for row in rows if row.task == task]
         text += [f"## {TITLES[task]} ({mine[0].data} data, scale {mine[0].scale})", ""]
         text += [f"![{name}]({name}.png)" for name in draw(task, mine, folder)]
-        text += ["", neighbours(mine)]
+        text += ["", f"Points: [curves-{task}.csv](curves-{task}.csv).", "", neighbours(mine)]
         full = [one for one in audited if one.task == task and one.experiment == "audit_full"]
         if full:
             text += ["", "Full audit; a value alone means PASS.", "", audits(full)]
