@@ -13,6 +13,7 @@ from typing import Any
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
@@ -289,11 +290,15 @@ def last_consistent(run: RunDirectory, tell: Callable[[str], None]) -> Path | No
 
 def _where(device: str) -> dict[str, Any]:
     """Lightning's arguments: one process, or all that have met."""
-    if distributed.world() == 1:
-        return accelerator(device)
-    nodes = distributed.world() // distributed.local_world()
-    kind = accelerator(device)["accelerator"]
-    return {"accelerator": kind, "devices": distributed.local_world(), "num_nodes": nodes, "strategy": "ddp"}
+    if distributed.world() == 1:  # also within a SLURM job, whose tasks are not ours to join
+        return accelerator(device) | {"plugins": [VerifiedCheckpoints(), LightningEnvironment()]}
+    return {
+        "accelerator": accelerator(device)["accelerator"],
+        "devices": distributed.local_world(),
+        "num_nodes": distributed.world() // distributed.local_world(),
+        "strategy": "ddp",
+        "plugins": [VerifiedCheckpoints(), TorchElasticEnvironment()],
+    }
 
 
 def train(
@@ -349,7 +354,6 @@ def train(
                 max_epochs=config["epochs"],
                 gradient_clip_val=settings["clip_norm"],
                 callbacks=callbacks,
-                plugins=[VerifiedCheckpoints()],
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,

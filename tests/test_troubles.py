@@ -375,7 +375,8 @@ LONG = ("task=seismic", "scale=smoke", "epochs=3000", "run_dir=run", "trainer.th
     ],
 )
 def test_42_signals_leave_a_state_that_goes_on(tmp_path, sent, code):
-    process = start(tmp_path, *LONG)
+    slurm = {"SLURM_NTASKS": "2", "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "7", "SLURM_PROCID": "0"}
+    process = start(tmp_path, *LONG, **(slurm if signal.SIGCONT in sent or signal.SIGUSR1 in sent else {}))
     wait_for(tmp_path / "run" / "checkpoints" / "epoch-0001.ckpt", process)
     for number in sent:
         process.send_signal(number)

@@ -69,7 +69,8 @@ def read_stack(path: Path) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise InputError(f"the image has type {array.dtype}", where, "real numbers are expected")
     top = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
-    array = array.astype(np.float64) / top
+    with np.errstate(invalid="ignore"):  # NaN is told below
+        array = array.astype(np.float64) / top
     if array.ndim in (3, 4) and array.shape[-1] in (3, 4) and path.suffix != ".npy":
         array = array[..., :3] @ _RGB
     if array.ndim == 2:
