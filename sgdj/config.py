@@ -384,9 +384,9 @@ _EVALUATION_PARTS = (
 def _has(config: dict[str, Any], key: str) -> bool:
     """Whether the class that a node names takes this setting."""
     parent, _, name = key.rpartition(".")
-    target = (get(config, parent) or {}).get("_target_")
-    if parent in ("evaluation", ""):
+    if parent not in TARGETS:  # a node without a class, which every configuration has
         return True
+    target = (get(config, parent) or {}).get("_target_")
     shipped = TARGETS[parent][1]
     return target in shipped and name in {f.name for f in dataclasses.fields(shipped[target])}
 

@@ -313,6 +313,36 @@ def test_evaluate_with_other_evaluation_parts(cli, tmp_path, finished):
     assert {float(r["epsilon"]) for r in found if r["attack"]} == {0.5}
 
 
+def test_a_run_of_before_the_younger_settings_is_evaluated_like_one_of_today(cli, tmp_path, finished):
+    """Its configuration lacks every setting that was added since; none of them changes anything by itself."""
+    import shutil
+
+    import yaml
+
+    from sgdj.config import YOUNGER
+
+    shutil.copytree(finished, tmp_path / "old")
+    path = tmp_path / "old" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    removed = 0
+    for key in YOUNGER:
+        *parents, last = key.split(".")
+        node = config
+        for part in parents:
+            node = (node or {}).get(part)
+        if isinstance(node, dict) and last in node and key != "evaluation.sweep":
+            removed += 1
+            del node[last]
+    assert removed > 15
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    for name, folder in (("old", tmp_path / "old"), ("new", finished)):
+        checkpoint = f"checkpoint={folder}/checkpoints/best.ckpt"
+        code, _, err = cli("mode=evaluate", checkpoint, "evaluation.sweep=independent", f"run_dir=e{name}", *QUIET)
+        assert code == 0, err
+    one, other = (tmp_path / f"e{name}" / "evaluation" / "samples.csv" for name in ("old", "new"))
+    assert one.read_bytes() == other.read_bytes()
+
+
 def test_evaluate_refuses_to_change_the_network(cli, tmp_path, finished):
     checkpoint = f"checkpoint={finished}/checkpoints/best.ckpt"
     code, _, err = cli("mode=evaluate", checkpoint, "strategy=mse", "architecture.learned.features=16", "trainer.lr=1")
