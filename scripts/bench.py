@@ -33,6 +33,7 @@ from sgdj.errors import InputError  # noqa: E402
 from sgdj.networks import DnCNN, GradientDescent, StepSize  # noqa: E402
 from sgdj.operators import CartesianFourier, Convolution  # noqa: E402
 from sgdj.operators.wavelets import ricker  # noqa: E402
+from sgdj.settings import key_values  # noqa: E402
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter  # noqa: E402
 
 
@@ -286,16 +287,13 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Measure and write."""
-    given: dict[str, str] = {"repeats": "5", "quick": "false"}
-    for argument in arguments:
-        key, found, value = argument.partition("=")
-        if not found or key not in given:
-            print(f"error: {InputError('unknown setting', argument, 'see the head of this script')}", file=sys.stderr)
-            return 2
-        given[key] = value
+    try:
+        given = key_values(arguments, {"repeats": 5, "quick": False})
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
     torch.set_num_threads(os.cpu_count() or 1)
-    quick = given["quick"] == "true"
-    found = measure(int(given["repeats"]), quick)
+    found = measure(given["repeats"], given["quick"])
     from sgdj.job import _commit, _machine, _versions
     from sgdj.reporting.performance import markdown, write
 
@@ -303,7 +301,7 @@ def main(arguments: list[str]) -> int:
     found["command"] = f"python scripts/bench.py {' '.join(arguments)}".strip()
     found["demo_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
-    if not quick:
+    if not given["quick"]:
         write(Path("results"), found)
     return 0
 

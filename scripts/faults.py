@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sgdj.errors import InputError  # noqa: E402
+from sgdj.settings import key_values  # noqa: E402
 
 #: Where a kill comes from, and how many such moments a process may live through before it.
 PHASES = {
@@ -243,13 +244,11 @@ def main(arguments: list[str]) -> int:
     """Run the campaign, write what it found; 5 if a bit or a row differs."""
     if arguments[:1] == ["child"]:
         return _child(arguments[1:])
-    settings: dict[str, Any] = {"kills": 100, "seed": 0, "epochs": 12, "folder": "outputs/faults"}
-    for argument in arguments:
-        key, found, value = argument.partition("=")
-        if not found or key not in settings:
-            print(f"error: {InputError('unknown setting', argument, 'see the head of this script')}", file=sys.stderr)
-            return 2
-        settings[key] = type(settings[key])(value)
+    try:
+        settings = key_values(arguments, {"kills": 100, "seed": 0, "epochs": 12, "folder": "outputs/faults"})
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
     settings["folder"] = Path(settings["folder"])
     tally = campaign(**settings)
     from sgdj.job import _commit, _machine

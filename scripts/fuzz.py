@@ -31,6 +31,7 @@ from hypothesis import seed as seeded  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from sgdj.errors import InputError, InputErrors  # noqa: E402
+from sgdj.settings import key_values  # noqa: E402
 
 CORPUS = ROOT / "tests" / "corpus"
 SECONDS, MEMORY_GIB = 20, 4
@@ -435,13 +436,14 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["worker"]:
         name, seed, seconds, folder = arguments[1:]
         return _worker(name, int(seed), float(seconds), Path(folder))
-    given_: dict[str, Any] = {"minutes": 10.0, "readers": ",".join(READERS), "seed": 0}
-    for argument in arguments:
-        key, found, value = argument.partition("=")
-        if not found or key not in given_:
-            print(f"error: {InputError('unknown setting', argument, 'see the head of this script')}", file=sys.stderr)
-            return 2
-        given_[key] = type(given_[key])(value)
+    try:
+        given_ = key_values(arguments, {"minutes": 10.0, "readers": ",".join(READERS), "seed": 0})
+        for name in given_["readers"].split(","):
+            if name not in READERS:
+                raise InputError(f"no reader {name}", "readers", f"choose of {', '.join(READERS)}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
     readers = {}
     for name in given_["readers"].split(","):
         readers[name] = campaign(name, given_["minutes"], given_["seed"])

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sgdj.errors import ExitCode, InputError, InputErrors  # noqa: E402
+from sgdj.settings import key_values  # noqa: E402
 from sgdj.study import COMMITTED, cells, folder  # noqa: E402
 
 RESULTS = Path("results")
@@ -34,11 +35,7 @@ on synthetic data, the difference to them says little, and only the order of the
 def _settings(arguments: list[str]) -> dict[str, str]:
     known = {"scale": "small", "seeds": "", "tasks": "mri,seismic", "parts": "tables,curves,audits", "jobs": ""}
     known["finished"] = "runs"
-    for argument in arguments:
-        key, found, value = argument.partition("=")
-        if not found or key not in known:
-            raise InputError(f"unknown setting {key}", argument, f"choose of {', '.join(known)}")
-        known[key] = value or known[key]
+    known = key_values(arguments, known)
     if known["finished"] not in ("runs", "rows"):
         raise InputError("no such thing to go by", f"finished={known['finished']}", "choose of runs, rows")
     return known

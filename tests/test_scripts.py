@@ -160,3 +160,24 @@ def test_every_shipped_setting_is_packaged(tmp_path):
     )  # fmt: skip
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
     assert not list((tmp_path / "empty").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("script", "argument", "words"),
+    [
+        ("faults", "kils=3", "unknown setting kils, kils=3: choose of kills, seed, epochs, folder"),
+        ("faults", "kills=many", "'many' is not a whole number, kills=many"),
+        ("fuzz", "minutes=soon", "'soon' is not a number, minutes=soon"),
+        ("fuzz", "readers=pdf", "no reader pdf, readers: choose of hdf5"),
+        ("bench", "quick=maybe", "'maybe' is not true or false, quick=maybe"),
+        ("tables", "sceale=small", "unknown setting sceale"),
+    ],
+)
+def test_a_mistyped_setting_is_one_line(tmp_path, script, argument, words):
+    verb = ["run"] if script == "tables" else []
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *verb, argument]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"error: {words}" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
