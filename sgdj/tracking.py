@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 from sgdj.errors import InputError
 
+#: Seconds that the start of a record may take: a server may be away; a busy machine is only slow.
+_PATIENCE = {"online": 15, "offline": 120}
+
 
 def require_key() -> None:
     """Check that there is a key for sending to W&B, without asking the server.
@@ -75,7 +78,9 @@ class Tracker:
         for mode in dict.fromkeys((settings["mode"], "offline")):
             try:
                 self._run = wandb.init(
-                    mode=mode, settings=wandb.Settings(init_timeout=15, console="off", silent=True), **arguments
+                    mode=mode,
+                    settings=wandb.Settings(init_timeout=_PATIENCE[mode], console="off", silent=True),
+                    **arguments,
                 )
                 break
             except Exception as error:

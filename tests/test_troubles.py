@@ -535,7 +535,7 @@ def test_50_wandb_unreachable_or_a_bad_key(tmp_path, key):
     assert process.returncode == 0, err
     assert err.count("recording offline instead") == 1
     assert "Traceback" not in err
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")), err
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
 
 
