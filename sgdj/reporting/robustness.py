@@ -135,6 +135,9 @@ def document(rows: Sequence[Row], audited: Sequence[Audited], folder: Path) -> N
         text += [f"## {TITLES[task]} ({mine[0].data} data, scale {mine[0].scale})", ""]
         text += [f"![{name}]({name}.png)" for name in draw(task, mine, folder)]
         text += ["", f"Points: [curves-{task}.csv](curves-{task}.csv).", "", neighbours(mine)]
+        present = {(row.architecture, row.strategy) for row in mine}
+        absent = [name for key, name in NAMES.items() if key[0] == "gd" and key not in present]
+        text += ["", f"Missing: {', '.join(absent) or 'nothing'}."]
         full = [one for one in audited if one.task == task and one.experiment == "audit_full"]
         if full:
             text += ["", "Full audit; a value alone means PASS.", "", audits(full)]
