@@ -98,7 +98,7 @@ def sample_metrics(
     return {
         "psnr": psnr.tolist(),
         "ssim": ssim_values,
-        "nmse": (loss / energy).tolist(),
+        "nmse": torch.where(energy > 0, loss / energy, torch.nan).tolist(),  # nothing to be relative to: left out
         "loss": loss.tolist(),
     }
 

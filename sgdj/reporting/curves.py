@@ -49,7 +49,8 @@ COLUMNS = tuple(field.name for field in fields(Point))
 
 
 def _value(row: dict[str, Any], metric: str) -> float:
-    return math.sqrt(row["nmse"]) if metric == "relative_error" else row[metric]
+    value = math.sqrt(row["nmse"]) if metric == "relative_error" else row[metric]
+    return value if math.isfinite(value) else math.nan  # an empty reference has no relative error
 
 
 def _places(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
