@@ -294,10 +294,10 @@ def main(arguments: list[str]) -> int:
         return int(error.exit_code)
     torch.set_num_threads(os.cpu_count() or 1)
     found = measure(given["repeats"], given["quick"])
-    from sgdj.job import _commit, _machine, _versions
+    from sgdj.provenance import commit, machine, versions
     from sgdj.reporting.performance import markdown, write
 
-    found |= {"machine": _machine(), "threads": torch.get_num_threads(), "versions": _versions(), "commit": _commit()}
+    found |= {"machine": machine(), "threads": torch.get_num_threads(), "versions": versions(), "commit": commit()}
     found["command"] = f"python scripts/bench.py {' '.join(arguments)}".strip()
     found["demo_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))

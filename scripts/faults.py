@@ -251,12 +251,12 @@ def main(arguments: list[str]) -> int:
         return int(error.exit_code)
     settings["folder"] = Path(settings["folder"])
     tally = campaign(**settings)
-    from sgdj.job import _commit, _machine
+    from sgdj.provenance import commit, machine
     from sgdj.reporting.reliability import write
 
     found = vars(tally) | {"kills": {phase: tally.kills[phase] for phase in PHASES}}
     command = f"python scripts/faults.py {' '.join(arguments)}".strip()
-    write(Path("results"), "faults", found | {"command": command, "commit": _commit(), "machine": _machine()})
+    write(Path("results"), "faults", found | {"command": command, "commit": commit(), "machine": machine()})
     return 5 if tally.differing_bits or tally.lost_rows or tally.most_repeated > 1 else 0
 
 

@@ -448,13 +448,13 @@ def main(arguments: list[str]) -> int:
     for name in given_["readers"].split(","):
         readers[name] = campaign(name, given_["minutes"], given_["seed"])
         print(name, json.dumps(readers[name]), flush=True)
-    from sgdj.job import _commit, _machine
+    from sgdj.provenance import commit, machine
     from sgdj.reporting.reliability import write
 
     path = Path("results") / "reliability" / "fuzz.json"
     before = json.loads(path.read_text())["readers"] if path.is_file() else {}
     facts = {"command": f"python scripts/fuzz.py {' '.join(arguments)}".strip(), "seconds": SECONDS}
-    facts |= {"memory": MEMORY_GIB, "commit": _commit(), "machine": _machine()}
+    facts |= {"memory": MEMORY_GIB, "commit": commit(), "machine": machine()}
     write(Path("results"), "fuzz", facts | {"readers": before | readers})
     return 5 if any(found["findings"] for found in readers.values()) else 0
 

@@ -7,12 +7,10 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from sgdj.errors import ExitCode, InputErrors, Interrupted, ResourceError, RunError
+from sgdj.errors import ExitCode, InputErrors, Interrupted, ResourceError, as_run_error
 from sgdj.signals import stop
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
-
-_NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
 
 
 def _say(error: BaseException) -> None:
@@ -20,22 +18,6 @@ def _say(error: BaseException) -> None:
         traceback.print_exception(error)
     for line in str(error).splitlines() or [type(error).__name__]:
         print(f"error: {line}", file=sys.stderr, flush=True)
-
-
-def _as_run_error(error: BaseException) -> RunError | None:
-    """Troubles of the machine, in the program's own terms."""
-    if isinstance(error, RunError):
-        return error
-    memory = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
-    if memory or type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        return ResourceError("out of memory: lower trainer.batch_size, evaluation.batch_size or the image size")
-    if isinstance(error, OSError) and error.errno == 28:
-        return ResourceError(f"the disk is full ({error.filename}): free some space and run the same command again")
-    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
-        return ResourceError("a data worker was killed: lower trainer.workers")
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted(2)
-    return None
 
 
 def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
@@ -58,7 +40,7 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
 
             return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:
-        known = _as_run_error(error)
+        known = as_run_error(error)
         if known is None:
             traceback.print_exception(error)
             print(f"error: a fault of this program ({type(error).__name__}): please report it", file=sys.stderr)

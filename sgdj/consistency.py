@@ -7,6 +7,7 @@ from typing import Any
 
 from sgdj.errors import InputError
 from sgdj.nodes import get, nearest
+from sgdj.tracking import has_key
 
 #: Which operators and data sets belong to a task; options of plugins are not restricted.
 FITTING: dict[str, dict[str, set[str]]] = {
@@ -116,6 +117,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
     if external is not None and config["checkpoint"] is not None and not Path(config["checkpoint"]).is_file():
         yield InputError(f"no such file: {config['checkpoint']}", "checkpoint", "give a file of weights")
+    if config["logger"]["mode"] == "online" and not has_key():
+        mend = "run wandb login, or use logger.mode=offline"
+        yield InputError("no key for Weights & Biases", "logger.mode=online", mend)
     if config["mode"] == "verify" and config["run_dir"] is None:
         yield InputError("no value", "run_dir", "name the run directory to verify")
     if config["mode"] not in ("train", "verify") and config["checkpoint"] is None and external is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
+from errno import ENOSPC
 
 
 class ExitCode(IntEnum):
@@ -75,3 +76,26 @@ class Interrupted(RunError):
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by signal {signum}")
         self.exit_code = ExitCode(128 + signum)
+
+
+_NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
+_LEFT_ALONE = ("Connection closed by peer", "Connection reset by peer")
+
+
+def as_run_error(error: BaseException) -> RunError | None:
+    """Troubles of the machine in the program's own terms; None for a fault of the program."""
+    if isinstance(error, RunError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(2)
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        return ResourceError(f"the disk is full ({error.filename}): free some space and run the same command again")
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if out_of_memory or any(sign in text for sign in _NO_MEMORY):
+        return ResourceError("out of memory: lower trainer.batch_size, evaluation.batch_size or the image size")
+    if "DataLoader worker" in text:
+        return ResourceError("a data worker was killed: lower trainer.workers")
+    if any(sign in text for sign in _LEFT_ALONE):
+        return ResourceError("another process of this training is gone: run the same command again")
+    return None

@@ -1,34 +1,31 @@
 """One run from checked configuration to finished run directory."""
 
 import os
-import platform
 import re
 import resource
 import shlex
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
-from sgdj import distributed
+from sgdj import distributed, provenance
 from sgdj.auditing import audit
 from sgdj.auditing import write as write_audit
 from sgdj.checkpoints import load_weights, read_checkpoint
 from sgdj.config import Job, decides, identity
 from sgdj.data.generate import digest, file_digest
-from sgdj.data.source import Source
+from sgdj.data.source import Source, Split
 from sgdj.devices import torch_device
 from sgdj.draws import Draws
-from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError
+from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError, as_run_error
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
 from sgdj.instantiate import build
 from sgdj.metrics import SSIM_WINDOW
@@ -41,49 +38,14 @@ from sgdj.reconstruction import FORMATS, Outcome, reconstruct
 from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import audit_table, result_table, show
 from sgdj.run_directory import RunDirectory
-from sgdj.tracking import Tracker, require_key
+from sgdj.tracking import Tracker
 from sgdj.verification import hashes, verify
-
-_CAN_GO_ON = (Interrupted, KeyboardInterrupt, ResourceError, MemoryError, OSError)  # with the same command
-_PACKAGES = ("torch", "lightning", "torchmetrics", "fastmri", "numpy", "h5py", "scikit-image", "scipy", "hydra-core")
 
 
 def tell(line: str) -> None:
     """A note to the user; of several processes the leader speaks."""
     if distributed.rank() == 0:
         print(f"note: {line}", file=sys.stderr, flush=True)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _machine() -> str:
-    """Processor, system and cores: another kind of processor rounds otherwise, and training amplifies that."""
-    name = platform.processor() or platform.machine()
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{name} ({capability}), {platform.machine()} {platform.system()}, {os.cpu_count()} cores"
-
-
-def _commit() -> str | None:
-    folder = Path(__file__).resolve().parent
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
-            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _now() -> str:
@@ -146,8 +108,6 @@ class Run:
         self.source.prepare()
         for note in self.source.notes():
             tell(note)
-        if self.config["logger"]["mode"] == "online":
-            require_key()
         self._check_sizes()
         manifest = self.source.manifest()
         self.extra = {}
@@ -166,15 +126,17 @@ class Run:
 
     def _check_sizes(self) -> None:
         """SSIM needs images as large as its window; signals of one column have none, and need none."""
-        images = self.source.images(self.config["evaluation"]["split"])
-        for i in range(len(images)):
-            height, width = images.shape(i)
-            if width > 1 and min(height, width) < SSIM_WINDOW:
-                raise InputError(
-                    f"image {images[i].sample} of {height} x {width} pixels is smaller than the SSIM window",
-                    "dataset",
-                    f"give images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels",
-                )
+        splits: list[Split] = [self.config["evaluation"]["split"]]
+        splits += ["val"] if self.config["mode"] == "train" else []
+        for images in map(self.source.images, splits):
+            for i in range(len(images)):
+                height, width = images.shape(i)
+                if width > 1 and min(height, width) < SSIM_WINDOW:
+                    raise InputError(
+                        f"image {images[i].sample} of {height} x {width} pixels is smaller than the SSIM window",
+                        "dataset",
+                        f"give images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels",
+                    )
 
     def go(self) -> dict[str, Any]:
         """Run, continue or skip.
@@ -225,6 +187,8 @@ class Run:
     def _launch(self, count: int) -> dict[str, Any]:
         """Run in several processes on this machine."""
         code = distributed.launch(self.job.overrides, count)
+        if code not in set(ExitCode):
+            raise ResourceError(f"one of {count} processes was killed (exit {code}): run the same command again")
         found = {**self.run.read_record(), "folder": str(self.run.path), "exit_code": code}
         return found if code == 0 else found | {"error": f"one of {count} processes ended with {code}"}
 
@@ -249,12 +213,14 @@ class Run:
                 "config_hash": self.key,
                 "data_hash": self.data_hash,
                 "seed": self.config["seed"],
-                "commit": _commit(),
-                "versions": _versions(),
+                "commit": provenance.commit(),
+                "versions": provenance.versions(),
                 "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device),
-                "machine": _machine(),
+                "machine": provenance.machine(),
                 "threads": torch.get_num_threads(),
                 "processes": distributed.world(),
+                "workers": self.config["trainer"]["workers"],
+                "deterministic": self.config["trainer"]["deterministic"] or self.device.type == "cpu",
                 "started": record.get("started", _now()),
                 "parameters": sum(p.numel() for p in network.parameters()),
                 "command": shlex.join(["python", "run.py", *self.job.overrides]),
@@ -283,8 +249,9 @@ class Run:
             self._close("finished")
             failed = False
         except BaseException as error:
+            trouble = isinstance(as_run_error(error), Interrupted | ResourceError) or isinstance(error, OSError)
             with suppress(OSError):  # a full disk must not hide what happened
-                self._close("interrupted" if isinstance(error, _CAN_GO_ON) else "failed")
+                self._close("interrupted" if trouble else "failed")  # the same command goes on, or begins again
             raise
         finally:
             tracker.finish(failed)
@@ -396,19 +363,8 @@ class Run:
 def run(job: Job) -> dict[str, Any]:
     """Run a checked job to its end; see `Run`, `sgdj.reconstruction` and `sgdj.verification`."""
     if job.config["mode"] == "verify":
-        return verify_run(Path(job.config["run_dir"]))
+        return verify(Path(job.config["run_dir"]))
     return reconstruct_files(job.config) if job.config["mode"] == "reconstruct" else Run(job).go()
-
-
-def verify_run(folder: Path) -> dict[str, Any]:
-    """Tell every difference between a run directory and its record; the exit code says whether there is one."""
-    record, differences = verify(folder)
-    for line in differences:
-        print(f"differs: {line}", file=sys.stderr, flush=True)
-    count = len(record.get("files", {}))
-    what = f"{count} files compared" if count else f"status {record.get('status')}: only checkpoints compared"
-    print(f"{folder}: {what}, {len(differences)} differences")
-    return {"exit_code": int(ExitCode.CHECK_FAILED if differences else ExitCode.DONE), "folder": str(folder)}
 
 
 def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:

@@ -191,13 +191,13 @@ class Keeper(Callback):
         if distributed.rank() > 0:
             trainer.save_checkpoint(path)  # all take part, the leader writes
             return
-        best = best_epoch(self.run.metrics())
+        best = best_epoch([*self.run.metrics(), row])
         self.run.append_metrics(row)  # without its checkpoint, which comes next, a row does not count
         trainer.save_checkpoint(path)
-        if best_epoch(self.run.metrics()) != best:
+        if best == trainer.current_epoch:
             copy_checkpoint(path, self.run.checkpoints / "best.ckpt")
         copy_checkpoint(path, self.run.checkpoints / "last.ckpt")
-        prune(self.run.checkpoints, self.keep, best_epoch(self.run.metrics()))
+        prune(self.run.checkpoints, self.keep, best)
         self.report(row)
 
 

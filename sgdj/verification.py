@@ -1,12 +1,13 @@
 """Check a run directory against the hashes that were written for it."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sgdj.checkpoints import is_intact
 from sgdj.data.generate import file_digest
-from sgdj.errors import InputError
+from sgdj.errors import ExitCode, InputError
 from sgdj.run_directory import RunDirectory
 
 _FOLDERS = ("checkpoints", "evaluation", "figures", "model")
@@ -24,13 +25,13 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in _files(folder)}
 
 
-def verify(folder: Path) -> tuple[dict[str, Any], list[str]]:
+def differences(folder: Path) -> tuple[int, list[str]]:
     """Compare a run directory with its record.
 
     Returns
     -------
     tuple
-        The record, and one line per difference.
+        Number of files whose hash is recorded (none before a run is finished), and one line per difference.
 
     Raises
     ------
@@ -42,10 +43,20 @@ def verify(folder: Path) -> tuple[dict[str, Any], list[str]]:
         raise InputError("no readable run.json", f"run_dir={folder}", "give a run directory")
     expected: dict[str, str] = record.get("files", {})
     found = hashes(folder)
-    differences = [f"{name} is missing" for name in expected if name not in found]
-    differences += [f"{name} has changed" for name in expected if name in found and found[name] != expected[name]]
+    lines = [f"{name} is missing" for name in expected if name not in found]
+    lines += [f"{name} has changed" for name in expected if name in found and found[name] != expected[name]]
     if expected:
-        differences += [f"{name} was added" for name in found if name not in expected]
+        lines += [f"{name} was added" for name in found if name not in expected]
     checkpoints = sorted((folder / "checkpoints").glob("*.ckpt"))
-    differences += [f"checkpoints/{p.name} is damaged (see its .sha256)" for p in checkpoints if not is_intact(p)]
-    return record, differences
+    lines += [f"checkpoints/{p.name} is damaged (see its .sha256)" for p in checkpoints if not is_intact(p)]
+    return len(expected), lines
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Tell every difference; the exit code says whether there is one."""
+    count, lines = differences(folder)
+    for line in lines:
+        print(f"differs: {line}", file=sys.stderr, flush=True)
+    what = f"{count} files compared" if count else "not finished, only checkpoints compared"
+    print(f"{folder}: {what}, {len(lines)} differences")
+    return {"exit_code": int(ExitCode.CHECK_FAILED if lines else ExitCode.DONE), "folder": str(folder)}

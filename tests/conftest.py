@@ -1,11 +1,16 @@
 """Shared helpers: real data, and the command line run in this process."""
 
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import torch
 
 from sgdj.cli import main
+
+#: What a test of something else leaves out of its runs.
+QUIET = ("logger=none", "evaluation.panels=0")
+SMOKE = ("task=toy", "scale=smoke", *QUIET)
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -41,3 +46,10 @@ def only_run(folder: Path) -> Path:
     """The single run directory under ``outputs/``."""
     (path,) = [p.parent for p in folder.glob("outputs/*/*/*/run.json")]
     return path
+
+
+def finished_run(folder: Path, *arguments: str) -> Path:
+    """A folder in which a run was brought to its end."""
+    with chdir(folder):
+        assert main(list(arguments)) == 0
+    return folder

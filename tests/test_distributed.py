@@ -103,8 +103,11 @@ def test_a_process_that_dies_ends_the_others(tmp_path):
     environments = {int(c): Path(f"/proc/{c}/environ").read_bytes() for c in children}
     (follower,) = [child for child, text in environments.items() if b"\0RANK=1\0" in b"\0" + text]
     os.kill(follower, signal.SIGKILL)
-    _, _ = process.communicate(timeout=60)
-    assert process.returncode not in (0, None)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4, err
+    assert "run the same command again" in err
+    assert "Traceback" not in err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
     assert not any(Path(f"/proc/{child}").exists() for child in environments)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from skimage.io import imread
 
-from tests.conftest import only_run, shared_file
+from tests.conftest import finished_run, only_run, shared_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,17 +72,9 @@ def test_generate_makes_data_of_any_size(tmp_path):
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    from sgdj import cli
-
     folder = tmp_path_factory.mktemp("runs")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        for strategy in ("mse", "jitter"):
-            arguments = ["task=toy", "scale=smoke", f"strategy={strategy}", "trainer.threads=1"]
-            assert cli.main(arguments) == 0
-    finally:
-        os.chdir(before)
+    for strategy in ("mse", "jitter"):
+        finished_run(folder, "task=toy", "scale=smoke", f"strategy={strategy}", "trainer.threads=1")
     return folder
 
 

@@ -86,6 +86,10 @@ class FastMRIImages(ImageSet):
         self._room = cache_gib * 2**30
         self._cache: dict[int, torch.Tensor] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the cache: a worker that is spawned reads what it needs, one that is forked shares it."""
+        return self.__dict__ | {"_cache": {}}
+
     def __len__(self) -> int:
         return len(self.slices)
 
@@ -201,6 +205,10 @@ class FastMRISource(Source):
         }
         self._check_apart()
         self._slices = {split: self._select(volumes) for split, volumes in self.scanned.items()}
+        self._images = {
+            split: FastMRIImages(self.scanned[split], slices, self.reference, self.cache_gib)
+            for split, slices in self._slices.items()
+        }
         self._check_slices()
 
     def _check_apart(self) -> None:
@@ -218,13 +226,15 @@ class FastMRISource(Source):
                         )
 
     def _check_slices(self) -> None:
-        """Read the slices once, so that a damaged one is told before a training and not in the middle of it."""
+        """Read the slices, so that a damaged one is told before a training and not in the middle of it.
+
+        What is read stays in the cache, as far as it reaches.
+        """
         room = _CHECK_AHEAD
-        for split, slices in self._slices.items():
-            images = FastMRIImages(self.scanned[split], slices, self.reference, 0)
-            for index in range(len(slices)):
+        for split, images in self._images.items():
+            for index in range(len(images)):
                 if room <= 0:
-                    left = len(slices) - index
+                    left = len(images) - index
                     self._notes.append(f"{left} slices of the {split} split will be checked when they are first read")
                     break
                 room -= images[index].x.numel() * 8
@@ -275,7 +285,7 @@ class FastMRISource(Source):
             raise InputError(
                 f"the {split} split is empty", f"dataset.root={self.root}", "add volumes, or change dataset.partition"
             )
-        return FastMRIImages(self.scanned[split], self._slices[split], self.reference, self.cache_gib)
+        return self._images[split]
 
     def notes(self) -> list[str]:
         """Files passed over and slices excluded."""

@@ -3,10 +3,13 @@
 from abc import ABC, abstractmethod
 from copy import copy
 from dataclasses import replace
-from typing import Self
+from typing import Self, TypeVar
 
 from sgdj.data.batch import Problem
+from sgdj.errors import InputError
 from sgdj.operators.acquisition import Acquisition
+
+A = TypeVar("A", bound=Acquisition)
 
 
 class Shift(ABC):
@@ -29,6 +32,19 @@ class Shift(ABC):
     @abstractmethod
     def __call__(self, problem: Problem) -> Problem:
         """The shifted problem; masks and noise draws stay those of the clean one."""
+
+
+def needed(problem: Problem, kind: type[A], otherwise: str, task: str) -> A:
+    """The acquisition of a problem, which must be of one kind.
+
+    Raises
+    ------
+    InputError
+        If it is another one, with what to say otherwise.
+    """
+    if not isinstance(problem.acquisition, kind):
+        raise InputError(otherwise, "shift", f"use it with task={task}")
+    return problem.acquisition
 
 
 def measured_with(problem: Problem, acquisition: Acquisition, told: bool) -> Problem:

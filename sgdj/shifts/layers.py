@@ -6,9 +6,8 @@ import torch
 
 from sgdj.data.batch import Problem
 from sgdj.data.layered import layered_section
-from sgdj.errors import InputError
 from sgdj.operators.acquisition import ConvolutionAcquisition
-from sgdj.shifts.base import Shift
+from sgdj.shifts.base import Shift, needed
 
 
 class Layers(Shift):
@@ -33,9 +32,8 @@ class Layers(Shift):
         InputError
             If the operator is no convolution.
         """
-        if not isinstance(problem.acquisition, ConvolutionAcquisition):
-            raise InputError("only seismic sections have layers", "shift", "use it with task=seismic")
+        acquisition = needed(problem, ConvolutionAcquisition, "only seismic sections have layers", "seismic")
         height, width = problem.x.shape[-2:]
         rngs = (problem.draws.generator("shift", "layers", sample) for sample in problem.samples)
         drawn = [torch.from_numpy(layered_section(height, width, rng, self.thickness)) for rng in rngs]
-        return replace(problem, x=problem.acquisition.normalise(torch.stack(drawn)[:, None].to(problem.x)))
+        return replace(problem, x=acquisition.normalise(torch.stack(drawn)[:, None].to(problem.x)))

@@ -4,9 +4,8 @@ from dataclasses import replace
 from typing import Literal
 
 from sgdj.data.batch import Problem
-from sgdj.errors import InputError
 from sgdj.operators.acquisition import CartesianAcquisition
-from sgdj.shifts.base import Shift, measured_with
+from sgdj.shifts.base import Shift, measured_with, needed
 
 
 class Sampling(Shift):
@@ -41,8 +40,7 @@ class Sampling(Shift):
         InputError
             If the operator is no Cartesian one.
         """
-        if not isinstance(problem.acquisition, CartesianAcquisition):
-            raise InputError("only k-space is undersampled", "shift", "use it with task=mri")
+        acquisition = needed(problem, CartesianAcquisition, "only k-space is undersampled", "mri")
         given = {name: getattr(self, name) for name in ("acceleration", "center_fraction", "mask", "axis")}
         changes = {name: value for name, value in given.items() if value is not None}
-        return measured_with(problem, replace(problem.acquisition, **changes), self.told)
+        return measured_with(problem, replace(acquisition, **changes), self.told)

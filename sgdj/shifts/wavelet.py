@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 from sgdj.data.batch import Problem
-from sgdj.errors import InputError
 from sgdj.operators.acquisition import ConvolutionAcquisition
-from sgdj.shifts.base import Shift, measured_with
+from sgdj.shifts.base import Shift, measured_with, needed
 
 
 class Wavelet(Shift):
@@ -33,7 +32,6 @@ class Wavelet(Shift):
         InputError
             If the operator is no convolution.
         """
-        if not isinstance(problem.acquisition, ConvolutionAcquisition):
-            raise InputError("only seismic data has a wavelet", "shift", "use it with task=seismic")
-        width = problem.acquisition.width if self.width is None else self.width
-        return measured_with(problem, replace(problem.acquisition, width=width, phase=self.phase), self.told)
+        acquisition = needed(problem, ConvolutionAcquisition, "only seismic data has a wavelet", "seismic")
+        width = acquisition.width if self.width is None else self.width
+        return measured_with(problem, replace(acquisition, width=width, phase=self.phase), self.told)

@@ -1,6 +1,6 @@
-"""Fifty ways in which things go wrong, each with the outcome it must have, through the command line.
+"""Ways in which a run goes wrong, each with the outcome it must have, through the command line.
 
-The numbers are those of the catalogue in this file's parametrisation: 1-17 configuration, 18-34 data, 35-50 runs.
+The numbers are those of the catalogue begun in test_input_troubles.py: 35-39 folders and checkpoints, 40-50 runs.
 """
 
 import json
@@ -13,212 +13,21 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from sgdj import cli as cli_module
 from sgdj.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
-from sgdj.data.fastmri_layout import write_volume
-from tests.conftest import only_run
+from tests import test_input_troubles as inputs
+from tests.conftest import QUIET, SMOKE, finished_run, only_run
 
 ROOT = Path(__file__).resolve().parent.parent
-QUIET = ("logger=none", "evaluation.panels=0")
-SMOKE = ("task=toy", "scale=smoke", *QUIET)
-
-
-def volumes(folder, shapes=((32, 32),) * 4, slices=2):
-    """A flat folder of volumes in the fastMRI layout."""
-    folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for i, shape in enumerate(shapes):
-        kspace = rng.normal(size=(slices, *shape)) + 1j * rng.normal(size=(slices, *shape))
-        write_volume(folder / f"file{i}.h5", kspace, shape, acquisition="TEST", patient_id=str(i))
-
-
-def change(**datasets):
-    """Replace or remove datasets of one file."""
-
-    def apply(folder):
-        volumes(folder)
-        with h5py.File(folder / "file1.h5", "a") as file:
-            for name, value in datasets.items():
-                del file[name]
-                if value is not None:
-                    file[name] = value
-
-    return apply
-
-
-def put(name, index, value):
-    """Change values of one file."""
-
-    def apply(folder):
-        volumes(folder)
-        with h5py.File(folder / "file1.h5", "a") as file:
-            file[name][index] = value
-
-    return apply
-
-
-def truncated(folder):
-    volumes(folder)
-    path = folder / "file1.h5"
-    path.write_bytes(path.read_bytes()[:2000])
-
-
-def wrong_split(folder):
-    volumes(folder / "singlecoil_train")
-    volumes(folder / "singlecoil_val", slices=1)
-
-
-def redefined(**how):
-    """k-space that lies elsewhere, or declares an absurd size."""
-
-    def apply(folder):
-        volumes(folder)
-        with h5py.File(folder / "file1.h5", "a") as file:
-            del file["kspace"]
-            if how["kind"] == "external":
-                file.create_dataset("kspace", (2, 32, 32), "c8", external=[("/etc/hostname", 0, 16384)])
-            elif how["kind"] == "virtual":
-                layout = h5py.VirtualLayout(shape=(2, 32, 32), dtype="c8")
-                layout[:] = h5py.VirtualSource("file0.h5", "kspace", shape=(2, 32, 32))
-                file.create_virtual_dataset("kspace", layout)
-            else:
-                file.create_dataset("kspace", (2**18, 2**10, 2**10), "c8", chunks=(1, 64, 64))
-
-    return apply
-
-
-CONFIGURATION = [
-    (1, ["trainer.lrr=0.1"], "unknown key, trainer.lrr: did you mean trainer.lr?"),
-    (2, ["strategy=dropout"], "no option dropout, command line: strategy: choose one of adversarial, input_jitter"),
-    (3, ["trainer.lr=fast"], "'fast' must be a number, trainer.lr"),
-    (4, ["trainer.lr="], "'' must be a number, trainer.lr"),
-    (5, ["trainer.lr=nan"], "nan must be finite, trainer.lr"),
-    (6, ["attack.epsilon=-1"], "-1 must be at least 0.0, attack.epsilon"),
-    (7, ["strategy=jitter", "sigma=-0.1"], "-0.1 must be at least 0.0, strategy.sigma"),
-    (8, ["attack.steps=2.5"], "2.5 must be a whole number, attack.steps"),
-    (8, ["attack.steps=0"], "0 must be at least 1, attack.steps"),
-    (9, ["dataset=fastmri"], "no value, dataset.root: set dataset.root=VALUE"),
-    (10, ["trainer.batch_size=0"], "0 must be at least 1, trainer.batch_size"),
-    (10, ["trainer.batch_size=100000"], "100000 exceeds the 192 training images, trainer.batch_size"),
-    (11, ["architecture.iterations=0"], "0 must be at least 1, architecture.iterations"),
-    (12, ["operator.acceleration=0.5"], "0.5 must be at least 1.0, operator.acceleration"),
-    (12, ["operator.center_fraction=0"], "0 must be above 0.0, operator.center_fraction"),
-    (12, ["operator.center_fraction=0.5"], "acceleration 4 cannot be reached with a centre fraction of 0.5"),
-    (13, ["seed=-1"], "-1 must be at least 0, seed"),
-    (14, ["task=mri", "operator=convolution"], "operator convolution does not fit task mri, operator"),
-    (15, ["device=gpu"], "'gpu' is not valid, device"),
-    (18, ["dataset=fastmri", "dataset.root=nowhere"], "no such folder: nowhere, dataset.root"),
-]
-
-
-@pytest.mark.parametrize(("number", "arguments", "line"), CONFIGURATION, ids=lambda v: str(v)[:40])
-def test_configuration(cli, tmp_path, number, arguments, line):
-    code, out, err = cli(*arguments, "scale=small")
-    assert (code, out) == (2, "")
-    assert f"error: {line}" in err
-    assert err.count("\n") == 1
-    assert not [p for p in tmp_path.iterdir() if p.name != "data"]
-
-
-DATA = [
-    (19, lambda folder: folder.mkdir(), "no .h5 file, dataset.root=root"),
-    (20, lambda folder: volumes(folder / "singlecoil_train"), "no .h5 file"),
-    (20, wrong_split, ".h5 is in val and in train"),
-    (21, truncated, "the file is truncated, root/file1.h5"),
-    (22, change(kspace=None), "the dataset is missing, root/file1.h5:kspace: the file holds ismrmrd_header, reconst"),
-    (23, change(kspace=np.zeros((2, 32, 32))), "the dataset has type float64, root/file1.h5:kspace: complex"),
-    (24, change(kspace=np.zeros((2, 4, 32, 32), np.complex64)), "has shape (2, 4, 32, 32), root/file1.h5:kspace: 3"),
-    (25, change(kspace=np.zeros((0, 32, 32), np.complex64)), "the volume has no slices"),
-    (26, put("kspace", (1, 3, slice(4, 7)), np.nan), "slice 1 holds 3 values that are NaN or infinite, root/file1.h5"),
-    (28, change(reconstruction_esc=np.ones((2, 40, 40), np.float32)), "reconstruction_esc has shape (2, 40, 40)"),
-    (29, lambda folder: volumes(folder, ((8, 8),) * 4), "smaller than the SSIM window"),
-    (30, redefined(kind="external"), "keeps its data outside the file, root/file1.h5:kspace"),
-    (30, redefined(kind="virtual"), "keeps its data outside the file, root/file1.h5:kspace"),
-    (31, redefined(kind="absurd"), "the dataset declares"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("number", "make", "line"), DATA, ids=[f"{d[0]}-{i}" for i, d in enumerate(DATA)])
-def test_data(cli, tmp_path, number, make, line):
-    make(tmp_path / "root")
-    before = sorted(p.name for p in tmp_path.rglob("*"))
-    arguments = ("task=mri", "scale=smoke", "dataset=fastmri", "dataset.root=root", "dataset.crop=null", *QUIET)
-    code, out, err = cli(*arguments, "dataset.slice_offsets=null")
-    assert (code, out) == (2, "")
-    assert line in err
-    assert err.count("\n") == 1
-    assert sorted(p.name for p in tmp_path.rglob("*")) == before
-
-
-def test_16_and_17_a_missing_gpu_is_never_replaced(cli, monkeypatch, tmp_path):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    code, _, err = cli(*SMOKE, "device=cuda")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "no CUDA device is available, device: use device=cpu" in err
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    code, _, err = cli(*SMOKE, "device=cuda:7")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "cuda:7" in err
-    assert not list(tmp_path.iterdir())
-
-
-def test_27_and_33_are_notes(cli, tmp_path):
-    """An all-zero slice and stray files are told and left out."""
-    volumes(tmp_path / "root", slices=3)
-    with h5py.File(tmp_path / "root" / "file1.h5", "a") as file:
-        file["reconstruction_esc"][1] = 0
-    (tmp_path / "root" / "notes.txt").write_text("not data")
-    arguments = ("task=mri", "scale=smoke", "dataset=fastmri", "dataset.root=root", "dataset.crop=null", *QUIET)
-    code, _, err = cli(*arguments, "dataset.slice_offsets=null")
-    assert code == 0
-    assert "note: file1.h5: excluded 1 all-zero slices [1]" in err
-    assert "note: root: passed over notes.txt" in err
-
-
-def test_32_pickled_arrays_are_refused(cli, tmp_path):
-    class Hostile:
-        def __reduce__(self):
-            return os.system, (f"touch {tmp_path}/harm",)
-
-    np.savez(tmp_path / "model.npz", model=np.array([Hostile()], dtype=object), allow_pickle=True)
-    code, out, err = cli("task=seismic", "scale=smoke", "dataset=section", "dataset.path=model.npz", *QUIET)
-    assert (code, out) == (2, "")
-    assert "without pickle" in err
-    assert err.count("\n") == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """One finished toy run."""
-    folder = tmp_path_factory.mktemp("trained")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        assert cli_module.main([*SMOKE, "run_dir=run"]) == 0
-    finally:
-        os.chdir(before)
-    return folder / "run"
-
-
-def test_34_a_mask_without_a_line(cli, tmp_path):
-    assert cli("task=mri", "scale=smoke", "run_dir=run", *QUIET)[0] == 0
-    volumes(tmp_path / "in")
-    with h5py.File(tmp_path / "in" / "file1.h5", "a") as file:
-        file["mask"] = np.zeros(32, bool)
-    arguments = ("mode=reconstruct", "checkpoint=run/checkpoints/best.ckpt", "input=in/file1.h5", "output=out")
-    code, out, err = cli(*arguments)
-    assert (code, out) == (2, "")
-    assert "the mask has shape (32,), 0 lines, in/file1.h5" in err
-    assert err.count("\n") == 1
-    assert not list((tmp_path / "out").iterdir())
+    return finished_run(tmp_path_factory.mktemp("trained"), *SMOKE, "run_dir=run") / "run"
 
 
 def newer(path):
@@ -496,6 +305,7 @@ def test_46_a_killed_worker(tmp_path):
     assert process.returncode == 4, err
     assert "a data worker was killed: lower trainer.workers" in err
     assert "Traceback" not in err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
 
 
 def test_47_and_48_tables_of_what_is_there(tmp_path):
@@ -537,14 +347,6 @@ def test_50_wandb_unreachable_or_a_bad_key(tmp_path, key):
     assert "Traceback" not in err
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")), err
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
-
-
-def test_the_catalogue_is_complete():
-    """Every number from 1 to 50 occurs in this file."""
-    numbers = {n for n, *_ in CONFIGURATION} | {n for n, *_ in DATA} | {35, 36, 37}
-    for name in globals():
-        numbers |= {int(word) for word in name.split("_") if name.startswith("test_") and word.isdigit()}
-    assert numbers == set(range(1, 51))
 
 
 def test_data_that_cannot_be_written(cli, tmp_path):
@@ -603,3 +405,11 @@ def test_a_hostile_configuration_beside_a_checkpoint(cli, tmp_path, trained, key
     assert words in err
     assert "Traceback" not in err
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
+
+
+def test_the_catalogue_is_complete():
+    """Every number from 1 to 50 occurs in one of the two files."""
+    numbers = {n for n, *_ in inputs.CONFIGURATION} | {n for n, *_ in inputs.DATA} | {35, 36, 37}
+    for name in [*globals(), *vars(inputs)]:
+        numbers |= {int(word) for word in name.split("_") if name.startswith("test_") and word.isdigit()}
+    assert numbers == set(range(1, 51))

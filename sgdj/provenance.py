@@ -1,0 +1,46 @@
+"""Where numbers come from: versions, processor, commit."""
+
+import os
+import platform
+import subprocess
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+_PACKAGES = ("torch", "lightning", "torchmetrics", "fastmri", "numpy", "h5py", "scikit-image", "scipy", "hydra-core")
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Processor, system and cores: another kind of processor rounds otherwise, and training amplifies that."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{name} ({capability}), {platform.machine()} {platform.system()}, {os.cpu_count()} cores"
+
+
+def commit() -> str | None:
+    """The checkout's commit, with -dirty if files were changed; None without one."""
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
+            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
