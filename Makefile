@@ -10,8 +10,9 @@ TASKS ?= mri,seismic
 PARTS ?= tables,curves,audits
 SEEDS ?=
 JOBS ?=
+LAUNCHER ?=
 
-.PHONY: help setup demo reproduce-tables tables test test-all bench lint clean
+.PHONY: help setup demo reproduce-tables tables test test-all bench scaling lint clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -27,8 +28,9 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 demo: setup ## Train a jittered MRI network on embedded data, attack it, show the table (2 minutes on 2 cores)
 	$(BIN)/python run.py task=mri strategy=jitter sigma=0.01
 
-reproduce-tables: setup ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS=)
-	$(BIN)/python scripts/tables.py run scale=$(SCALE) seeds=$(SEEDS) tasks=$(TASKS) parts=$(PARTS) jobs=$(JOBS)
+reproduce-tables: setup ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS= LAUNCHER=)
+	$(BIN)/python scripts/tables.py run scale=$(SCALE) seeds=$(SEEDS) tasks=$(TASKS) parts=$(PARTS) jobs=$(JOBS) \
+		$(if $(LAUNCHER),launcher=$(LAUNCHER))
 
 tables: setup ## Rebuild results/ from the committed rows and finished runs, in seconds
 	$(BIN)/python scripts/tables.py build scale=$(SCALE) seeds=$(SEEDS)
@@ -36,8 +38,11 @@ tables: setup ## Rebuild results/ from the committed rows and finished runs, in 
 test: setup lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2
 
-bench: setup ## Measure speed and memory beside the plain implementation (ten quiet minutes)
+bench: setup ## Measure speed and memory beside the plain implementation (15 quiet minutes)
 	$(BIN)/python scripts/bench.py
+
+scaling: setup ## Measure how time and memory grow, and fit a cost model (15 quiet minutes)
+	$(BIN)/python scripts/scaling.py
 
 test-all: test ## The tests, then 100 kills and ten minutes of damaged input for every reader (two hours)
 	$(BIN)/python scripts/faults.py

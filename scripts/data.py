@@ -81,7 +81,8 @@ def convert(source: Path, target: Path, seed: int, matrix: int | None) -> int:
 
 def generate(kind: str, overrides: list[str]) -> int:
     """Generate embedded data of any size, number and seed."""
-    from sgdj.config import load, parse
+    from sgdj.composition import parse
+    from sgdj.config import load
     from sgdj.consistency import FITTING
 
     tasks = [task for task, groups in FITTING.items() if kind in groups["dataset"]]

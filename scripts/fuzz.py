@@ -235,23 +235,36 @@ def _config() -> list[bytes]:
 
 def _read_config(path: Path) -> None:
     """The file holds one argument of the command line per line."""
-    from sgdj.config import expand, load, parse
+    from sgdj.composition import expand, parse
+    from sgdj.config import load
 
     arguments = path.read_bytes().decode(errors="replace").replace("\0", "").split("\n")
     for job in expand(parse([a for a in arguments if a and not a.startswith("-")]))[:3]:
         load(job, in_sweep=True)
 
 
+def _modules(*names: str) -> tuple[str, ...]:
+    return tuple(f"sgdj/{name}.py" for name in names)
+
+
 READERS = {
-    "hdf5": Reader(".h5", _hdf5, _read_hdf5, ("sgdj/data/fastmri.py", "sgdj/data/hdf5.py")),
-    "mask": Reader(
-        ".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, ("sgdj/reconstruction.py", "sgdj/data/hdf5.py")
+    "hdf5": Reader(".h5", _hdf5, _read_hdf5, _modules("data/fastmri", "data/hdf5")),
+    "mask": Reader(".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, _modules("reconstruction", "data/hdf5")),
+    "npz": Reader(".npz", _npz, _read_section, _modules("data/section")),
+    "segy": Reader(".sgy", _segy, _read_section, _modules("data/section")),
+    "images": Reader(".png", _images, _read_images, _modules("data/images")),
+    "checkpoint": Reader(
+        ".safetensors",
+        _checkpoint,
+        _read_checkpoint,
+        _modules("checkpoints", "model_card", "model_metadata"),
     ),
-    "npz": Reader(".npz", _npz, _read_section, ("sgdj/data/section.py",)),
-    "segy": Reader(".sgy", _segy, _read_section, ("sgdj/data/section.py",)),
-    "images": Reader(".png", _images, _read_images, ("sgdj/data/images.py",)),
-    "checkpoint": Reader(".safetensors", _checkpoint, _read_checkpoint, ("sgdj/checkpoints.py", "sgdj/model_card.py")),
-    "config": Reader(".txt", _config, _read_config, ("sgdj/config.py", "sgdj/consistency.py", "sgdj/nodes.py")),
+    "config": Reader(
+        ".txt",
+        _config,
+        _read_config,
+        _modules("composition", "config", "consistency", "mistakes", "nodes", "schema", "trained"),
+    ),
 }
 
 _WORDS = [b"\0" * 8, b"\xff" * 8, b"\x7f\xff\xff\xff", b"-1", b"nan", b"1e999", b"[", b"{", b"../", b"=", b"$", b"\n"]

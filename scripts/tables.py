@@ -2,6 +2,7 @@
 
 python scripts/tables.py run [scale=small] [seeds=0,1,2] [tasks=mri,seismic] [parts=tables,curves,audits] [jobs=2]
                              [finished=rows]      what has a row already is not run again
+                             [launcher=submitit_slurm launcher.partition=gpu]  jobs go where Hydra's launcher sends them
 python scripts/tables.py build [scale=small] [seeds=0,1,...]     rebuild documents from rows and finished runs
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0     run a committed row again and compare
 python scripts/tables.py choose [scale=small] [tasks=mri,seismic]      write the chosen levels to conf/
@@ -73,14 +74,16 @@ def run(arguments: list[str]) -> int:
     from sgdj.campaign import Campaign, default_parallel, missing
     from sgdj.reporting.rows import read, read_audits
 
-    settings = _settings(arguments)
+    of_launcher = [a for a in arguments if a.startswith("launcher") and a.partition("=")[2]]
+    settings = _settings([a for a in arguments if not a.startswith("launcher")])
+    launcher = [f"hydra{'/' if a.startswith('launcher=') else '.'}{a}" for a in of_launcher]
     seeds, scale = _seeds(settings), settings["scale"]
     parallel = _numbers(settings["jobs"], "jobs")[0] if settings["jobs"] else default_parallel()
     wanted = cells(settings["tasks"].split(","), scale, seeds, settings["parts"].split(","))
     target = folder(RESULTS, scale, seeds)
     if settings["finished"] == "rows":
         wanted = missing(wanted, [*read(target), *read_audits(target)])
-    code = Campaign(wanted, target, parallel, _say).run()
+    code = Campaign(wanted, target, parallel, _say, launcher).run()
     if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
         _build(scale, seeds)
     else:
@@ -90,7 +93,7 @@ def run(arguments: list[str]) -> int:
 
 def build(arguments: list[str]) -> int:
     """Add finished runs that no row shows yet, and rebuild the documents."""
-    from sgdj.reporting.rows import collect_new
+    from sgdj.reporting.collecting import collect_new
 
     settings = _settings(arguments)
     seeds, scale = _seeds(settings), settings["scale"]
@@ -102,7 +105,8 @@ def build(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """Run a committed row again, elsewhere, and compare value by value."""
-    from sgdj.reporting.rows import collect, difference, read_row
+    from sgdj.reporting.collecting import collect
+    from sgdj.reporting.rows import difference, read_row
 
     if len(arguments) != 1:
         raise InputError("one row expected", "check", "give EXPERIMENT/NAME, such as table_mri/mri-gd-mse-seed0")

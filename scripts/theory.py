@@ -17,7 +17,8 @@ import torch  # noqa: E402
 
 from sgdj import attacks, networks, strategies  # noqa: E402
 from sgdj.checkpoints import load_weights, read_checkpoint  # noqa: E402
-from sgdj.config import load, parse  # noqa: E402
+from sgdj.composition import parse  # noqa: E402
+from sgdj.config import load  # noqa: E402
 from sgdj.data.points import spiral  # noqa: E402
 from sgdj.draws import Draws  # noqa: E402
 from sgdj.instantiate import build  # noqa: E402

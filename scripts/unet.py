@@ -35,7 +35,8 @@ class UNet(nn.Module):
 
 def main(target: Path, seconds: float, overrides: list[str]) -> None:
     """Train with Adam until the time is over."""
-    from sgdj.config import load, parse
+    from sgdj.composition import parse
+    from sgdj.config import load
     from sgdj.data.loader import Measure, batches
     from sgdj.draws import Draws
     from sgdj.instantiate import build

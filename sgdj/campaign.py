@@ -13,7 +13,8 @@ from typing import Any
 
 from sgdj.errors import ExitCode
 from sgdj.job import Run
-from sgdj.reporting.rows import Measured, collect, collect_audit, write, write_audit
+from sgdj.reporting.collecting import collect, collect_audit
+from sgdj.reporting.rows import Measured, write, write_audit
 from sgdj.study import Cell
 
 _BUSY = "another run is at work there"
@@ -79,9 +80,20 @@ class Campaign:
         Number of jobs at a time; every job computes on one thread.
     tell
         Called with a line after every job.
+    launcher
+        Overrides of Hydra's launcher, such as ``["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"]``;
+        every job is then a sweep of one, and goes where that launcher sends it. Empty: a process here.
     """
 
-    def __init__(self, cells: Sequence[Cell], folder: Path, parallel: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        folder: Path,
+        parallel: int,
+        tell: Callable[[str], None],
+        launcher: Sequence[str] = (),
+    ) -> None:
+        self.launcher = ["-m", *launcher] if launcher else []
         self.cells, self.folder, self.parallel, self.tell = list(cells), folder, parallel, tell
         self.places: dict[Cell, Place] = {}
         self.failed: list[str] = []
@@ -145,20 +157,20 @@ class Campaign:
 
     def _execute(self, cell: Cell) -> tuple[int, str]:
         checkpoint = None if cell.trained is None else self.places[cell.trained].path / "checkpoints" / "best.ckpt"
-        command = [sys.executable, "-m", "sgdj", *cell.job(checkpoint).overrides]
+        command = [sys.executable, "-m", "sgdj", *self.launcher, *cell.job(checkpoint).overrides]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._processes.add(process)
         if self._stopped:
             process.send_signal(self._stopped)
         output, _ = process.communicate()
         self._processes.discard(process)
-        if process.returncode == ExitCode.INPUT:
+        if _BUSY in output.decode(errors="replace"):
             time.sleep(1)
         return process.returncode, output.decode(errors="replace")
 
     def _finish(self, cell: Cell, code: int, output: str) -> None:
         place = self.places[cell]
-        if code == ExitCode.INPUT and _BUSY in output and not self._stopped:
+        if code != 0 and _BUSY in output and not self._stopped:
             self._again.add(cell)
             self._waiting.append(cell)  # someone else is at it, perhaps what a killed campaign left running
             return

@@ -28,7 +28,8 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
     dict
         `exit_code`, and the run's record if there is one.
     """
-    from sgdj.config import load, parse
+    from sgdj.composition import parse
+    from sgdj.config import load
 
     try:
         with stop.obeyed():
@@ -82,7 +83,8 @@ def _hydra(arguments: list[str]) -> int:
     """Hydra's own help and configuration printing."""
     import hydra
 
-    from sgdj.config import CONF, load, parse
+    from sgdj.composition import CONF, parse
+    from sgdj.config import load
 
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     try:

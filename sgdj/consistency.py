@@ -9,6 +9,9 @@ from sgdj.errors import InputError
 from sgdj.nodes import get, nearest
 from sgdj.tracking import has_key
 
+#: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
+TRAINING = ("train", "tune")
+
 #: Which operators and data sets belong to a task; options of plugins are not restricted.
 FITTING: dict[str, dict[str, set[str]]] = {
     "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri", "images"}},
@@ -122,9 +125,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError("no key for Weights & Biases", "logger.mode=online", mend)
     if config["mode"] == "verify" and config["run_dir"] is None:
         yield InputError("no value", "run_dir", "name the run directory to verify")
-    if config["mode"] not in ("train", "verify") and config["checkpoint"] is None and external is None:
+    if config["mode"] not in (*TRAINING, "verify") and config["checkpoint"] is None and external is None:
         yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
-    if config["mode"] == "train" and config["checkpoint"] is not None:
+    if config["mode"] in TRAINING and config["checkpoint"] is not None:
         yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")
     for key in ("input", "output"):
         if (config["mode"] == "reconstruct") != (config[key] is not None):
@@ -132,5 +135,5 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             yield InputError(what, key, f"set {key}=PATH with mode=reconstruct, and only there")
     if config["input"] is not None and not Path(config["input"]).exists():
         yield InputError(f"no such file or folder: {config['input']}", "input", "give one that exists")
-    if config["mode"] == "train" and dataset.get("partition") == "none":
+    if config["mode"] in TRAINING and dataset.get("partition") == "none":
         yield InputError("no volume is left to train on", "dataset.partition", "use it with mode=evaluate only")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import shlex
 import sys
 import time
@@ -20,14 +19,17 @@ from sgdj import distributed, provenance
 from sgdj.auditing import audit
 from sgdj.auditing import write as write_audit
 from sgdj.checkpoints import load_weights, read_checkpoint
-from sgdj.config import Job, decides, identity
+from sgdj.config import Job
+from sgdj.consistency import TRAINING
 from sgdj.data.generate import digest, file_digest
 from sgdj.data.source import Source, Split
 from sgdj.devices import torch_device
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError, as_run_error
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
+from sgdj.identity import decides, identity
 from sgdj.instantiate import build
+from sgdj.memory import forget_peak, peak_mib
 from sgdj.metrics import SSIM_WINDOW
 from sgdj.model_card import write_model
 from sgdj.networks import Reconstructor, StartingPoint
@@ -50,10 +52,6 @@ def tell(line: str) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _peak_memory_mib() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def _build_network(config: dict[str, Any]) -> Reconstructor:
@@ -127,7 +125,7 @@ class Run:
     def _check_sizes(self) -> None:
         """SSIM needs images as large as its window; signals of one column have none, and need none."""
         splits: list[Split] = [self.config["evaluation"]["split"]]
-        splits += ["val"] if self.config["mode"] == "train" else []
+        splits += ["val"] if self.config["mode"] in TRAINING else []
         for images in map(self.source.images, splits):
             for i in range(len(images)):
                 height, width = images.shape(i)
@@ -157,7 +155,7 @@ class Run:
             tell(f"already finished: {self.run.path} (force=true repeats it)")
             return {**record, "folder": str(self.run.path), "skipped": True}
         devices = max(self.config["trainer"]["devices"], distributed.world())
-        if devices > 1 and self.config["mode"] == "train":
+        if devices > 1 and self.config["mode"] in TRAINING:
             self._check_shares(devices)
             if distributed.world() == 1:
                 return self._launch(devices)
@@ -234,6 +232,7 @@ class Run:
         )
         name = f"{self.config['task']} {self.run.path.parent.name} {self.run.path.name}"
         tracker = Tracker(self.config["logger"], self.run.path, name, self.config, tell)
+        forget_peak()
         self.began, self.before = time.perf_counter(), self.run.record["wall_s"]
         failed = True
         try:
@@ -243,6 +242,8 @@ class Run:
             else:
                 result = self._evaluate(network)
                 self._report(result, tracker)
+                if self.config["mode"] == "tune":
+                    self._score(result)
                 if self.config["mode"] == "train":
                     best = read_checkpoint(self.run.checkpoints / "best.ckpt")
                     write_model(self.run.path / "model", best, self.run.record, result.summary)
@@ -264,7 +265,7 @@ class Run:
         wall = self.before + time.perf_counter() - self.began
         if status == "finished":
             self.run.record["files"] = hashes(self.run.path)
-        self.run.update(status=status, ended=_now(), wall_s=round(wall, 2), peak_memory_mib=_peak_memory_mib())
+        self.run.update(status=status, ended=_now(), wall_s=round(wall, 2), peak_memory_mib=round(peak_mib(), 1))
 
     def _train_or_load(self, network: Reconstructor, log: Callable[[dict[str, Any]], None]) -> None:
         if self.config["reconstructor"]:
@@ -342,6 +343,13 @@ class Run:
         title = f"{config['task']}, {config['architecture']['name']}, {config['strategy']['name']} ({data})"
         show(result_table(result.summary, title))
         print(f"run directory: {self.run.path}", flush=True)
+
+    def _score(self, result: Result) -> None:
+        """Keep what levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
+        measured = result.summary["network"]
+        score = (measured["clean"]["psnr"]["mean"] + measured[self.config["attack"]["name"]]["psnr"]["mean"]) / 2
+        self.run.update(score=round(score, 6))
+        print(f"score, mean of clean and attacked PSNR on the validation data: {score:.3f} dB", flush=True)
 
     def _curves(self, result: Result, tracker: Tracker) -> list[str]:
         """Write the points of every curve and draw them; the figures' names."""

@@ -3,17 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import OmegaConf
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
-from sgdj.errors import InputError
+from sgdj.model_metadata import FORMAT, KEY, read_metadata
 from sgdj.run_directory import write_atomically
 
 WEIGHTS = "weights.safetensors"
-KEY = "sgdj"
-FORMAT = 1
 
 _CARD = """# {task}: {architecture}, trained with {strategy}
 
@@ -105,31 +101,5 @@ def read_model(path: Path) -> dict[str, Any]:
     InputError
         If it is none, or was not written by this program.
     """
-    where = str(path)
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state: dict[str, torch.Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0][:80]
-        raise InputError(f"this is no safetensors file ({reason})", where, "use another file") from error
-    content = read_metadata(metadata, where)
-    return {"state_dict": state, "sgdj_config": OmegaConf.to_yaml(OmegaConf.create(content["config"]))}
-
-
-def read_metadata(metadata: dict[str, str], where: str) -> dict[str, Any]:
-    """Format and configuration from a safetensors file's metadata.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is of a newer format.
-    """
-    try:
-        content: Any = OmegaConf.to_container(OmegaConf.create(metadata[KEY]))
-        version, _ = int(content["format"]), content["config"]["task"]
-    except Exception as error:  # nothing there, or no YAML
-        raise InputError("the file holds no configuration", where, "use RUN_DIR/model/weights.safetensors") from error
-    if version > FORMAT:
-        raise InputError(f"the file has format {version}, newer than {FORMAT}", where, "update sgdj")
-    return dict(content)
+    content = read_metadata(path)
+    return {"state_dict": load_file(path), "sgdj_config": OmegaConf.to_yaml(OmegaConf.create(content["config"]))}

@@ -405,7 +405,7 @@ class Audit:
 class Root:
     task: Text
     scale: Text
-    mode: Literal["train", "evaluate", "reconstruct", "audit", "verify"]
+    mode: Literal["train", "evaluate", "reconstruct", "audit", "verify", "tune"]
     sigma: NonNegative | None
     seed: Seed
     epochs: Count

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
-from sgdj.config import CONF, Job, config_options, expand, load, parse
+from sgdj.composition import CONF, config_options, expand, parse
+from sgdj.config import Job, load
 from sgdj.errors import InputError
 from sgdj.upstream import DEVIATIONS, deviations
 from sgdj.upstream import TASKS as UPSTREAM_TASKS

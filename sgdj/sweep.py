@@ -1,5 +1,6 @@
 """Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
 
+import json
 import os
 import shlex
 import sys
@@ -9,12 +10,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from sgdj.config import CONF, GROUPS, Job, expand, load, parse, swept
+from sgdj.composition import CONF, GROUPS, expand, parse, swept
+from sgdj.config import Job, load
 from sgdj.errors import ExitCode, InputError, InputErrors
 from sgdj.importable import python_path
 from sgdj.signals import stop
+
+_RESULT = "result.json"
+
+
+def _search(overrides: Sequence[str]) -> bool:
+    """Whether a sweeper chooses values by the scores of earlier jobs.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to go by, or intervals with nobody to search them.
+    """
+    given = {o.key_or_group: o for o in parse(overrides)}
+    searching = given["hydra/sweeper"].value() == "optuna" if "hydra/sweeper" in given else False
+    interval = next((key for key, o in given.items() if o.is_interval_sweep()), None)
+    if interval and not searching:
+        raise InputError("nothing searches an interval", interval, "add hydra/sweeper=optuna mode=tune, or list values")
+    if searching and ("mode" not in given or given["mode"].value() != "tune"):
+        raise InputError("only mode=tune has a score to search by", "hydra/sweeper=optuna", "add mode=tune")
+    return searching
 
 
 def _check_all(overrides: Sequence[str]) -> list[Job]:
@@ -63,18 +86,37 @@ def estimate(jobs: Sequence[Job]) -> str:
     return f"estimate, one after the other: {seconds / 60:.1f} minutes, {size / 2**20:.1f} MiB{rest}"
 
 
-def _run_one(config: Any) -> dict[str, Any]:
-    """What a launcher runs: one job, from the overrides that Hydra gave it."""
+class JobResult(dict[str, Any]):
+    """What became of a job; a sweeper that searches takes it for its score."""
+
+    def __float__(self) -> float:
+        if self.get("score") is None:
+            raise ValueError(self.get("error") or "no score")
+        return float(self["score"])
+
+
+def _run_one(config: Any) -> JobResult:
+    """What a launcher runs: one job, from the overrides that Hydra gave it; the result is also left in its folder."""
     from hydra.core.hydra_config import HydraConfig
 
     from sgdj.cli import execute
 
+    hydra = HydraConfig.get()
+    overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(hydra.overrides.task)]  # type: ignore[union-attr]
     if stop.received is not None:  # the job before was stopped, and so is the sweep
-        return {"exit_code": 128 + stop.received, "error": "not started", "overrides": []}
-    overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(HydraConfig.get().overrides.task)]  # type: ignore[union-attr]
-    print(f"job: {' '.join(overrides)}", file=sys.stderr, flush=True)
-    result = execute(overrides, in_sweep=True)
-    return {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped")} | {"overrides": overrides}
+        result = {"exit_code": 128 + stop.received, "error": "not started"}
+    else:
+        print(f"job: {' '.join(overrides)}", file=sys.stderr, flush=True)
+        result = execute(overrides, in_sweep=True)
+    kept = {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped", "score")}
+    (Path(hydra.runtime.output_dir) / _RESULT).write_text(json.dumps(kept | {"overrides": overrides}))
+    return JobResult(kept)
+
+
+def _results(folder: Path) -> list[dict[str, Any]]:
+    """Results of all jobs that came to an end, in the order of their start."""
+    found = sorted(folder.glob(f"*/{_RESULT}"), key=lambda path: int(path.parent.name))
+    return [json.loads(path.read_text()) for path in found]
 
 
 def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextManager[str]:
@@ -93,45 +135,71 @@ def _forced(override: str) -> str:
     return override if key in GROUPS or key.startswith("hydra") else f"++{override.lstrip('+')}"
 
 
+def _launch(overrides: Sequence[str], folder: str) -> None:
+    """Run all jobs through Hydra's sweeper and launcher."""
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.global_hydra import GlobalHydra
+
+    os.environ["PYTHONPATH"] = python_path()  # for launchers that start processes elsewhere
+    hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
+    try:
+        lines = [o.input_line or "" for o in swept(parse(overrides))]
+        hydra.multirun(
+            "config", _run_one, [*map(_forced, lines), f"hydra.sweep.dir={folder}", "hydra.sweeper.params=null"]
+        )
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str]) -> int:
+    """A line for each job, and the exit code of all."""
+    for result in results:
+        code = result["exit_code"]
+        outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
+        status = "failed" if code else "skipped" if result["skipped"] else "finished"
+        score = "" if result["score"] is None else f"  score {result['score']:.3f} dB"
+        print(f"{status:9}{' '.join(result['overrides'])}{score}  {outcome}")
+        if code > 128:
+            print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
+            return int(code)
+    scored = [result for result in results if result["score"] is not None]
+    if scored:
+        best = max(scored, key=lambda result: result["score"])
+        print(f"best: {' '.join(best['overrides'])}  score {best['score']:.3f} dB")
+    print(f"{sum(r['exit_code'] == 0 for r in results)} of {len(results)} jobs done")
+    return int(ExitCode.CHECK_FAILED if any(r["exit_code"] for r in results) else ExitCode.DONE)
+
+
 def sweep(overrides: Sequence[str]) -> int:
-    """Check and run all jobs through Hydra's launcher, then print a line for each.
+    """Check and run all jobs through Hydra's sweeper and launcher, then print a line for each.
 
     Returns
     -------
     int
         0, 2 if the configuration is wrong, the signal's code if interrupted, or 5 if any job failed.
     """
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.global_hydra import GlobalHydra
-
     from sgdj.cli import _say
 
     try:
+        searching = _search(overrides)
         jobs = _check_all(overrides)
-    except InputErrors as error:
+    except (InputError, InputErrors) as error:
         _say(error)
         return int(error.exit_code)
-    print(f"{len(jobs)} jobs checked; {estimate(jobs)}", file=sys.stderr, flush=True)
-    os.environ["PYTHONPATH"] = python_path()  # for launchers that start processes elsewhere
-    hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
+    cost = "every trial costs about a run" if searching else estimate(jobs)
+    print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     with _scratch(overrides, jobs) as folder:
         try:
-            lines = [o.input_line or "" for o in swept(parse(overrides))]
-            forced = [*(_forced(o) for o in lines), f"hydra.sweep.dir={folder}", "hydra.sweeper.params=null"]
-            batches = hydra.multirun("config", _run_one, forced) or []
-        finally:
-            GlobalHydra.instance().clear()
-    results = [returned.return_value for batch in batches for returned in batch]
-    worst = int(ExitCode.DONE)
-    for result in results:
-        code = result["exit_code"]
-        outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
-        status = "failed" if code else "skipped" if result.get("skipped") else "finished"
-        print(f"{status:9}{' '.join(result['overrides'])}  {outcome}")
-        if code > 128:
-            print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
-            return int(code)
-        worst = worst if code == 0 else int(ExitCode.CHECK_FAILED)
-    print(f"{sum(r['exit_code'] == 0 for r in results)} of {len(results)} jobs done")
-    return worst
+            _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
+        except HydraException as error:
+            what = " ".join(str(error).split("\n")[0].split())
+            _say(
+                InputError(f"Hydra refuses it ({what[:160]})", "command line", "is the launcher or sweeper installed?")
+            )
+            return int(ExitCode.INPUT)
+        except Exception as error:  # of the launcher: a job that was killed, or no cluster
+            print(f"error: the launcher gave up: {str(error).splitlines()[0][:200]}", file=sys.stderr)
+            _tell(_results(Path(folder)), overrides)
+            return int(ExitCode.CHECK_FAILED)
+        return _tell(_results(Path(folder)), overrides)

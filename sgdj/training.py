@@ -5,7 +5,7 @@ import math
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,10 @@ from sgdj.checkpoints import (
     FORMAT,
     copy_checkpoint,
     epoch_path,
-    is_intact,
     load_weights,
     newest_intact,
     prune,
     read_checkpoint,
-    same_content,
     write_checkpoint,
 )
 from sgdj.data.batch import Batch
@@ -40,6 +38,7 @@ from sgdj.metrics import sample_metrics
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.progress import bar
+from sgdj.resuming import best_epoch, last_consistent, out_of_patience
 from sgdj.run_directory import RunDirectory
 from sgdj.signals import stop
 from sgdj.statistics import volume_mean
@@ -250,44 +249,6 @@ def _quiet() -> Iterator[None]:
         stop.install()
 
 
-def best_epoch(rows: Sequence[dict[str, Any]]) -> int | None:
-    """The first epoch with the highest validation PSNR."""
-    return max(range(len(rows)), key=lambda i: (rows[i]["val_psnr"], -i), default=None)
-
-
-def _out_of_patience(rows: Sequence[dict[str, Any]], patience: int | None) -> bool:
-    """Whether early stopping has already ended the training that these rows are of."""
-    best = best_epoch(rows)
-    return patience is not None and best is not None and len(rows) - 1 - best >= patience
-
-
-def last_consistent(run: RunDirectory, tell: Callable[[str], None]) -> Path | None:
-    """Bring metrics and checkpoints to a common last epoch, which a crash may have parted; its checkpoint, or None.
-
-    An epoch counts if its checkpoint is intact. Rows of later ones are dropped; ``best.ckpt`` and ``last.ckpt`` are
-    put right from the epochs' own files. What cannot be put right starts again.
-    """
-    folder = run.checkpoints
-    newest = newest_intact(folder, tell)
-    done = 0 if newest is None else int(newest.stem.split("-")[1]) + 1
-    run.keep_metrics(done)
-    rows = run.metrics()
-    if newest is None:
-        return None
-    best = best_epoch(rows)
-    complete = [row["epoch"] for row in rows] == list(range(done))
-    if complete and best is not None:
-        for name, source in (("best.ckpt", epoch_path(folder, best)), ("last.ckpt", newest)):
-            if is_intact(source) and not (is_intact(folder / name) and same_content(source, folder / name)):
-                copy_checkpoint(source, folder / name)
-        if is_intact(folder / "best.ckpt"):
-            return newest
-    tell(f"starting again: {'the best checkpoint is damaged' if complete else 'metrics.jsonl lacks epochs'}")
-    run.keep_metrics(0)
-    prune(folder, 0, None)
-    return None
-
-
 def _where(device: str) -> dict[str, Any]:
     """Lightning's arguments: one process, or all that have met."""
     if distributed.world() == 1:  # also within a SLURM job, whose tasks are not ours to join
@@ -342,7 +303,7 @@ def train(
     done = len(run.metrics())
     if resume is not None:
         tell(f"continuing after epoch {done - 1}")
-    if done < config["epochs"] and not _out_of_patience(run.metrics(), settings["patience"]):
+    if done < config["epochs"] and not out_of_patience(run.metrics(), settings["patience"]):
         keeper = Keeper(run, settings["keep"], log)
         callbacks: list[Callback] = [keeper, TrainingBar()] if distributed.rank() == 0 else [keeper]
         if settings["patience"] is not None:

@@ -134,6 +134,41 @@ def test_contract(attack, trained):
     assert torch.equal(network(data.y + nothing, data.operator), network(data.y, data.operator))
 
 
+SEARCHES = [attack for attack in ATTACKS if not isinstance(attack, Gaussian)]
+
+
+@pytest.mark.parametrize("attack", SEARCHES, ids=lambda a: type(a).__name__)
+def test_forward_passes_are_those_it_says(attack, trained):
+    network, data = trained
+    images = []
+    handle = network.register_forward_hook(lambda module, inputs, output: images.append(len(output)))
+    attack(network, data, Draws(0))
+    handle.remove()
+    assert sum(images) == attack.passes * attack.restarts * len(data)
+
+
+class Summit(Reconstructor):
+    """Points where the measurement points."""
+
+    def forward(self, y, operator, perturb=None):
+        z = operator.adjoint(y)
+        return z / z.abs().pow(2).sum((1, 2, 3), keepdim=True).sqrt()
+
+
+@pytest.mark.parametrize("random_start", [False, True])
+@pytest.mark.parametrize("search", [partial(PGD, steps=3, step_size=1.0), partial(APGD, steps=3)], ids=["pgd", "apgd"])
+def test_no_perturbation_is_the_answer_where_every_other_helps(search, random_start):
+    """The reconstruction points away from x at δ = 0 and turns towards it with every δ."""
+    x = torch.ones(2, 1, 4, 4, dtype=torch.float64)
+    data = Batch(x, -x, Identity(), ("a", "b"), ("a", "b"))
+    network = Summit()
+    clean = squared_error(network(data.y, data.operator), x)
+    delta = search(rho=0.3, restarts=1, random_start=random_start)(network, data, Draws(0))
+    assert (squared_error(network(data.y + delta, data.operator), x) >= clean - 1e-12).all()
+    if random_start:
+        assert float(delta.abs().max()) == 0.0
+
+
 def test_gaussian_has_the_norm_exactly(trained):
     network, data = trained
     attack = Gaussian(rho=0.2)

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from sgdj import schema
-from sgdj.config import GROUPS, config_options, expand, identity, load, parse
+from sgdj.composition import GROUPS, config_options, expand, parse
+from sgdj.config import load
 from sgdj.consistency import FITTING
 from sgdj.errors import InputErrors
+from sgdj.identity import identity
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = {

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAUNCHERS = {
     "joblib": ("hydra_plugins.hydra_joblib_launcher", "hydra.launcher.n_jobs=2"),
     "submitit_local": ("hydra_plugins.hydra_submitit_launcher", "hydra.launcher.timeout_min=5"),
+    "ray": ("hydra_plugins.hydra_ray_launcher", "+hydra.launcher.ray.init.num_cpus=2"),  # a cluster of this machine
 }
 
 
@@ -59,3 +60,23 @@ def test_a_failed_job_is_told(tmp_path, launcher):
     assert done.returncode == 5
     assert "exit 3: " in done.stdout
     assert "1 of 2 jobs done" in done.stdout
+
+
+def test_a_campaign_goes_through_a_launcher(tmp_path):
+    """One that Hydra would refuse without its plugin; what is finished is not sent there again."""
+    if importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        pytest.skip("hydra-submitit-launcher is not installed")
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "scale=smoke", "tasks=denoising", "seeds=0"]
+    command += ["parts=tables", "jobs=2", "launcher=submitit_local", "launcher.timeout_min=5"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = sorted(path.name for path in (tmp_path / "results").rglob("rows/*/*.json"))
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "outputs").rglob("run.json")]
+    assert len(rows) == len(runs) > 1
+    assert {run["status"] for run in runs} == {"finished"}
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert f"{len(runs)} of {len(runs)} trainings are there already" in again.stdout
+    assert "finished " not in again.stdout
+    unknown = [*command[:-2], "launcher=nowhere"]
+    refused = subprocess.run(unknown, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0

@@ -141,7 +141,8 @@ def test_tiff_stack(cli, tmp_path, denoising):
     assert made.shape == stack.shape
     assert made.dtype == np.float32
     from sgdj.checkpoints import load_weights, read_checkpoint
-    from sgdj.config import load, parse
+    from sgdj.composition import parse
+    from sgdj.config import load
     from sgdj.instantiate import build
     from sgdj.operators import Identity
 

@@ -311,7 +311,7 @@ def test_a_run_of_before_the_younger_settings_is_evaluated_like_one_of_today(cli
 
     import yaml
 
-    from sgdj.config import YOUNGER
+    from sgdj.identity import YOUNGER
 
     shutil.copytree(finished, tmp_path / "old", symlinks=True)
     path = tmp_path / "old" / "config.yaml"

@@ -17,12 +17,13 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from sgdj.config import CONF
+from sgdj.composition import CONF
 from sgdj.errors import InputError
 from sgdj.nodes import get
 from sgdj.reporting import claims, levels, tables
+from sgdj.reporting.collecting import collect
 from sgdj.reporting.published import reported
-from sgdj.reporting.rows import Row, collect, matrix, read, write
+from sgdj.reporting.rows import Row, matrix, read, write
 from sgdj.reporting.study_report import build, put_excerpt
 from sgdj.study import COMMITTED, cells, folder
 from tests.conftest import only_run

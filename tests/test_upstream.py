@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from sgdj.attacks import PGD
-from sgdj.config import load, parse
+from sgdj.composition import parse
+from sgdj.config import load
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.instantiate import build

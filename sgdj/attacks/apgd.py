@@ -40,8 +40,8 @@ class APGD(Iterative):
 
     @property
     def passes(self) -> int:
-        """One with gradient per step and one at the start, one to look at the end, one at zero."""
-        return (self.steps + 3) * self.average
+        """One with gradient at the start and per step."""
+        return (self.steps + 1 + self.random_start) * self.average
 
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
         """The iteration."""

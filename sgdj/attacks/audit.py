@@ -181,13 +181,13 @@ class Audit:
 
     def _gradient_free(self) -> Check:
         directions = 10
-        steps = math.ceil(10 * (self.steps + 3) / (2 * directions + 1))
+        steps = math.ceil(10 * (self.steps + 1) / (2 * directions + 1))
         free = SPSA(
             **self.budget, steps=steps, directions=directions, width=0.3, restarts=1, random_start=False
         )  # fmt: skip
         share = float((self._attacked(free) > self.error * 1.001).float().mean())
         return _check(
-            6, f"no gradients are not stronger ({free.passes} passes against {self.steps + 3})", share == 0,
+            6, f"no gradients are not stronger ({free.passes} passes against {self.steps + 1})", share == 0,
             f"stronger on {share:.2f} of samples", "none",
         )  # fmt: skip
 

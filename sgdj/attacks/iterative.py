@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import torch
 from torch import Tensor
@@ -105,7 +106,7 @@ class Iterative(Attack):
     @property
     @abstractmethod
     def passes(self) -> int:
-        """Forward passes per sample and restart."""
+        """Forward passes per sample and restart; one more at zero if the start is random."""
 
     def _start(self, restart: int, batch: Batch, budget: Tensor, draws: Draws) -> Tensor:
         if restart == 0 and not self.random_start:
@@ -142,7 +143,8 @@ class Iterative(Attack):
         hill = self.hill(reconstructor, many, budget.repeat(len(begun), *[1] * (budget.ndim - 1)))
         with torch.no_grad():
             zero = torch.zeros_like(many.y)
-            best = Best(zero, hill.mean(zero))
+            value = torch.full_like(zero.flatten(1)[:, 0].real, -inf)  # the first start is zero: its search tells
+            best = Best(zero, hill.mean(zero) if self.random_start else value)
         self.climb(hill, torch.cat(begun), best, many, draws)
         values = best.value.view(len(begun), len(batch))
         winner = values.argmax(0)

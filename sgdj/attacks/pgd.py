@@ -35,8 +35,8 @@ class PGD(Iterative):
 
     @property
     def passes(self) -> int:
-        """One with gradient per step, one to look at the end, one at zero."""
-        return (self.steps + 2) * self.average
+        """One with gradient per step, one to look at the end."""
+        return (self.steps + 1 + self.random_start) * self.average
 
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
         """The iteration."""

@@ -32,8 +32,8 @@ class SPSA(Iterative):
 
     @property
     def passes(self) -> int:
-        """Two per direction and step, one to look at each step, the random points, one at zero."""
-        return (self.steps * (2 * self.directions + 1) + self.directions + 1) * self.average
+        """Two per direction and step, one to look at each step, the start, the random points."""
+        return (self.steps * (2 * self.directions + 1) + 1 + self.directions + self.random_start) * self.average
 
     def _random(self, batch: Batch, hill: Hill, draws: Draws, *keys: int) -> Tensor:
         copies = len(batch) // len(set(batch.samples))

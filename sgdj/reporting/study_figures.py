@@ -90,6 +90,17 @@ def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, la
         axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
 
 
+def _legend(figure: Figure, axes: dict[str, Any], note: str) -> None:
+    """One legend for all panels, below them."""
+    named = {
+        label: handle for axis in axes.values() for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=len(named), frameon=False, fontsize=7,
+        title=note, title_fontsize=7,
+    )  # fmt: skip
+
+
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
     """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
@@ -104,7 +115,7 @@ def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
             _band(axes[group[0].architecture], x, values, style, group[0], _name(group[0]) if style == "-" else None)
     for axis in axes.values():
         axis.set_xlabel(r"norm of the perturbation, $\rho = \|\delta\| / \|y\|$")
-        axis.legend(frameon=False, fontsize=7, title="solid: attack, dashed: random", title_fontsize=7)
+    _legend(figure, axes, "solid: attack, dashed: random noise of equal norm")
     next(iter(axes.values())).set_ylabel("PSNR (dB)")
     save_both(figure, folder, f"epsilon-{task}")
 
@@ -119,7 +130,7 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
     for axis in axes.values():
         axis.axvline(trained, color="0.6", lw=0.8, ls=":")
         axis.set(xlabel="iteration k (dotted: K in training)", yscale="log")
-        axis.legend(frameon=False, fontsize=7)
+    _legend(figure, axes, "mean and range over seeds")
     next(iter(axes.values())).set_ylabel("normalised squared error of $x_k$")
     save_both(figure, folder, f"iterations-{task}")
 

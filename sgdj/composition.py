@@ -1,0 +1,136 @@
+"""What Hydra composes from the command line and ``conf/``."""
+
+import itertools
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sgdj.errors import InputError, InputErrors
+from sgdj.nodes import nearest
+
+CONF = Path(__file__).resolve().parent / "conf"  # a link to conf/ in a checkout, a copy in an installed package
+GROUPS = tuple(sorted(str(p.relative_to(CONF)) for p in CONF.rglob("*") if p.is_dir() and any(p.glob("*.yaml"))))
+
+
+def config_options(group: str) -> list[str]:
+    """Names of a group's options."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Parse command-line overrides.
+
+    Raises
+    ------
+    InputErrors
+        Naming every one that is not KEY=VALUE.
+    """
+    parser, parsed, mistakes = OverridesParser.create(), [], []
+    for text in overrides:
+        try:
+            (override,) = parser.parse_overrides([text])
+            if override.type == OverrideType.DEL:
+                raise InputError("keys cannot be removed", f"command line: {text}", "set a value with KEY=VALUE")
+            parsed.append(override)
+        except InputError as error:
+            mistakes.append(error)
+        except (HydraException, OmegaConfBaseException):
+            mistakes.append(InputError("this is not KEY=VALUE", f"command line: {text}", "see --help"))
+    if mistakes:
+        raise InputErrors(mistakes)
+    return parsed
+
+
+def swept(overrides: Sequence[Override]) -> list[Override]:
+    """Overrides of a sweep, after those that an experiment sweeps by itself (``hydra.sweeper.params``)."""
+    given = {o.key_or_group: o for o in overrides}
+    experiment = given["experiment"].value() if "experiment" in given else None
+    if not isinstance(experiment, str) or experiment not in config_options("experiment"):
+        return list(overrides)
+    params = OmegaConf.select(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml"), "hydra.sweeper.params") or {}
+    own = [f"{key}={value}" for key, value in params.items() if key not in given]
+    return [*OverridesParser.create().parse_overrides(own), *overrides]
+
+
+def expand(overrides: Sequence[Override]) -> list[list[Override]]:
+    """The jobs of a sweep: the product of all comma-separated values, and of both ends of intervals."""
+    parser = OverridesParser.create()
+    choices = []
+    for override in swept(overrides):
+        key, value = override.get_key_element(), override.value()
+        if isinstance(value, IntervalSweep):
+            choices.append(parser.parse_overrides([f"{key}={end}" for end in (value.start, value.end)]))
+        elif override.is_sweep_override():
+            choices.append(parser.parse_overrides([f"{key}={v}" for v in override.sweep_string_iterator()]))
+        else:
+            choices.append([override])
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def withdrawn(given: Collection[str]) -> list[str]:
+    """Keys of budgets that are withdrawn because the other one is named."""
+    return [
+        f"{node}.{other}"
+        for node in ("attack", "strategy.attack")
+        for one, other in (("epsilon", "rho"), ("rho", "epsilon"))
+        if f"{node}.{one}" in given and f"{node}.{other}" not in given
+    ]
+
+
+def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[InputError]]:
+    """Overrides that Hydra can compose, values forced in so that the schema finds unknown keys; and mistakes."""
+    accepted, mistakes = [], []
+    for override in overrides:
+        key, value = override.key_or_group, override.value()
+        if override.is_sweep_override():
+            mistakes.append(InputError("several values", f"command line: {key}", "add -m to run all of them"))
+        elif key in GROUPS and isinstance(value, str | list):
+            options = config_options(key)
+            unknown = [v for v in (value if isinstance(value, list) else [value]) if v not in options]
+            for name in unknown:
+                hint = nearest(str(name), options)
+                mistakes.append(InputError(f"no option {name or '(empty)'}", f"command line: {key}", hint))
+            if not unknown:
+                line = (override.input_line or "").lstrip("+")
+                accepted.append(f"+{line}" if key == "experiment" else line)
+        elif key in GROUPS:
+            mistakes.append(InputError(f"no option {value}", f"command line: {key}", nearest("", config_options(key))))
+        elif key.startswith("hydra"):
+            accepted.append(override.input_line or "")
+        else:
+            accepted.append(f"++{key}={override.get_value_element_as_str()}")
+    accepted += [f"++{key}=null" for key in withdrawn({o.key_or_group for o in overrides})]
+    return [a for a in accepted if a], mistakes
+
+
+def compose_config(overrides: list[str]) -> dict[str, Any]:
+    """The resolved configuration in plain types.
+
+    Raises
+    ------
+    InputError
+        If Hydra cannot compose it.
+    """
+    outer = GlobalHydra.instance().hydra  # of the sweep whose job this may be
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("config", overrides)
+        container = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        line = " ".join(str(error).split())
+        raise InputError(
+            f"the configuration cannot be composed ({line[:160]})", "command line", "see --help"
+        ) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
