@@ -151,7 +151,12 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
     print("epochs", flush=True)
     found["slices"] = {str(n): epochs(*scale, f"dataset.volumes.train={n}") for n in counts}
     found["processes"] = {
-        str(n): epochs(*scale, f"trainer.devices={n}", f"trainer.threads={max(1, (os.cpu_count() or 1) // n)}")
+        str(n): epochs(
+            *scale,
+            "trainer.batch_size=2",
+            f"trainer.devices={n}",
+            f"trainer.threads={max(1, (os.cpu_count() or 1) // n)}",
+        )
         for n in (1, 2)
     }
     print("steps", flush=True)

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from sgdj.composition import CONF
 from sgdj.errors import InputError
 from sgdj.nodes import get
-from sgdj.reporting import claims, levels, tables
+from sgdj.reporting import claims, levels, steadiness, tables
 from sgdj.reporting.collecting import collect
 from sgdj.reporting.published import reported
 from sgdj.reporting.rows import Row, matrix, read, write
@@ -139,6 +139,17 @@ def test_claims_follow_the_data():
     few = claims.findings("mri", full(range(3)))
     assert {f.verdict for f in few} == {"underpowered"}
     assert few[1].difference == pytest.approx(0.5)
+
+
+def test_networks_that_oscillate_are_counted():
+    def walked(seed, strategy, then):
+        nmse = {f"clean-K{k}": {"nmse": {"v0": e, "v1": e}} for k, e in ((4, 0.1), (5, then))}
+        return row(strategy=strategy, seed=seed, values={"network": nmse})
+
+    rows = [walked(0, "mse", 0.15), walked(1, "mse", 0.21), walked(2, "mse", 0.9), walked(0, "jitter", 0.1)]
+    lines = steadiness.markdown(rows).splitlines()
+    assert "| MSE | 3 | 0.100 (0.100 to 0.100) | 0.210 (0.150 to 0.900) | 2 of 3 |" in lines
+    assert "| SGD jittering | 1 | 0.100 (0.100 to 0.100) | 0.100 (0.100 to 0.100) | 0 of 1 |" in lines
 
 
 def test_committed_tables_are_up_to_date(tmp_path):
