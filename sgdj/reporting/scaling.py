@@ -221,7 +221,7 @@ def markdown(found: dict[str, Any]) -> str:
     text += ["", "Batches of two slices of 640 x 368 per second, read from files without a cache and measured:", ""]
     text += ["| workers | " + " | ".join(found["workers"]) + " |", "|---|" + "---|" * len(found["workers"])]
     text.append("| batches per second | " + " | ".join(f"{v:.1f}" for v in found["workers"].values()) + " |")
-    text += ["", "Seconds per epoch with `trainer.devices` processes that share this machine's cores, batches of two:", ""]
+    text += ["", "Seconds per epoch, batches of two, with `trainer.devices` processes that share the cores:", ""]
     text += ["| processes | " + " | ".join(found["processes"]) + " |", "|---|" + "---|" * len(found["processes"])]
     text.append("| seconds | " + " | ".join(f"{v:.2f}" for v in found["processes"].values()) + " |")
     text.append(_PROJECTION_HEAD.format(ratio=ratio, attack_steps=found["attack_steps"]).rstrip())
