@@ -30,7 +30,7 @@ from sgdj.attacks import PGD  # noqa: E402
 from sgdj.data.batch import Batch  # noqa: E402
 from sgdj.draws import Draws  # noqa: E402
 from sgdj.errors import InputError  # noqa: E402
-from sgdj.memory import forget_peak, peak_mib  # noqa: E402, F401
+from sgdj.memory import forget_peak, peak_mib, reuse_freed  # noqa: E402, F401
 from sgdj.networks import DnCNN, GradientDescent, StepSize  # noqa: E402
 from sgdj.operators import CartesianFourier, Convolution  # noqa: E402
 from sgdj.operators.wavelets import ricker  # noqa: E402
@@ -222,6 +222,7 @@ def memory(size: int, layers: int, features: int, counts: list[int]) -> dict[str
     """Peak resident memory of a training step, in MiB above that before it, by K, without and with checkpointing."""
     program = (
         "import sys; sys.path.insert(0, {root!r}); from scripts.bench import *; torch.set_num_threads(2)\n"
+        "reuse_freed()\n"
         "p = Problem({size}, 2, {k}, {layers}, {features}, {checkpointing}); forget_peak(); before = peak_mib()\n"
         "p.step(lambda: MSE().loss(p.network, p.batch, Draws(0)))(); print(peak_mib() - before)"
     )
@@ -297,6 +298,7 @@ def main(arguments: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)
     torch.set_num_threads(os.cpu_count() or 1)
+    reuse_freed()  # as runs do
     found = measure(given["repeats"], given["quick"])
     from sgdj.provenance import commit, machine, versions
     from sgdj.reporting.performance import markdown, write

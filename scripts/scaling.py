@@ -43,10 +43,12 @@ def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *m
     from sgdj.data.loader import Measure
     from sgdj.draws import Draws
     from sgdj.instantiate import build
-    from sgdj.memory import forget_peak, peak_mib
+    from sgdj.memory import forget_peak, peak_mib, reuse_freed
 
     torch.set_num_threads(os.cpu_count() or 1)
     config = load(parse([f"task={task}", "scale=paper", f"architecture.iterations={iterations}", *more])).config
+    if config["trainer"]["reuse_memory"]:
+        reuse_freed()
     torch.manual_seed(0)
     network, strategy = build(config, "architecture"), build(config, "strategy")
     dtype = torch.complex64 if task == "mri" else torch.float32
@@ -161,6 +163,8 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
     }
     print("steps", flush=True)
     found["strategies"] = strategies(quick, repeats)
+    large = ("mri", 48, 2, 1, repeats) if quick else ("mri", 320, 2, 2, repeats)
+    found["freed"] = {kept: _apart(*large, f"trainer.reuse_memory={kept}") for kept in ("true", "false")}
     found["points"] = steps(quick, repeats)
     return found
 

@@ -13,7 +13,8 @@ _NO_IDENTITY = (
     "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "input", "output", "logger",
     "evaluation.panels", "audit",
     "dataset.directory", "dataset.cache_gib", "dataset.root", "dataset.path",
-    "architecture.checkpointing", "trainer.workers", "trainer.threads", "trainer.devices", "trainer.keep",
+    "architecture.checkpointing", "trainer.workers", "trainer.threads", "trainer.reuse_memory", "trainer.devices",
+    "trainer.keep",
 )  # fmt: skip
 
 _PLAIN_ATTACK: dict[str, Any] = {"norm": "l2", "goal": "squared_error", "average": 1}
@@ -29,6 +30,7 @@ YOUNGER: dict[str, Any] = {
     "strategy.support": "measured",
     "strategy.validation": False,
     "trainer.deterministic": False,
+    "trainer.reuse_memory": True,
     "strategy.attack.keep": "best",
     "strategy.attack.support": "measured",
     "attack.keep": "best",

@@ -29,7 +29,7 @@ from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError, as_run
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
 from sgdj.identity import decides, identity
 from sgdj.instantiate import build
-from sgdj.memory import forget_peak, peak_mib
+from sgdj.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.metrics import SSIM_WINDOW
 from sgdj.model_card import write_model
 from sgdj.networks import Reconstructor, StartingPoint
@@ -232,6 +232,8 @@ class Run:
         )
         name = f"{self.config['task']} {self.run.path.parent.name} {self.run.path.name}"
         tracker = Tracker(self.config["logger"], self.run.path, name, self.config, tell)
+        if self.device.type == "cpu" and self.config["trainer"]["reuse_memory"]:
+            reuse_freed()
         forget_peak()
         self.began, self.before = time.perf_counter(), self.run.record["wall_s"]
         failed = True

@@ -1,8 +1,24 @@
-"""Peak memory of this process."""
+"""Memory of this process."""
 
+import ctypes
 import resource
 from contextlib import suppress
 from pathlib import Path
+
+_MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of malloc.h
+
+
+def reuse_freed() -> bool:
+    """Have freed memory used again at once, where the C library can (glibc); whether it can.
+
+    By default tensors above 32 MiB are given back to the system one by one, and every page is cleared again for the
+    next one.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, -1))
 
 
 def forget_peak() -> None:

@@ -367,6 +367,7 @@ class Trainer:
     devices: Count
     deterministic: bool
     threads: Count | None
+    reuse_memory: bool
     keep: Count
 
 

@@ -18,7 +18,7 @@ from sgdj.schema import TARGETS
 _EVALUATION_PARTS = (
     "operator", "dataset", "attack", "shift", "evaluation", "audit", "logger", "mode", "checkpoint", "input", "output",
     "run_dir", "output_dir",
-    "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers",
+    "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers", "trainer.reuse_memory",
     "architecture.iterations", "scale", "experiment",
 )  # fmt: skip
 

@@ -171,7 +171,7 @@ MISTAKES = [
     (["device=gpu"], "'gpu' is not valid, device"),
     (["mode=evaluate"], "no checkpoint, checkpoint: set checkpoint="),
     (["mode=evaluate", "checkpoint=nowhere.ckpt"], "no such file: nowhere.ckpt, checkpoint"),
-    (["mode=dream"], "'dream' must be 'train', 'evaluate', 'reconstruct', 'audit' or 'verify', mode"),
+    (["mode=dream"], "'dream' must be 'train', 'evaluate', 'reconstruct', 'audit', 'verify' or 'tune', mode"),
     (["strategy._target_=os.system"], "'os.system' is not a Strategy of this project, strategy._target_"),
     (["architecture.learned._target_=torch.hub.load"], "'torch.hub.load' is not a LearnedPart of this project"),
     (["strategy.name=../../escape"], "'../../escape' is not valid, strategy.name"),

@@ -46,7 +46,9 @@ def test_another_seed_gives_others(first, tmp_path):
     assert samples != first[2]
 
 
-@pytest.mark.parametrize("more", [["trainer.workers=2", "logger=wandb"], ["trainer.deterministic=true"]])
+@pytest.mark.parametrize(
+    "more", [["trainer.workers=2", "logger=wandb"], ["trainer.deterministic=true"], ["trainer.reuse_memory=false"]]
+)
 def test_workers_logging_and_determinism_change_nothing(first, tmp_path, more):
     assert fresh(tmp_path / "b", *more) == first
 

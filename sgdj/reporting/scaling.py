@@ -210,6 +210,9 @@ def markdown(found: dict[str, Any]) -> str:
     base = found["strategies"]["mse"]
     text += ["| training step | seconds | ratio to MSE |", "|---|---|---|"]
     text += [f"| {name} | {s:.3f} | {s / base:.2f} |" for name, s in found["strategies"].items()]
+    text += ["", "Freed memory (`trainer.reuse_memory`), MRI, N = 320, B = 2, K = 2:", ""]
+    text += ["| reused | seconds per step | peak memory (MiB) |", "|---|---|---|"]
+    text += [f"| {kept} | {step['seconds']:.2f} | {step['mib']:.0f} |" for kept, step in found["freed"].items()]
     text += [
         "",
         "Seconds per epoch of `task=mri scale=small`, with validation and Lightning's loop:",
