@@ -60,7 +60,9 @@ def markdown(found: dict[str, Any]) -> str:
         f"attack step would be {_bound(floor):.2f} times as fast as the plain one. Here the convolutions leave "
         "little else to save.",
         "",
-        "No GPU was at hand: bf16, channels-last, compiled and fused variants are not measured, and are no options.",
+        "Not measured: GPUs, of which none was at hand (channels-last, compiled and fused variants are therefore no "
+        "options), and DeepInverse's unrolled network, which imports torchvision, of which no build fits this PyTorch "
+        "here.",
         "",
         "## Memory",
         "",
