@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from sgdj.composition import CONF, GROUPS, expand, parse, swept
@@ -192,12 +191,6 @@ def sweep(overrides: Sequence[str]) -> int:
     with _scratch(overrides, jobs) as folder:
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
-        except HydraException as error:
-            what = " ".join(str(error).split("\n")[0].split())
-            _say(
-                InputError(f"Hydra refuses it ({what[:160]})", "command line", "is the launcher or sweeper installed?")
-            )
-            return int(ExitCode.INPUT)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster
             print(f"error: the launcher gave up: {str(error).splitlines()[0][:200]}", file=sys.stderr)
             _tell(_results(Path(folder)), overrides)

@@ -4,12 +4,16 @@ import csv
 import importlib.util
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import QUIET, only_run
 
+ROOT = Path(__file__).resolve().parent.parent
 TUNE = ("mode=tune", "task=toy", "scale=smoke", "strategy=jitter", "trainer.threads=1", *QUIET)
 
 
@@ -59,12 +63,14 @@ def test_a_sweep_names_the_best(cli, tmp_path):
     assert f"score {scores[winner]:.3f} dB" in best
 
 
-def test_optuna_searches_an_interval(cli, tmp_path):
+def test_optuna_searches_an_interval(tmp_path):
     if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
         pytest.skip("hydra-optuna-sweeper is not installed")
     search = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=0")
-    code, out, err = cli("-m", *TUNE, *search, "sigma=tag(log, interval(0.01, 1.0))")
-    assert code == 0, err
+    command = [sys.executable, str(ROOT / "run.py"), "-m", *TUNE, *search, "sigma=tag(log, interval(0.01, 1.0))"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # optuna 2 warns
+    assert done.returncode == 0, done.stderr
+    out = done.stdout
     assert "4 of 4 jobs done" in out
     runs = [json.loads(path.read_text()) for path in tmp_path.glob("outputs/*/*/*/run.json")]
     sigmas = [float(re.search(r"sigma=(\S+)", run["command"])[1]) for run in runs]
@@ -79,7 +85,7 @@ def test_optuna_searches_an_interval(cli, tmp_path):
     [
         (["sigma=interval(0.1,1)"], "nothing searches an interval, sigma: add hydra/sweeper=optuna mode=tune"),
         (["mode=train", "hydra/sweeper=optuna", "sigma=interval(0.1,1)"], "only mode=tune has a score to search by"),
-        (["hydra/sweeper=optuna", "sigma=interval(-1,1)"], "-1 must be at least 0.0, strategy.sigma"),
+        (["hydra/sweeper=optuna", "sigma=interval(-1,1)"], "-1.0 must be at least 0.0, strategy.sigma"),
     ],
 )
 def test_what_cannot_be_searched(cli, tmp_path, arguments, line):
@@ -94,4 +100,4 @@ def test_a_trial_that_fails_is_told(cli):
     code, out, _ = cli("-m", *TUNE, "epochs=3", "sigma=0.1", "trainer.lr=1e-3,1e30")
     assert code == 5
     assert "exit 3: " in out
-    assert "trainer.lr=1e-3" in next(line for line in out.splitlines() if line.startswith("best: "))
+    assert "trainer.lr=0.001 " in next(line for line in out.splitlines() if line.startswith("best: "))
