@@ -23,6 +23,7 @@ from sgdj.nodes import get
 from sgdj.reporting import claims, levels, steadiness, tables
 from sgdj.reporting.collecting import collect
 from sgdj.reporting.published import reported
+from sgdj.reporting.robustness import volume_points
 from sgdj.reporting.rows import Row, matrix, read, write
 from sgdj.reporting.study_report import build, put_excerpt
 from sgdj.study import COMMITTED, cells, folder
@@ -150,6 +151,19 @@ def test_networks_that_oscillate_are_counted():
     lines = steadiness.markdown(rows).splitlines()
     assert "| MSE | 3 | 0.100 (0.100 to 0.100) | 0.210 (0.150 to 0.900) | 2 of 3 |" in lines
     assert "| SGD jittering | 1 | 0.100 (0.100 to 0.100) | 0.100 (0.100 to 0.100) | 0 of 1 |" in lines
+
+
+def test_a_volume_without_a_relative_error_leaves_the_others():
+    """Both ways in which rows have it: absent, or infinite."""
+
+    def shifted(errors):
+        cell = {"psnr": {"v0": 20.0, "v1": 22.0}, "ssim": {"v0": 0.5, "v1": 0.7}, "nmse": errors}
+        return row(values={"network": {f"layers@{x}": cell for x in (1, 2)}})
+
+    for errors in ({"v0": 0.25}, {"v0": 0.25, "v1": float("inf")}):
+        found = {(p.metric, p.x): (p.mean, p.n_volumes) for p in volume_points(shifted(errors))}
+        assert found["relative_error", 2.0] == (0.5, 1)
+        assert found["psnr", 2.0] == (21.0, 2)
 
 
 def test_committed_tables_are_up_to_date(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Sequence
 from itertools import groupby
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def volume_points(row: Row) -> list[Point]:
             if condition == family or condition.startswith(f"{family}-x"):
                 facts |= {"attack": family, "delta_norm": row.budgets[condition]["rho"]}
         for volume, psnr in values["psnr"].items():
-            measured = {metric: values[metric][volume] for metric in ("ssim", "nmse")}
+            measured = {metric: values[metric].get(volume, nan) for metric in ("ssim", "nmse")}
             lines.append(
                 {"reconstructor": row.strategy, "condition": condition, "volume": volume, "y_norm": 1.0, "psnr": psnr}
                 | measured
