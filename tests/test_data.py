@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import pickle
 import random
 from pathlib import Path
 
@@ -254,6 +255,21 @@ def write_volumes(folder: Path, shapes, slices=2, size=16) -> None:
     for i, shape in enumerate(shapes):
         kspace = rng.normal(size=(slices, *shape)) + 1j * rng.normal(size=(slices, *shape))
         write_volume(folder / f"file{i}.h5", kspace, (size, size), acquisition="CORPD_FBK", patient_id=str(i))
+
+
+def test_spawned_workers_read_the_same_and_carry_no_images(phantoms):
+    images = phantoms.images("train")
+    here = list(batches(images, Measure(cartesian(), Draws(0)), 2))
+    loader = batches(images, Measure(cartesian(), Draws(0)), 2, workers=1)
+    loader.multiprocessing_context = "spawn"
+    there = list(loader)
+    assert len(here) == len(there) == 5
+    for one, other in zip(here, there, strict=True):
+        assert one.samples == other.samples
+        assert torch.equal(one.x, other.x)
+        assert torch.equal(one.y, other.y)
+    held = sum(batch.x.numel() * batch.x.element_size() for batch in here)
+    assert len(pickle.dumps(images)) < held / 2
 
 
 def test_batches_never_mix_shapes(tmp_path):
