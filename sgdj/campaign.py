@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdj.errors import ExitCode
+from sgdj.importable import python_path
 from sgdj.job import Run
 from sgdj.reporting.collecting import collect, collect_audit
 from sgdj.reporting.rows import Measured, write, write_audit
@@ -158,7 +159,9 @@ class Campaign:
     def _execute(self, cell: Cell) -> tuple[int, str]:
         checkpoint = None if cell.trained is None else self.places[cell.trained].path / "checkpoints" / "best.ckpt"
         command = [sys.executable, "-m", "sgdj", *self.launcher, *cell.job(checkpoint).overrides]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": python_path()}
+        )
         self._processes.add(process)
         if self._stopped:
             process.send_signal(self._stopped)

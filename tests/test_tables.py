@@ -231,9 +231,8 @@ def test_an_incomplete_table_is_built_and_says_so(tmp_path):
 def _campaign(folder: Path) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
     command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "scale=smoke", "tasks=seismic"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        [*command, "parts=tables", "jobs=2"], cwd=folder, env=environment, start_new_session=True,
+        [*command, "parts=tables", "jobs=2"], cwd=folder, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
