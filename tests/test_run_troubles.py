@@ -18,6 +18,7 @@ import torch
 from omegaconf import OmegaConf
 
 from sgdj.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
+from sgdj.errors import ExitCode, as_run_error
 from tests import test_input_troubles as inputs
 from tests.conftest import QUIET, SMOKE, finished_run, only_run
 
@@ -413,3 +414,26 @@ def test_the_catalogue_is_complete():
     for name in [*globals(), *vars(inputs)]:
         numbers |= {int(word) for word in name.split("_") if name.startswith("test_") and word.isdigit()}
     assert numbers == set(range(1, 51))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (EOFError(), "a data worker was killed"),
+        (ConnectionResetError(104, "reset"), "a data worker was killed"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "a data worker was killed"),
+        (RuntimeError("[/gloo/transport/tcp/pair.cc:1] Connection closed by peer"), "another process of this training"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory: lower trainer.batch_size"),
+        (MemoryError(), "out of memory"),
+        (OSError(28, "No space left on device", "a.ckpt"), "the disk is full (a.ckpt)"),
+    ],
+)
+def test_troubles_of_the_machine_are_told_in_the_program_s_terms(error, words):
+    found = as_run_error(error)
+    assert words in str(found)
+    assert found.exit_code == ExitCode.RESOURCES
+
+
+def test_a_fault_of_the_program_stays_one():
+    assert as_run_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert as_run_error(OSError(2, "No such file or directory", "x")) is None
