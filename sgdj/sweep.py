@@ -119,8 +119,8 @@ def _results(folder: Path) -> list[dict[str, Any]]:
 
 
 def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextManager[str]:
-    """Folder of Hydra's own record; a cluster's nodes have to see it, so there it lies beside the runs."""
-    if not any(override.startswith("hydra/launcher=submitit") for override in overrides):
+    """Folder of Hydra's own record; other machines have to see it, so with a launcher it lies beside the runs."""
+    if not any(override.startswith("hydra/launcher=") for override in overrides):
         return TemporaryDirectory()
     place = Path(jobs[0].config["output_dir"]).resolve()
     place.mkdir(parents=True, exist_ok=True)
@@ -151,8 +151,8 @@ def _launch(overrides: Sequence[str], folder: str) -> None:
         GlobalHydra.instance().clear()
 
 
-def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str]) -> int:
-    """A line for each job, and the exit code of all."""
+def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str], count: int) -> int:
+    """A line for each job that came to an end, of as many as there should be, and the exit code of all."""
     for result in results:
         code = result["exit_code"]
         outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
@@ -166,8 +166,9 @@ def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str]) -> int:
     if scored:
         best = max(scored, key=lambda result: result["score"])
         print(f"best: {' '.join(best['overrides'])}  score {best['score']:.3f} dB")
-    print(f"{sum(r['exit_code'] == 0 for r in results)} of {len(results)} jobs done")
-    return int(ExitCode.CHECK_FAILED if any(r["exit_code"] for r in results) else ExitCode.DONE)
+    done = sum(r["exit_code"] == 0 for r in results)
+    print(f"{done} of {max(count, len(results))} jobs done")
+    return int(ExitCode.DONE if done == max(count, len(results)) else ExitCode.CHECK_FAILED)
 
 
 def sweep(overrides: Sequence[str]) -> int:
@@ -188,11 +189,13 @@ def sweep(overrides: Sequence[str]) -> int:
         return int(error.exit_code)
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
+    count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
     with _scratch(overrides, jobs) as folder:
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster
-            print(f"error: the launcher gave up: {str(error).splitlines()[0][:200]}", file=sys.stderr)
-            _tell(_results(Path(folder)), overrides)
+            line = " ".join(str(error).split()) or type(error).__name__
+            print(f"error: the launcher gave up: {line[:200]}", file=sys.stderr)
+            _tell(_results(Path(folder)), overrides, count)
             return int(ExitCode.CHECK_FAILED)
-        return _tell(_results(Path(folder)), overrides)
+        return _tell(_results(Path(folder)), overrides, count)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import QUIET
+
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCHERS = {
     "joblib": ("hydra_plugins.hydra_joblib_launcher", "hydra.launcher.n_jobs=2"),
@@ -92,3 +94,20 @@ def test_an_unknown_launcher_is_one_line(tmp_path):
     assert done.returncode == 2
     assert "Could not find 'hydra/launcher/nowhere'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_launcher_that_gives_up_is_told_after_what_was_done(cli, monkeypatch):
+    from sgdj import sweep as module
+
+    original = module._launch
+
+    def killed(overrides, folder):
+        original(["task=toy", "scale=smoke", "strategy=mse", *QUIET], folder)
+        raise EOFError
+
+    monkeypatch.setattr(module, "_launch", killed)
+    code, out, err = cli("-m", "task=toy", "scale=smoke", "strategy=mse,jitter", *QUIET)
+    assert code == 5
+    assert "error: the launcher gave up: EOFError" in err
+    assert "Traceback" not in err
+    assert "1 of 2 jobs done" in out
