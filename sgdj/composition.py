@@ -64,7 +64,7 @@ def expand(overrides: Sequence[Override]) -> list[list[Override]]:
     """The jobs of a sweep: the product of all comma-separated values, and of both ends of intervals."""
     parser = OverridesParser.create()
     choices = []
-    for override in swept(overrides):
+    for override in {o.key_or_group: o for o in swept(overrides)}.values():  # the last one of a key counts
         key, value = override.get_key_element(), override.value()
         if isinstance(value, IntervalSweep):
             choices.append(parser.parse_overrides([f"{key}={end}" for end in (value.start, value.end)]))

@@ -293,3 +293,10 @@ def test_pins_agree():
     assert "-r requirements.txt" in environment
     assert "fastmri==0.3.0" in environment
     assert "fastmri==0.3.0" in (ROOT / "Makefile").read_text()
+
+
+def test_the_last_of_two_values_counts_also_in_a_sweep():
+    jobs = expand(parse(["task=toy", "seed=0,1,2", "strategy=mse,jitter", "seed=4,5"]))
+    assert [[o.input_line for o in job] for job in jobs] == [
+        ["task=toy", f"seed={seed}", f"strategy={strategy}"] for seed in (4, 5) for strategy in ("mse", "jitter")
+    ]
