@@ -29,12 +29,11 @@ from scripts.plain import Plain, PlainConvolution, PlainFourier, pgd, squared_er
 from sgdj.attacks import PGD  # noqa: E402
 from sgdj.data.batch import Batch  # noqa: E402
 from sgdj.draws import Draws  # noqa: E402
-from sgdj.errors import InputError  # noqa: E402
 from sgdj.memory import forget_peak, peak_mib, reuse_freed  # noqa: E402, F401
 from sgdj.networks import DnCNN, GradientDescent, StepSize  # noqa: E402
 from sgdj.operators import CartesianFourier, Convolution  # noqa: E402
 from sgdj.operators.wavelets import ricker  # noqa: E402
-from sgdj.settings import key_values  # noqa: E402
+from sgdj.scripting import key_values, origin, status  # noqa: E402
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter  # noqa: E402
 
 
@@ -292,19 +291,13 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Measure and write."""
-    try:
-        given = key_values(arguments, {"repeats": 5, "quick": False})
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+    given = key_values(arguments, {"repeats": 5, "quick": False})
     torch.set_num_threads(os.cpu_count() or 1)
     reuse_freed()  # as runs do
     found = measure(given["repeats"], given["quick"])
-    from sgdj.provenance import commit, machine, versions
     from sgdj.reporting.performance import markdown, write
 
-    found |= {"machine": machine(), "threads": torch.get_num_threads(), "versions": versions(), "commit": commit()}
-    found["command"] = f"python scripts/bench.py {' '.join(arguments)}".strip()
+    found |= origin("bench", arguments) | {"threads": torch.get_num_threads()}
     found["demo_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
     if not given["quick"]:
@@ -313,4 +306,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sgdj.errors import ExitCode, InputError, InputErrors, RunError  # noqa: E402
+from sgdj.errors import ExitCode, InputError  # noqa: E402
+from sgdj.scripting import status  # noqa: E402
 
 
 def describe_path(path: Path) -> int:
@@ -112,17 +113,12 @@ def main() -> int:
     three.add_argument("kind")
     three.add_argument("overrides", nargs="*", metavar="dataset.KEY=VALUE")
     arguments = parser.parse_args()
-    try:
-        if arguments.command == "describe":
-            return describe_path(arguments.path)
-        if arguments.command == "convert":
-            return convert(arguments.source, arguments.target, arguments.seed, arguments.matrix)
-        return generate(arguments.kind, arguments.overrides)
-    except (InputError, InputErrors, RunError) as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        return int(error.exit_code)
+    if arguments.command == "describe":
+        return describe_path(arguments.path)
+    if arguments.command == "convert":
+        return convert(arguments.source, arguments.target, arguments.seed, arguments.matrix)
+    return generate(arguments.kind, arguments.overrides)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status(main))

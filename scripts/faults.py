@@ -22,8 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sgdj.errors import InputError  # noqa: E402
-from sgdj.settings import key_values  # noqa: E402
+from sgdj.scripting import key_values, origin, status  # noqa: E402
 
 #: Where a kill comes from, and how many such moments a process may live through before it.
 PHASES = {
@@ -244,21 +243,15 @@ def main(arguments: list[str]) -> int:
     """Run the campaign, write what it found; 5 if a bit or a row differs."""
     if arguments[:1] == ["child"]:
         return _child(arguments[1:])
-    try:
-        settings = key_values(arguments, {"kills": 100, "seed": 0, "epochs": 12, "folder": "outputs/faults"})
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+    settings = key_values(arguments, {"kills": 100, "seed": 0, "epochs": 12, "folder": "outputs/faults"})
     settings["folder"] = Path(settings["folder"])
     tally = campaign(**settings)
-    from sgdj.provenance import commit, machine
     from sgdj.reporting.reliability import write
 
     found = vars(tally) | {"kills": {phase: tally.kills[phase] for phase in PHASES}}
-    command = f"python scripts/faults.py {' '.join(arguments)}".strip()
-    write(Path("results"), "faults", found | {"command": command, "commit": commit(), "machine": machine()})
+    write(Path("results"), "faults", found | origin("faults", arguments))
     return 5 if tally.differing_bits or tally.lost_rows or tally.most_repeated > 1 else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -31,7 +31,7 @@ from hypothesis import seed as seeded  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from sgdj.errors import InputError, InputErrors  # noqa: E402
-from sgdj.settings import key_values  # noqa: E402
+from sgdj.scripting import key_values, origin, status  # noqa: E402
 
 CORPUS = ROOT / "tests" / "corpus"
 SECONDS, MEMORY_GIB = 20, 4
@@ -449,28 +449,22 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["worker"]:
         name, seed, seconds, folder = arguments[1:]
         return _worker(name, int(seed), float(seconds), Path(folder))
-    try:
-        given_ = key_values(arguments, {"minutes": 10.0, "readers": ",".join(READERS), "seed": 0})
-        for name in given_["readers"].split(","):
-            if name not in READERS:
-                raise InputError(f"no reader {name}", "readers", f"choose of {', '.join(READERS)}")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+    given_ = key_values(arguments, {"minutes": 10.0, "readers": ",".join(READERS), "seed": 0})
+    for name in given_["readers"].split(","):
+        if name not in READERS:
+            raise InputError(f"no reader {name}", "readers", f"choose of {', '.join(READERS)}")
     readers = {}
     for name in given_["readers"].split(","):
         readers[name] = campaign(name, given_["minutes"], given_["seed"])
         print(name, json.dumps(readers[name]), flush=True)
-    from sgdj.provenance import commit, machine
     from sgdj.reporting.reliability import write
 
     path = Path("results") / "reliability" / "fuzz.json"
     before = json.loads(path.read_text())["readers"] if path.is_file() else {}
-    facts = {"command": f"python scripts/fuzz.py {' '.join(arguments)}".strip(), "seconds": SECONDS}
-    facts |= {"memory": MEMORY_GIB, "commit": commit(), "machine": machine()}
+    facts = origin("fuzz", arguments) | {"seconds": SECONDS, "memory": MEMORY_GIB}
     write(Path("results"), "fuzz", facts | {"readers": before | readers})
     return 5 if any(found["findings"] for found in readers.values()) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sgdj.errors import ExitCode, RunError  # noqa: E402
+from sgdj.errors import ExitCode  # noqa: E402
+from sgdj.scripting import status  # noqa: E402
 
 
 def main() -> int:
@@ -33,27 +34,23 @@ def main() -> int:
     from sgdj.reporting import runs
     from sgdj.reporting.terminal import show
 
-    try:
-        if options.command == "compare":
-            for table in runs.compare(options.first, options.second):
-                show(table)
-            return int(ExitCode.DONE)
-        folders = [Path(a) for a in options.arguments if "=" not in a] or [Path("outputs")]
-        wanted = dict(a.split("=", 1) for a in options.arguments if "=" in a)
-        found = runs.find(folders, wanted)
-        if options.command == "list":
-            show(runs.listing(found))
-        elif options.command == "sync":
-            for run in found:
-                for record in sorted(run.path.glob("wandb/offline-run-*")):
-                    print(f"wandb sync {record}")
-        else:
-            print(runs.tidy(found, really=options.yes))
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+    if options.command == "compare":
+        for table in runs.compare(options.first, options.second):
+            show(table)
+        return int(ExitCode.DONE)
+    folders = [Path(a) for a in options.arguments if "=" not in a] or [Path("outputs")]
+    wanted = dict(a.split("=", 1) for a in options.arguments if "=" in a)
+    found = runs.find(folders, wanted)
+    if options.command == "list":
+        show(runs.listing(found))
+    elif options.command == "sync":
+        for run in found:
+            for record in sorted(run.path.glob("wandb/offline-run-*")):
+                print(f"wandb sync {record}")
+    else:
+        print(runs.tidy(found, really=options.yes))
     return int(ExitCode.DONE)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status(main))

@@ -19,8 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sgdj.errors import InputError  # noqa: E402
-from sgdj.settings import key_values  # noqa: E402
+from sgdj.scripting import key_values, origin, status  # noqa: E402
 
 #: (N, B, K) that the model is fitted on, and those it must predict: the last are the paper's own.
 FITTED = {
@@ -171,19 +170,13 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Measure and write."""
-    try:
-        given = key_values(arguments, {"repeats": 3, "quick": False})
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return int(error.exit_code)
+    given = key_values(arguments, {"repeats": 3, "quick": False})
     found = measure(given["repeats"], given["quick"])
     from sgdj.composition import parse
     from sgdj.config import load
-    from sgdj.provenance import commit, machine, versions
     from sgdj.reporting.scaling import markdown, write
 
-    found |= {"machine": machine(), "threads": os.cpu_count(), "versions": versions(), "commit": commit()}
-    found |= {"command": f"python scripts/scaling.py {' '.join(arguments)}".strip(), "repeats": given["repeats"]}
+    found |= origin("scaling", arguments) | {"threads": os.cpu_count(), "repeats": given["repeats"]}
     adversarial = load(parse(["task=mri", "scale=paper", "strategy=adversarial"])).config["strategy"]
     found["attack_steps"] = adversarial["attack"]["steps"]
     found["small_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
@@ -194,4 +187,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -19,8 +19,8 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sgdj.errors import ExitCode, InputError, InputErrors  # noqa: E402
-from sgdj.settings import key_values  # noqa: E402
+from sgdj.errors import ExitCode, InputError  # noqa: E402
+from sgdj.scripting import key_values, status  # noqa: E402
 from sgdj.study import COMMITTED, cells, folder  # noqa: E402
 
 RESULTS = Path("results")
@@ -74,9 +74,9 @@ def run(arguments: list[str]) -> int:
     from sgdj.campaign import Campaign, default_parallel, missing
     from sgdj.reporting.rows import read, read_audits
 
-    of_launcher = [a for a in arguments if a.startswith("launcher") and a.partition("=")[2]]
-    settings = _settings([a for a in arguments if not a.startswith("launcher")])
-    launcher = [f"hydra{'/' if a.startswith('launcher=') else '.'}{a}" for a in of_launcher]
+    of_launcher = [a for a in arguments if a.startswith(("launcher=", "launcher."))]
+    settings = _settings([a for a in arguments if a not in of_launcher])
+    launcher = [f"hydra{'/' if a.startswith('launcher=') else '.'}{a}" for a in of_launcher if a.partition("=")[2]]
     seeds, scale = _seeds(settings), settings["scale"]
     parallel = _numbers(settings["jobs"], "jobs")[0] if settings["jobs"] else default_parallel()
     wanted = cells(settings["tasks"].split(","), scale, seeds, settings["parts"].split(","))
@@ -158,18 +158,13 @@ def choose(arguments: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Dispatch; one line per mistake."""
+    """Dispatch."""
     verbs = {"run": run, "build": build, "check": check, "choose": choose}
     if not arguments or arguments[0] not in verbs:
         print(__doc__)
         return int(ExitCode.DONE if arguments[:1] in ([], ["--help"], ["-h"]) else ExitCode.INPUT)
-    try:
-        return verbs[arguments[0]](arguments[1:])
-    except (InputError, InputErrors) as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        return int(error.exit_code)
+    return verbs[arguments[0]](arguments[1:])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -99,7 +99,7 @@ class Campaign:
         self.places: dict[Cell, Place] = {}
         self.failed: list[str] = []
         self._again: set[Cell] = set()
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._processes: set[subprocess.Popen[str]] = set()
         self._stopped = 0
 
     def run(self) -> int:
@@ -160,16 +160,21 @@ class Campaign:
         checkpoint = None if cell.trained is None else self.places[cell.trained].path / "checkpoints" / "best.ckpt"
         command = [sys.executable, "-m", "sgdj", *self.launcher, *cell.job(checkpoint).overrides]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": python_path()}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=os.environ | {"PYTHONPATH": python_path()},
         )
         self._processes.add(process)
         if self._stopped:
             process.send_signal(self._stopped)
         output, _ = process.communicate()
         self._processes.discard(process)
-        if _BUSY in output.decode(errors="replace"):
+        if _BUSY in output:
             time.sleep(1)
-        return process.returncode, output.decode(errors="replace")
+        return process.returncode, output
 
     def _finish(self, cell: Cell, code: int, output: str) -> None:
         place = self.places[cell]

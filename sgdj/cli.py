@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sgdj.errors import ExitCode, InputErrors, Interrupted, ResourceError, as_run_error
+from sgdj.ranks import rank
 from sgdj.signals import stop
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
@@ -46,9 +47,9 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
             traceback.print_exception(error)
             print(f"error: a fault of this program ({type(error).__name__}): please report it", file=sys.stderr)
             return {"exit_code": int(ExitCode.FAULT), "error": f"{type(error).__name__}: {error}"}
-        if os.environ.get("RANK", "0") == "0" or isinstance(known, ResourceError):  # the leader speaks for all
+        if rank() == 0 or isinstance(known, ResourceError):  # the leader speaks for all
             _say(known)
-        if os.environ.get("RANK", "0") == "0" and isinstance(known, Interrupted) and not in_sweep:
+        if rank() == 0 and isinstance(known, Interrupted) and not in_sweep:
             print(f"continue with: python run.py {shlex.join(overrides)}", file=sys.stderr)
         return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}
 

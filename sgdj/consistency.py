@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sgdj.credentials import has_key
 from sgdj.errors import InputError
 from sgdj.nodes import get, nearest
-from sgdj.tracking import has_key
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")

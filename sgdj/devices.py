@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from sgdj.distributed import local_rank, world
 from sgdj.errors import InputError
+from sgdj.ranks import local_rank, world
 
 
 def accelerator(device: str) -> dict[str, Any]:

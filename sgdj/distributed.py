@@ -14,28 +14,9 @@ from torch import distributed
 
 from sgdj.errors import Interrupted
 from sgdj.importable import python_path
+from sgdj.ranks import world
 
 _PATIENCE = 60  # seconds to finish a step after a signal
-
-
-def rank() -> int:
-    """Number of this process; 0 leads: it alone writes and speaks."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def world() -> int:
-    """Number of processes."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def local_rank() -> int:
-    """Number of this process on its machine."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-def local_world() -> int:
-    """Number of processes on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", str(world())))
 
 
 def join(device: torch.device) -> None:

@@ -33,35 +33,22 @@ from sgdj.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.metrics import SSIM_WINDOW
 from sgdj.model_card import write_model
 from sgdj.networks import Reconstructor, StartingPoint
-from sgdj.networks.external import external, source_file
+from sgdj.networks.external import source_file
+from sgdj.networks.initial import initial_network
 from sgdj.nodes import leaves
 from sgdj.operators import Acquisition, CartesianFourier
-from sgdj.reconstruction import FORMATS, Outcome, reconstruct
-from sgdj.reporting import curves, figures
-from sgdj.reporting.terminal import audit_table, result_table, show
+from sgdj.ranks import local_world, rank, tell, world
+from sgdj.reconstruct_files import reconstruct_files
+from sgdj.reporting import figures
+from sgdj.reporting.run_report import report
+from sgdj.reporting.terminal import audit_table, show
 from sgdj.run_directory import RunDirectory
 from sgdj.tracking import Tracker
 from sgdj.verification import hashes, verify
 
 
-def tell(line: str) -> None:
-    """A note to the user; of several processes the leader speaks."""
-    if distributed.rank() == 0:
-        print(f"note: {line}", file=sys.stderr, flush=True)
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _build_network(config: dict[str, Any]) -> Reconstructor:
-    """The network with initial weights that depend on the seed alone."""
-    if config["reconstructor"]:
-        return external(config["reconstructor"], Path(config["checkpoint"]) if config["checkpoint"] else None)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(Draws(config["seed"]).key("init") % 2**63)
-        network: Reconstructor = build(config, "architecture")
-    return network
 
 
 def _default_folder(config: dict[str, Any], key: str) -> Path:
@@ -99,7 +86,7 @@ class Run:
         if self.config["trainer"]["deterministic"]:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.config["trainer"]["deterministic"])
-        cores = max((os.cpu_count() or 1) // distributed.local_world(), 1)
+        cores = max((os.cpu_count() or 1) // local_world(), 1)
         torch.set_num_threads(self.config["trainer"]["threads"] or cores)
         self.source: Source = build(self.config, "dataset")
         self.acquisition: Acquisition = build(self.config, "operator")
@@ -114,7 +101,7 @@ class Run:
         if self.config["mode"] == "audit":
             self.extra["audit"] = self.config["audit"]
         if self.config["reconstructor"]:
-            _build_network(self.config)  # it is told before anything is written if this fails
+            initial_network(self.config)  # it is told before anything is written if this fails
             file = source_file(self.config["reconstructor"])
             self.extra["reconstructor"] = "unknown" if file is None else file_digest(file)
         self.key = identity(self.config, manifest, self.extra)
@@ -154,13 +141,13 @@ class Run:
         if record.get("status") == "finished" and not self.config["force"]:
             tell(f"already finished: {self.run.path} (force=true repeats it)")
             return {**record, "folder": str(self.run.path), "skipped": True}
-        devices = max(self.config["trainer"]["devices"], distributed.world())
+        devices = max(self.config["trainer"]["devices"], world())
         if devices > 1 and self.config["mode"] in TRAINING:
             self._check_shares(devices)
-            if distributed.world() == 1:
+            if world() == 1:
                 return self._launch(devices)
-        if distributed.rank() > 0:
-            self._train_or_load(_build_network(self.config), lambda row: None)
+        if rank() > 0:
+            self._train_or_load(initial_network(self.config), lambda row: None)
             return record
         self.run.claim()
         try:
@@ -203,7 +190,7 @@ class Run:
         if self.config["force"] or not going_on:
             self.run.clear()
             record = {}
-        network = _build_network(self.config)
+        network = initial_network(self.config)
         self.run.start(
             self.config,
             {
@@ -216,7 +203,7 @@ class Run:
                 "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else str(self.device),
                 "machine": provenance.machine(),
                 "threads": torch.get_num_threads(),
-                "processes": distributed.world(),
+                "processes": world(),
                 "workers": self.config["trainer"]["workers"],
                 "deterministic": self.config["trainer"]["deterministic"] or self.device.type == "cpu",
                 "started": record.get("started", _now()),
@@ -243,7 +230,7 @@ class Run:
                 self._audit(network)
             else:
                 result = self._evaluate(network)
-                self._report(result, tracker)
+                report(self.config, result, self.run, tracker, self.source.synthetic)
                 if self.config["mode"] == "tune":
                     self._score(result)
                 if self.config["mode"] == "train":
@@ -282,13 +269,20 @@ class Run:
         train(
             self.config, text, network, strategy, self.source, self.acquisition, self.run, log, tell
         )  # fmt: skip
-        if distributed.rank() == 0:
+        if rank() == 0:
             figures.training_curve(self.run.metrics(), self.run.figures / "training.png")
+
+    def _score(self, result: Result) -> None:
+        """Keep what levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
+        measured = result.summary["network"]
+        score = (measured["clean"]["psnr"]["mean"] + measured[self.config["attack"]["name"]]["psnr"]["mean"]) / 2
+        self.run.update(score=round(score, 6))
+        print(f"score, mean of clean and attacked PSNR on the validation data: {score:.3f} dB", flush=True)
 
     def _audit(self, network: Reconstructor) -> None:
         config = self.config
         who = config["reconstructor"] or f"{config['architecture']['name']}, {config['strategy']['name']}"
-        report = audit(
+        found = audit(
             f"Audit: {config['task']}, {who}",
             network.to(self.device),
             self.source.images(config["evaluation"]["split"]),
@@ -299,10 +293,10 @@ class Run:
             device=self.device,
             tell=lambda name: print(f"checking: {name}", file=sys.stderr, flush=True),
         )
-        write_audit(report, self.run.evaluation)
-        show(audit_table(report.checks, report.title))
-        print(report.jacobian)
-        self.run.update(exit_code=int(ExitCode.CHECK_FAILED if report.failed else ExitCode.DONE))
+        write_audit(found, self.run.evaluation)
+        show(audit_table(found.checks, found.title))
+        print(found.jacobian)
+        self.run.update(exit_code=int(ExitCode.CHECK_FAILED if found.failed else ExitCode.DONE))
         print(f"run directory: {self.run.path}", flush=True)
 
     def _evaluate(self, network: Reconstructor) -> Result:
@@ -328,78 +322,9 @@ class Run:
         self.run.write_json("summary.json", result.summary)
         return result
 
-    def _report(self, result: Result, tracker: Tracker) -> None:
-        folder = self.run.figures
-        drawn = self._curves(result, tracker)
-        panels = []
-        for panel in result.panels:
-            panels.append(folder / f"panel-{panel.condition}-{panel.sample.replace('/', '-')}.png")
-            figures.reconstruction_panel(panel, panels[-1])
-        tracker.images("panels", panels[: self.config["logger"]["panels"]])
-        tracker.images("curves", [folder / f"{name}.png" for name in drawn])
-        tracker.table("samples", list(COLUMNS), [[row[name] for name in COLUMNS] for row in result.rows])
-        for condition, entry in result.summary["network"].items():
-            tracker.summary({f"{condition}/{m}": entry[m]["mean"] for m in ("psnr", "ssim")})
-        data = "synthetic data" if self.source.synthetic else "real data"
-        config = self.config
-        title = f"{config['task']}, {config['architecture']['name']}, {config['strategy']['name']} ({data})"
-        show(result_table(result.summary, title))
-        print(f"run directory: {self.run.path}", flush=True)
-
-    def _score(self, result: Result) -> None:
-        """Keep what levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
-        measured = result.summary["network"]
-        score = (measured["clean"]["psnr"]["mean"] + measured[self.config["attack"]["name"]]["psnr"]["mean"]) / 2
-        self.run.update(score=round(score, 6))
-        print(f"score, mean of clean and attacked PSNR on the validation data: {score:.3f} dB", flush=True)
-
-    def _curves(self, result: Result, tracker: Tracker) -> list[str]:
-        """Write the points of every curve and draw them; the figures' names."""
-        found = curves.points(result.rows)
-        self.run.write_rows("curves.csv", curves.COLUMNS, curves.table(found))
-        tracker.table("points", list(curves.COLUMNS), [list(row.values()) for row in curves.table(found)])
-        drawn = {"robustness": ([p for p in found if p.kind == "attack"], figures.NORM)}
-        drawn["iterations"] = ([p for p in found if p.kind == "iterations"], "iterations K at test")
-        for name in self.config["shift"]:
-            label = f"{name}: {build(self.config, f'shift.{name}').parameter}"
-            drawn[f"shift-{name}"] = ([p for p in found if p.kind == "shift" and p.curve == name], label)
-        drawn = {name: (shown, label) for name, (shown, label) in drawn.items() if shown}
-        for name, (shown, label) in drawn.items():
-            note = f"mean and 95 % band over {shown[0].n_volumes} volumes"
-            figures.curves(shown, label, figures.by_curve(shown), note, self.run.figures, name)
-        return list(drawn)
-
 
 def run(job: Job) -> dict[str, Any]:
     """Run a checked job to its end; see `Run`, `sgdj.reconstruction` and `sgdj.verification`."""
     if job.config["mode"] == "verify":
         return verify(Path(job.config["run_dir"]))
     return reconstruct_files(job.config) if job.config["mode"] == "reconstruct" else Run(job).go()
-
-
-def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
-    """Reconstruct `input` into `output` with a trained network; the exit code tells if a file was skipped."""
-    device = torch_device(config["device"])
-    torch.set_num_threads(config["trainer"]["threads"] or os.cpu_count() or 1)
-    network = _build_network(config).to(device).eval()
-    load_weights(network, read_checkpoint(Path(config["checkpoint"])))
-    kinds = FORMATS.get(config["task"])
-    if kinds is None:
-        raise InputError(f"task {config['task']} has no files to reconstruct", "mode", "use mode=evaluate")
-    acquisition, draws = build(config, "operator"), Draws(config["dataset"]["seed"])
-    formats = [kind(network, acquisition, draws, device, tell) for kind in kinds]
-    panels = Path(config["output"]) / "panels"
-
-    def picture(name: str, outcome: Outcome) -> None:
-        panels.mkdir(exist_ok=True)
-        figures.file_panel(outcome, name, panels / f"{name}.png")
-
-    wanted = picture if config["evaluation"]["panels"] else None
-    rows, skipped = reconstruct(formats, Path(config["input"]), Path(config["output"]), tell, wanted)
-    for row in rows:
-        scores = ", ".join(
-            f"{name.removeprefix('fastmri_')} {value:.4g}" for name, value in row.items() if name != "file"
-        )
-        print(f"{row['file']}: {scores}")
-    print(f"reconstructions: {config['output']}" + (f" ({len(skipped)} files skipped)" if skipped else ""), flush=True)
-    return {"exit_code": int(ExitCode.CHECK_FAILED), "error": f"{len(skipped)} files skipped"} if skipped else {}

@@ -3,24 +3,11 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
-from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 #: Seconds that the start of a record may take: a server may be away; a busy machine is only slow.
 _PATIENCE = {"online": 15, "offline": 120}
-
-
-def has_key() -> bool:
-    """Whether there is a key for sending to W&B; the server is not asked."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    with suppress(OSError, NetrcParseError):
-        return netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    return False
 
 
 class Tracker:

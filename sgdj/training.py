@@ -38,6 +38,7 @@ from sgdj.metrics import sample_metrics
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.progress import bar
+from sgdj.ranks import local_world, rank, world
 from sgdj.resuming import best_epoch, last_consistent, out_of_patience
 from sgdj.run_directory import RunDirectory
 from sgdj.signals import stop
@@ -78,8 +79,8 @@ class Training(lightning.LightningModule):
         if distributed.total(float(not math.isfinite(value)), loss.device):
             raise Diverged(self._diverged(f"loss {value}", batch))
         self._batch = batch
-        if distributed.world() > 1:  # a mean over all processes is one over all samples, whoever has more of them
-            share = len(batch) * distributed.world() / distributed.total(len(batch), loss.device)
+        if world() > 1:  # a mean over all processes is one over all samples, whoever has more of them
+            share = len(batch) * world() / distributed.total(len(batch), loss.device)
             loss, value = share * loss, share * value
         self.losses.append(value)
         return loss
@@ -179,7 +180,7 @@ class Keeper(Callback):
             "epoch": trainer.current_epoch,
             "global_step": trainer.global_step,
             "train_loss": distributed.total(sum(module.losses), trainer.strategy.root_device)
-            / (len(module.losses) * distributed.world()),
+            / (len(module.losses) * world()),
             "val_psnr": float(trainer.callback_metrics["val_psnr"]),
             "val_ssim": _json_number(float(trainer.callback_metrics["val_ssim"])),
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
@@ -187,7 +188,7 @@ class Keeper(Callback):
         }
         module.losses.clear()
         path = epoch_path(self.run.checkpoints, trainer.current_epoch)
-        if distributed.rank() > 0:
+        if rank() > 0:
             trainer.save_checkpoint(path)  # all take part, the leader writes
             return
         best = best_epoch([*self.run.metrics(), row])
@@ -251,12 +252,12 @@ def _quiet() -> Iterator[None]:
 
 def _where(device: str) -> dict[str, Any]:
     """Lightning's arguments: one process, or all that have met."""
-    if distributed.world() == 1:  # also within a SLURM job, whose tasks are not ours to join
+    if world() == 1:  # also within a SLURM job, whose tasks are not ours to join
         return accelerator(device) | {"plugins": [VerifiedCheckpoints(), LightningEnvironment()]}
     return {
         "accelerator": accelerator(device)["accelerator"],
-        "devices": distributed.local_world(),
-        "num_nodes": distributed.world() // distributed.local_world(),
+        "devices": local_world(),
+        "num_nodes": world() // local_world(),
         "strategy": "ddp",
         "plugins": [VerifiedCheckpoints(), TorchElasticEnvironment()],
     }
@@ -291,21 +292,21 @@ def train(
             "lower it",
         )
     measure = Measure(acquisition, Draws(config["dataset"]["seed"]))
-    part, workers = (distributed.rank(), distributed.world()), settings["workers"]
+    part, workers = (rank(), world()), settings["workers"]
     train_loader = batches(train_images, measure, settings["batch_size"], draws, workers, part)
     val_loader = batches(val_images, measure, config["evaluation"]["batch_size"], workers=workers, part=part)
     distributed.join(torch_device(config["device"]))
-    if distributed.rank() == 0:
+    if rank() == 0:
         resume = last_consistent(run, tell)
     distributed.barrier()
-    if distributed.rank() > 0:
+    if rank() > 0:
         resume = newest_intact(run.checkpoints, lambda line: None)
     done = len(run.metrics())
     if resume is not None:
         tell(f"continuing after epoch {done - 1}")
     if done < config["epochs"] and not out_of_patience(run.metrics(), settings["patience"]):
         keeper = Keeper(run, settings["keep"], log)
-        callbacks: list[Callback] = [keeper, TrainingBar()] if distributed.rank() == 0 else [keeper]
+        callbacks: list[Callback] = [keeper, TrainingBar()] if rank() == 0 else [keeper]
         if settings["patience"] is not None:
             callbacks.insert(0, EarlyStopping("val_psnr", patience=settings["patience"], mode="max"))
         with stop.patiently(), _quiet():
@@ -325,7 +326,7 @@ def train(
             module = Training(network, strategy, draws, settings, config_text)
             trainer.fit(module, train_loader, val_loader, ckpt_path=resume, weights_only=True)
         stop.check()
-    if distributed.rank() > 0:
+    if rank() > 0:
         return
     run.update(trained=True)
     load_weights(network, read_checkpoint(run.checkpoints / "best.ckpt"))

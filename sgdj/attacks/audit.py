@@ -103,7 +103,7 @@ class Audit:
         self.before = {name: value.clone() for name, value in reconstructor.state_dict().items()}
         self.mode = reconstructor.training
 
-    def _apgd(self, steps: int | None = None, restarts: int = 1, factor: float = 1.0) -> Attack:
+    def _apgd(self, steps: int | None = None, restarts: int = 1, factor: float = 1.0) -> APGD:
         attack = APGD(**self.budget, steps=steps or self.steps, restarts=restarts, random_start=False)
         return attack.scaled(factor)
 
@@ -181,13 +181,14 @@ class Audit:
 
     def _gradient_free(self) -> Check:
         directions = 10
-        steps = math.ceil(10 * (self.steps + 1) / (2 * directions + 1))
+        passes = self._apgd().passes
+        steps = math.ceil(10 * passes / (2 * directions + 1))
         free = SPSA(
             **self.budget, steps=steps, directions=directions, width=0.3, restarts=1, random_start=False
         )  # fmt: skip
         share = float((self._attacked(free) > self.error * 1.001).float().mean())
         return _check(
-            6, f"no gradients are not stronger ({free.passes} passes against {self.steps + 1})", share == 0,
+            6, f"no gradients are not stronger ({free.passes} passes against {passes})", share == 0,
             f"stronger on {share:.2f} of samples", "none",
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -54,7 +55,7 @@ class Attack(ABC):
         """ε or ρ, whichever is given."""
         return self.epsilon if self.epsilon is not None else float(self.rho or 0.0)
 
-    def scaled(self, factor: float) -> "Attack":
+    def scaled(self, factor: float) -> Self:
         """The same attack with `factor` times the budget."""
         return replace(
             self,

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -270,8 +270,3 @@ def write(results: Path, found: dict[str, Any]) -> None:
     write_atomically(folder / "scaling.json", json.dumps(found, indent=1).encode() + b"\n")
     figure([Point(**point) for point in found["points"]], folder)
     write_atomically(results / "scaling.md", markdown(found).encode())
-
-
-def as_dict(point: Point) -> dict[str, Any]:
-    """For JSON."""
-    return asdict(point)

@@ -1,9 +1,10 @@
-"""Settings of scripts: KEY=VALUE, with the types of their defaults."""
+"""What scripts share: settings KEY=VALUE, mistakes told in one line each, and where their figures come from."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sgdj.errors import InputError
+from sgdj.errors import InputError, RunError
 
 
 def key_values(arguments: Sequence[str], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -35,3 +36,25 @@ def key_values(arguments: Sequence[str], defaults: dict[str, Any]) -> dict[str, 
             names = {int: "a whole number", float: "a number", bool: "true or false"}
             raise InputError(f"{text!r} is not {names[kind]}", argument, "give one") from error
     return found
+
+
+def status(main: Callable[[], int]) -> int:
+    """Exit code of a script; an error is told in one line per mistake."""
+    try:
+        return main()
+    except RunError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return int(error.exit_code)
+
+
+def origin(script: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Command, commit, machine and versions behind a script's figures."""
+    from sgdj import provenance  # imports torch
+
+    return {
+        "command": " ".join(["python", f"scripts/{script}.py", *arguments]),
+        "commit": provenance.commit(),
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+    }

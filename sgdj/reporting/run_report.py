@@ -1,0 +1,59 @@
+"""What a finished evaluation leaves: figures, points of curves, W&B, a table on the terminal."""
+
+from typing import Any
+
+from sgdj.evaluation import COLUMNS, Result
+from sgdj.instantiate import build
+from sgdj.reporting import curves, figures
+from sgdj.reporting.terminal import result_table, show
+from sgdj.run_directory import RunDirectory
+from sgdj.tracking import Tracker
+
+
+def report(config: dict[str, Any], result: Result, run: RunDirectory, tracker: Tracker, synthetic: bool) -> None:
+    """Draw, log and print what was measured.
+
+    Parameters
+    ----------
+    config
+        The run's configuration.
+    result
+        Rows, summary and panels.
+    run
+        Where figures and points go.
+    tracker
+        Its W&B run.
+    synthetic
+        Whether the data are.
+    """
+    drawn = _curves(config, result, run, tracker)
+    panels = []
+    for panel in result.panels:
+        panels.append(run.figures / f"panel-{panel.condition}-{panel.sample.replace('/', '-')}.png")
+        figures.reconstruction_panel(panel, panels[-1])
+    tracker.images("panels", panels[: config["logger"]["panels"]])
+    tracker.images("curves", [run.figures / f"{name}.png" for name in drawn])
+    tracker.table("samples", list(COLUMNS), [[row[name] for name in COLUMNS] for row in result.rows])
+    for condition, entry in result.summary["network"].items():
+        tracker.summary({f"{condition}/{m}": entry[m]["mean"] for m in ("psnr", "ssim")})
+    data = "synthetic data" if synthetic else "real data"
+    title = f"{config['task']}, {config['architecture']['name']}, {config['strategy']['name']} ({data})"
+    show(result_table(result.summary, title))
+    print(f"run directory: {run.path}", flush=True)
+
+
+def _curves(config: dict[str, Any], result: Result, run: RunDirectory, tracker: Tracker) -> list[str]:
+    """Write the points of every curve and draw them; the figures' names."""
+    found = curves.points(result.rows)
+    run.write_rows("curves.csv", curves.COLUMNS, curves.table(found))
+    tracker.table("points", list(curves.COLUMNS), [list(row.values()) for row in curves.table(found)])
+    drawn = {"robustness": ([p for p in found if p.kind == "attack"], figures.NORM)}
+    drawn["iterations"] = ([p for p in found if p.kind == "iterations"], "iterations K at test")
+    for name in config["shift"]:
+        label = f"{name}: {build(config, f'shift.{name}').parameter}"
+        drawn[f"shift-{name}"] = ([p for p in found if p.kind == "shift" and p.curve == name], label)
+    drawn = {name: (shown, label) for name, (shown, label) in drawn.items() if shown}
+    for name, (shown, label) in drawn.items():
+        note = f"mean and 95 % band over {shown[0].n_volumes} volumes"
+        figures.curves(shown, label, figures.by_curve(shown), note, run.figures, name)
+    return list(drawn)
