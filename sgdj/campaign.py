@@ -19,6 +19,7 @@ from sgdj.reporting.rows import Measured, write, write_audit
 from sgdj.study import Cell
 
 _BUSY = "another run is at work there"
+_SPARE = ("audit_light", "generalisation")
 _EVALUATION = 0.15  # cost of an evaluation, in units of a training with MSE
 
 
@@ -46,7 +47,8 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
     """Cells that no row and no audit shows.
 
     A training's row counts if its configuration and data are still the cell's; a training whose row is there stays
-    if an evaluation of its network lacks one. A light audit that is lacking is left out where the network is gone.
+    if an evaluation of its network lacks one. What is only a note beside the tables (`_SPARE`) is left out where the
+    network is gone.
     """
     trained = {one.config_hash: one for one in measured}
     known = {(one.experiment, *one.network, *one.variant) for one in measured}
@@ -60,7 +62,7 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
                 shown[cell] = trained[key]
             else:
                 left.append(cell)
-        elif base in shown and cell.experiment == "audit_light" and not locate(base, {}).finished:
+        elif base in shown and cell.experiment in _SPARE and not locate(base, {}).finished:
             continue  # not worth training the network again
         elif base not in shown or (cell.experiment, *shown[base].network, *sorted(cell.overrides)) not in known:
             left.append(cell)

@@ -133,4 +133,5 @@ def compose_config(overrides: list[str]) -> dict[str, Any]:
     finally:
         GlobalHydra.instance().hydra = outer
     assert isinstance(container, dict)
+    container.setdefault("shift", {})  # an empty choice leaves no node
     return {str(key): value for key, value in container.items()}

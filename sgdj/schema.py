@@ -382,7 +382,7 @@ class Logger:
 class Evaluation:
     batch_size: Count
     max_samples: Count | None
-    split: Literal["test", "val"]
+    split: Literal["test", "val", "train"]
     curve: list[NonNegative]
     iterations: list[Count]
     shift_levels: dict[Name, list[float]]

@@ -18,7 +18,8 @@ from sgdj.upstream import TASKS as UPSTREAM_TASKS
 #: Seeds whose rows are committed, by scale; other seeds and scales are written beside them.
 COMMITTED = {"small": tuple(range(10))}
 PARTS = ("tables", "curves", "audits", "robustness", "levels", "upstream")
-CURVE_SEEDS = 3  # robustness and iteration curves are drawn for this many of the seeds
+CURVE_SEEDS = 3  # curves are drawn for this many of the seeds
+_CURVES = ("figure_epsilon", "figure_iterations", "generalisation")
 ROBUSTNESS_TASKS = ("mri", "seismic")
 TASKS = tuple(name.removeprefix("table_") for name in config_options("experiment") if name.startswith("table_"))
 
@@ -127,9 +128,10 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
     tasks, scale, seeds
         What to run.
     parts
-        "tables"; "curves": robustness and iteration curves of the tables' first seeds; "audits": a light audit of
-        every network in the tables; "robustness": full audits and wider curves of the first seed; "levels": candidates
-        for noise levels and budgets; "upstream": the effect of each deviation of the authors' code.
+        "tables"; "curves": robustness and iteration curves, and error on training data, of the tables' first seeds;
+        "audits": a light audit of every network in the tables; "robustness": full audits and wider curves of the first
+        seed; "levels": candidates for noise levels and budgets; "upstream": the effect of each deviation of the
+        authors' code.
 
     Raises
     ------
@@ -149,7 +151,7 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
         for seed in seeds[:CURVE_SEEDS]:
             drawn = [cell for cell in rows if _seed(cell) == seed]
             place = max(found.index(cell) for cell in drawn) + 1
-            found[place:place] = [Cell(name, (), c) for c in drawn for name in ("figure_epsilon", "figure_iterations")]
+            found[place:place] = [Cell(name, (), c) for c in drawn for name in _CURVES]
     if "audits" in parts:
         found += rows + [Cell("audit_light", (), cell, "audit") for cell in rows]
     if "robustness" in parts:

@@ -305,6 +305,20 @@ def test_evaluate_with_other_evaluation_parts(cli, tmp_path, finished):
     assert {float(r["epsilon"]) for r in found if r["attack"]} == {0.5}
 
 
+def test_a_network_is_evaluated_on_its_training_data_and_without_shifts(cli, tmp_path, finished):
+    checkpoint = f"checkpoint={finished}/checkpoints/best.ckpt"
+    code, _, err = cli("mode=evaluate", checkpoint, "+experiment=generalisation", f"output_dir={tmp_path}/one/outputs")
+    assert code == 0, err
+    code, _, err = cli("mode=evaluate", checkpoint, "shift=[]", *QUIET, f"output_dir={tmp_path}/two/outputs")
+    assert code == 0, err
+    trained, tested = (rows(only_run(tmp_path / name)) for name in ("one", "two"))
+    assert {r["condition"] for r in tested} == {"clean", "gaussian", "pgd"}
+    assert {r["condition"] for r in trained} == {"clean", "gaussian"}
+    volumes = [{r["volume"] for r in found} for found in (trained, tested)]
+    assert len(volumes[0]) == OmegaConf.load(finished / "config.yaml").dataset.volumes.train
+    assert not volumes[0] & volumes[1]
+
+
 def test_a_run_of_before_the_younger_settings_is_evaluated_like_one_of_today(cli, tmp_path, finished):
     """Its configuration lacks every setting that was added since; none of them changes anything by itself."""
     import shutil

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import yaml
 from omegaconf import OmegaConf
+from scipy.stats import ttest_ind
 
 from sgdj.composition import CONF
 from sgdj.errors import InputError
 from sgdj.nodes import get
-from sgdj.reporting import claims, levels, steadiness, tables
+from sgdj.reporting import claims, levels, margins, steadiness, tables
 from sgdj.reporting.collecting import collect
 from sgdj.reporting.published import reported
 from sgdj.reporting.robustness import volume_points
@@ -151,6 +152,21 @@ def test_networks_that_oscillate_are_counted():
     lines = steadiness.markdown(rows).splitlines()
     assert "| MSE | 3 | 0.100 (0.100 to 0.100) | 0.210 (0.150 to 0.900) | 2 of 3 |" in lines
     assert "| SGD jittering | 1 | 0.100 (0.100 to 0.100) | 0.100 (0.100 to 0.100) | 0 of 1 |" in lines
+
+
+def test_what_is_lost_from_training_to_test_data():
+    def gaining(seed, gains):
+        start = {f"v{i}": 20.0 + i for i in range(len(gains))}
+        both = {"network": {v: start[v] + g for v, g in zip(start, gains, strict=True)}, "zero_filled": start}
+        return row(seed=seed, values={who: {c: {"psnr": psnr} for c in CONDITIONS} for who, psnr in both.items()})
+
+    trained = [gaining(0, [3.0, 4.0, 5.0, 6.0]), gaining(1, [3.2, 4.4, 5.0, 6.6])]
+    tested = [gaining(0, [3.0, 3.5, 4.5]), gaining(1, [3.0, 3.7, 4.1])]
+    loss, error = margins.lost(trained, tested)
+    welch = ttest_ind([3.1, 4.2, 5.0, 6.3], [3.0, 3.6, 4.3], equal_var=False)
+    assert (loss, loss / error) == pytest.approx((4.65 - 10.9 / 3, welch.statistic))
+    lines = margins.markdown("mri", tables.lines(tested), trained).splitlines()
+    assert lines[-1] == f"| MSE | 2 | 4.65 | 3.63 | 1.02 ± {error:.2f} | 0.00 (2.53) | 0.00 (-1.71) |"
 
 
 def test_a_volume_without_a_relative_error_leaves_the_others():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgdj.reporting import claims, deviations, levels, robustness, steadiness, study_figures, tables
+from sgdj.reporting import claims, deviations, levels, margins, robustness, steadiness, study_figures, tables
 from sgdj.reporting.rows import Row, read, read_audits
 from sgdj.reporting.tables import TITLES, Line
 
@@ -135,6 +135,9 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
             text += [f"Levels. {levels.RULE}", "", levels.markdown(rows, task), ""]
         outcome = claims.markdown(claims.findings(task, [row for line in found for row in line.rows]))
         tested.append(f"## {TITLES[task]}\n\n{outcome}\n")
+        trained = _by_experiment(rows, "generalisation", task)
+        if trained:
+            tested.append(f"### What there was to win\n\n{margins.markdown(task, found, trained)}\n")
         walked = _by_experiment(rows, "figure_iterations", task)
         if walked:
             tested.append(f"### One iteration further\n\n{steadiness.markdown(walked)}\n")
