@@ -1,57 +1,13 @@
 """The command line: check everything, then run."""
 
-import os
-import shlex
 import sys
-import traceback
 from collections.abc import Sequence
-from typing import Any
 
-from sgdj.errors import ExitCode, InputErrors, Interrupted, ResourceError, as_run_error
-from sgdj.ranks import rank
+from sgdj.errors import ExitCode, InputErrors, print_error
+from sgdj.execution import execute
 from sgdj.signals import stop
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
-
-
-def _say(error: BaseException) -> None:
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
-    for line in str(error).splitlines() or [type(error).__name__]:
-        print(f"error: {line}", file=sys.stderr, flush=True)
-
-
-def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
-    """Check and run one job; never raises.
-
-    Returns
-    -------
-    dict
-        `exit_code`, and the run's record if there is one.
-    """
-    from sgdj.composition import parse
-    from sgdj.config import load
-
-    try:
-        with stop.obeyed():
-            job = load(parse(overrides), in_sweep)
-            from sgdj.devices import torch_device
-
-            torch_device(job.config["device"])  # a missing device is told before the slow imports
-            from sgdj.job import run
-
-            return {"exit_code": int(ExitCode.DONE), **run(job)}
-    except BaseException as error:
-        known = as_run_error(error)
-        if known is None:
-            traceback.print_exception(error)
-            print(f"error: a fault of this program ({type(error).__name__}): please report it", file=sys.stderr)
-            return {"exit_code": int(ExitCode.FAULT), "error": f"{type(error).__name__}: {error}"}
-        if rank() == 0 or isinstance(known, ResourceError):  # the leader speaks for all
-            _say(known)
-        if rank() == 0 and isinstance(known, Interrupted) and not in_sweep:
-            print(f"continue with: python run.py {shlex.join(overrides)}", file=sys.stderr)
-        return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,7 +48,7 @@ def _hydra(arguments: list[str]) -> int:
         load(parse(overrides))
     except InputErrors as error:
         if not any(a in ("--help", "-h", "--hydra-help") for a in arguments):
-            _say(error)
+            print_error(error)
             return int(error.exit_code)
     sys.argv = ["run.py", *arguments]
     hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(lambda config: None)()

@@ -1,5 +1,8 @@
 """Exit codes, and the exceptions that lead to them."""
 
+import os
+import sys
+import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 from errno import ENOSPC
@@ -99,3 +102,11 @@ def as_run_error(error: BaseException) -> RunError | None:
     if any(sign in text for sign in _LEFT_ALONE):
         return ResourceError("another process of this training is gone: run the same command again")
     return None
+
+
+def print_error(error: BaseException) -> None:
+    """Tell an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
+    for line in str(error).splitlines() or [type(error).__name__]:
+        print(f"error: {line}", file=sys.stderr, flush=True)

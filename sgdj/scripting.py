@@ -1,10 +1,9 @@
 """What scripts share: settings KEY=VALUE, mistakes told in one line each, and where their figures come from."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sgdj.errors import InputError, RunError
+from sgdj.errors import InputError, RunError, print_error
 
 
 def key_values(arguments: Sequence[str], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -43,8 +42,7 @@ def status(main: Callable[[], int]) -> int:
     try:
         return main()
     except RunError as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+        print_error(error)
         return int(error.exit_code)
 
 

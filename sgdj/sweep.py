@@ -14,7 +14,8 @@ from omegaconf import OmegaConf
 
 from sgdj.composition import CONF, GROUPS, expand, parse, swept
 from sgdj.config import Job, load
-from sgdj.errors import ExitCode, InputError, InputErrors
+from sgdj.errors import ExitCode, InputError, InputErrors, print_error
+from sgdj.execution import execute
 from sgdj.importable import python_path
 from sgdj.signals import stop
 
@@ -98,8 +99,6 @@ def _run_one(config: Any) -> JobResult:
     """What a launcher runs: one job, from the overrides that Hydra gave it; the result is also left in its folder."""
     from hydra.core.hydra_config import HydraConfig
 
-    from sgdj.cli import execute
-
     hydra = HydraConfig.get()
     overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(hydra.overrides.task)]  # type: ignore[union-attr]
     if stop.received is not None:  # the job before was stopped, and so is the sweep
@@ -179,13 +178,11 @@ def sweep(overrides: Sequence[str]) -> int:
     int
         0, 2 if the configuration is wrong, the signal's code if interrupted, or 5 if any job failed.
     """
-    from sgdj.cli import _say
-
     try:
         searching = _search(overrides)
         jobs = _check_all(overrides)
     except (InputError, InputErrors) as error:
-        _say(error)
+        print_error(error)
         return int(error.exit_code)
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
