@@ -80,8 +80,6 @@ class Run:
 
     def __init__(self, job: Job) -> None:
         self.job, self.config = job, job.config
-        for note in job.notes:
-            tell(note)
         self.device = torch_device(self.config["device"])
         if self.config["trainer"]["deterministic"]:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -91,8 +89,6 @@ class Run:
         self.source: Source = build(self.config, "dataset")
         self.acquisition: Acquisition = build(self.config, "operator")
         self.source.prepare()
-        for note in self.source.notes():
-            tell(note)
         self._check_sizes()
         manifest = self.source.manifest()
         self.extra = {}
@@ -146,6 +142,8 @@ class Run:
             self._check_shares(devices)
             if world() == 1:
                 return self._launch(devices)
+        for note in (*self.job.notes, *self.source.notes()):
+            tell(note)
         if rank() > 0:
             self._train_or_load(initial_network(self.config), lambda row: None)
             return record

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -117,3 +118,15 @@ def test_more_processes_than_samples(tmp_path):
     assert "cannot be shared by 2 processes, trainer.batch_size" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_note_is_told_once(tmp_path):
+    (tmp_path / "images").mkdir()
+    for i in range(20):
+        np.save(tmp_path / "images" / f"{i}.npy", np.random.default_rng(i).random((16, 16)))
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    images = ("dataset=images", "dataset.path=images", "dataset.crop=null")
+    arguments = ("task=denoising", *images, "epochs=1", "trainer.batch_size=2", "trainer.devices=2")
+    code, _, err = run(tmp_path, *arguments)
+    assert code == 0, err
+    assert err.count("notes.txt") == 1
