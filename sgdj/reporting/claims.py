@@ -6,6 +6,7 @@ the volumes, excludes zero; *reversed* if the same holds with the other sign; *u
 many seeds could reach 0.05; else *not supported*.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -133,4 +134,15 @@ def markdown(found: Sequence[Finding]) -> str:
             f"{low:+.3f} to {high:+.3f} | {f.ssim:+.4f} | {f.p:.4f} | {f.adjusted:.4f} | "
             f"{len(f.seeds)} × {f.volumes} | **{f.verdict}** |"
         )
+    return "\n".join(text)
+
+
+def summary(found: Sequence[Finding]) -> str:
+    """How many comparisons came out how, and which ones did not come out as *not supported*, in a sentence each."""
+    counts = Counter(f.verdict for f in found)
+    text = [f"Of {len(found)} comparisons for the claims, {', '.join(f'{n} {name}' for name, n in counts.items())}."]
+    for f in found:
+        if f.verdict in ("supported", "reversed"):
+            where = f"{f.claim.architecture}, {f.claim.column}, {f.difference:+.2f} dB"
+            text.append(f"{f.verdict.capitalize()}: {f.claim.text} ({where}).")
     return "\n".join(text)

@@ -80,7 +80,10 @@ def put_excerpt(readme: Path, folder: Path) -> None:
     """Write the tables' excerpt between its markers in a README, if it has them."""
     rows = read(folder)
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
-    shown = [tables.excerpt(task, tables.lines(_by_experiment(rows, f"table_{task}", task))) for task in tasks]
+    shown = []
+    for task in tasks:
+        measured = _by_experiment(rows, f"table_{task}", task)
+        shown += [tables.excerpt(task, tables.lines(measured)), claims.summary(claims.findings(task, measured))]
     pattern = r"(<!-- results -->\n).*?(<!-- end of results -->)"
     text = readme.read_text()
     new = re.sub(pattern, lambda m: m[1] + "\n\n".join(shown) + "\n" + m[2], text, flags=re.DOTALL)
