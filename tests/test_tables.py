@@ -23,11 +23,13 @@ from sgdj.errors import InputError
 from sgdj.nodes import get
 from sgdj.reporting import claims, levels, margins, steadiness, tables
 from sgdj.reporting.collecting import collect
+from sgdj.reporting.deviations import document
 from sgdj.reporting.published import reported
 from sgdj.reporting.robustness import volume_points
 from sgdj.reporting.rows import Row, matrix, read, write
 from sgdj.reporting.study_report import build, put_excerpt
 from sgdj.study import COMMITTED, cells, folder
+from sgdj.upstream import deviations
 from tests.conftest import only_run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -170,6 +172,23 @@ def test_what_is_lost_from_training_to_test_data():
     assert (loss, loss / error) == pytest.approx((4.65 - 10.9 / 3, welch.statistic))
     lines = margins.markdown("mri", tables.lines(tested), trained).splitlines()
     assert lines[-1] == f"| MSE | 2 | 4.65 | 3.63 | 1.02 ± {error:.2f} | 0.00 (2.53) | 0.00 (-1.71) |"
+
+
+def test_each_deviation_is_shown_by_its_difference():
+    found = deviations("mri", "gd")
+    everything = sorted({override for one in found for override in one.overrides})
+    base = row(strategy="jitter", experiment="deviations")
+    rows = [base] + [
+        row(strategy="jitter", experiment="deviations", shift=shift, variant=variant)
+        for shift, variant in ((-0.25, ["trainer.schedule=constant"]), (-3.0, everything))
+    ]
+    text = document(rows)
+    (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
+    assert "| yes |" in line
+    assert line.count("(-0.25)") == len(tables.COLUMNS["mri"])
+    (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
+    assert last.count("(-3.00)") == len(tables.COLUMNS["mri"])
+    assert "missing: noise scale, jittered validation, K = 5" in text
 
 
 def test_a_volume_without_a_relative_error_leaves_the_others():

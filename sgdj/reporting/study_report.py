@@ -18,8 +18,8 @@ declared, with the direction of each, before the runs. Differences are of PSNR, 
 by seed and volume. p: exact two-sided sign-flip test over seeds; Holm adjusts within the family. Interval: 95 %
 bootstrap, seeds crossed with volumes. *Supported*: adjusted p below 0.05, claimed sign, interval without zero;
 *reversed*: the same with the other sign; *underpowered*: no outcome with this many seeds could reach 0.05; else *not
-supported*. "At least as accurate" is tested as "more accurate"; how much worse it may be is what the interval tells. All
-seeds see the same data, so the tests speak of training randomness, the interval of volumes as well.
+supported*. "At least as accurate" is tested as "more accurate"; how much worse it may be is what the interval tells.
+All seeds see the same data, so the tests speak of training randomness, the interval of volumes as well.
 
 Claim 6 (jittering costs about as much as MSE, adversarial training far more) is a matter of measured time: see
 [times]({times}). Claim 7 (theory) is judged in the [theory laboratory](theory/README.md): the theorems hold beyond
