@@ -9,9 +9,9 @@ from sgdj.reporting.rows import Row, matrix
 from sgdj.reporting.tables import COLUMNS, NAMES, Line
 
 _HEAD = (
-    "Likely reasons where a claim is not supported; measured, but not tested. Jittering regularises: it can win back "
-    "at most what a network loses from its training data to its test data (*lost*: difference of the gains over x₀, "
-    "± standard error over volumes), and can make robust only what an attack or a shift harms. *Costs* are in dB of "
+    "Likely reasons where a claim is not supported; measured, but not tested. By regularising, "
+    "jittering can win back at most what a network loses from its training data to its test data (*lost*: difference "
+    "of the gains over x₀, ± standard error over volumes); it can make robust only what an attack or a shift harms. *Costs* are in dB of "
     "PSNR against the in-distribution column; in brackets the paper's."
 )
 
@@ -32,7 +32,7 @@ def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
 def _cost(line: Line, task: str, column: str) -> str:
     known = reported(task, line.first.architecture, line.first.strategy)
     ours = line.cell("clean", "psnr")[0] - line.cell(COLUMNS[task][column], "psnr")[0]
-    return f"{ours:.2f}" + (f" ({known['in-distribution'][0] - known[column][0]:.2f})" if known else "")
+    return f"{round(ours, 2) + 0.0:.2f}" + (f" ({known['in-distribution'][0] - known[column][0]:.2f})" if known else "")
 
 
 def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
