@@ -11,8 +11,8 @@ from sgdj.reporting.tables import COLUMNS, NAMES, Line
 _HEAD = (
     "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "
     "at most what a network loses from its training data to its test data (*lost*: difference of the gains over x₀, "
-    "± standard error over volumes); it can make robust only what an attack or a shift harms. *Costs* are in dB of PSNR "
-    "against the in-distribution column; in brackets the paper's."
+    "± standard error over volumes); it can make robust only what an attack or a shift harms. *Costs* are in dB of "
+    "PSNR against the in-distribution column; in brackets the paper's."
 )
 
 
