@@ -139,7 +139,7 @@ def test_claims_follow_the_data():
     assert verdicts["SGD jittering generalises better than MSE"] == "supported"
     assert verdicts["input jittering pays with accuracy out of distribution"] == "supported"
     lines = claims.summary(list(by.values())).splitlines()
-    assert "Reversed: adversarial training stays the most robust to attacks (gd, adversarial, -1.50 dB)." in lines
+    assert "- reversed: adversarial training stays the most robust to attacks (gd, adversarial, -1.50 dB)" in lines
     lost = {f.claim.text: f.verdict for f in claims.findings("mri", full(gain=-0.3))}
     assert lost["SPGD jittering is more robust to attacks"] == "reversed"
     few = claims.findings("mri", full(range(3)))

@@ -52,7 +52,7 @@ FAMILY = (
     Claim("3", "SGD jittering is more robust than MSE to attacks", "jitter", "mse", "adversarial"),
     Claim("3", "adversarial training stays the most robust to attacks", "adversarial", "jitter", "adversarial"),
     Claim("4", "adversarial training pays with accuracy", "mse", "adversarial", "in-distribution"),
-    Claim("4", "... and out of distribution", "mse", "adversarial", "out-of-distribution"),
+    Claim("4", "adversarial training pays with accuracy out of distribution", "mse", "adversarial", "out-of-distribution"),
     Claim("4", "input jittering pays with accuracy out of distribution", "mse", "input_jitter", "out-of-distribution"),
     Claim("5", "SPGD jittering is at least as accurate as MSE", "jitter", "mse", "in-distribution", "prox"),
     Claim("5", "SPGD jittering generalises better than MSE", "jitter", "mse", "out-of-distribution", "prox"),
@@ -138,11 +138,11 @@ def markdown(found: Sequence[Finding]) -> str:
 
 
 def summary(found: Sequence[Finding]) -> str:
-    """How many comparisons came out how, and which ones did not come out as *not supported*, in a sentence each."""
+    """How many comparisons came out how, and a line for each that is supported or reversed."""
     counts = Counter(f.verdict for f in found)
     text = [f"Of {len(found)} comparisons for the claims, {', '.join(f'{n} {name}' for name, n in counts.items())}."]
     for f in found:
         if f.verdict in ("supported", "reversed"):
             where = f"{f.claim.architecture}, {f.claim.column}, {f.difference:+.2f} dB"
-            text.append(f"{f.verdict.capitalize()}: {f.claim.text} ({where}).")
+            text.append(f"- {f.verdict}: {f.claim.text} ({where})")
     return "\n".join(text)
