@@ -52,7 +52,7 @@ FAMILY = (
     Claim("3", "SGD jittering is more robust than MSE to attacks", "jitter", "mse", "adversarial"),
     Claim("3", "adversarial training stays the most robust to attacks", "adversarial", "jitter", "adversarial"),
     Claim("4", "adversarial training pays with accuracy", "mse", "adversarial", "in-distribution"),
-    Claim("4", "adversarial training pays with accuracy out of distribution", "mse", "adversarial", "out-of-distribution"),
+    Claim("4", "adversarial training pays out of distribution, too", "mse", "adversarial", "out-of-distribution"),
     Claim("4", "input jittering pays with accuracy out of distribution", "mse", "input_jitter", "out-of-distribution"),
     Claim("5", "SPGD jittering is at least as accurate as MSE", "jitter", "mse", "in-distribution", "prox"),
     Claim("5", "SPGD jittering generalises better than MSE", "jitter", "mse", "out-of-distribution", "prox"),
