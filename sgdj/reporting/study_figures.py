@@ -40,7 +40,7 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
         Where to write.
     """
     other = {key: rows for key, rows in _grouped(candidates).items() if key[0] == "gd"}
-    figure = Figure(figsize=(9.6 if other else 5.6, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
     axes = figure.subplots(1, 2 if other else 1, squeeze=False)[0]
     attack = COLUMNS[task]["adversarial"]
     for line in found:
@@ -59,7 +59,7 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
         axes[1].scatter(*points.T, s=np.linspace(12, 90, len(points)), color=colour, marker=marker, alpha=0.7)
     for axis in axes:
         axis.set(xlabel="clean PSNR (dB)", ylabel="PSNR under attack (dB)")
-        axis.legend(frameon=False, fontsize=7)
+        axis.legend(frameon=False, fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     figure.suptitle(_title(found[0].first), fontsize=9)
     save_both(figure, folder, f"tradeoff-{task}")
 
@@ -156,7 +156,7 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
         axis.set_xticks(x, [f"{value:g}" for value in x])
         axis.minorticks_off()
         axis.set_title(name, fontsize=9)
-        axis.legend(frameon=False, fontsize=7)
+        axis.legend(frameon=False, fontsize=7, handlelength=4)
     axes[0].set_ylabel("PSNR (dB); grey: MSE")
     figure.suptitle(_title(rows[0]), fontsize=9)
     save_both(figure, folder, f"sigma-{task}")
