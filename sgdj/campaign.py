@@ -15,7 +15,7 @@ from sgdj.errors import ExitCode
 from sgdj.importable import python_path
 from sgdj.job import Run
 from sgdj.reporting.collecting import collect, collect_audit
-from sgdj.reporting.rows import Measured, write, write_audit
+from sgdj.reporting.rows import Measured, same_network, write, write_audit
 from sgdj.study import Cell
 
 _BUSY = "another run is at work there"
@@ -46,12 +46,12 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
 def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
     """Cells that no row and no audit shows.
 
-    A training's row counts if its configuration and data are still the cell's; a training whose row is there stays
-    if an evaluation of its network lacks one. What is only a note beside the tables (`_SPARE`) is left out where the
-    network is gone.
+    A training's row counts if its configuration and data are still the cell's, an evaluation's if it shows the very
+    network of the training's row; a training whose row is there stays if an evaluation of its network lacks one. What
+    is only a note beside the tables (`_SPARE`) is left out where the network is gone.
     """
     trained = {one.config_hash: one for one in measured}
-    known = {(one.experiment, *one.network, *one.variant) for one in measured}
+    known = {(one.experiment, *one.network, *one.variant): one for one in measured}
     shown: dict[Cell, Measured] = {}
     left = []
     for cell in cells:
@@ -64,8 +64,12 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
                 left.append(cell)
         elif base in shown and cell.experiment in _SPARE and not locate(base, {}).finished:
             continue  # not worth training the network again
-        elif base not in shown or (cell.experiment, *shown[base].network, *sorted(cell.overrides)) not in known:
+        elif base not in shown:
             left.append(cell)
+        else:
+            found = known.get((cell.experiment, *shown[base].network, *sorted(cell.overrides)))
+            if found is None or not same_network(found, shown[base]):
+                left.append(cell)
     needed = {cell.trained for cell in left}
     return [cell for cell in cells if cell in left or cell in needed]
 

@@ -34,13 +34,16 @@ def machine() -> str:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with -dirty if files were changed; None without one."""
-    folder = Path(__file__).resolve().parent
+    """The checkout's commit, with -dirty if a file is changed that a campaign does not write; None without one."""
+    written = (":(top,exclude)results", ":(top,exclude)README.md")
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
-            cwd=folder, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
+        dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
+        return _git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(*arguments: str) -> str:
+    folder = Path(__file__).resolve().parent
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()

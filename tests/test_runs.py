@@ -14,6 +14,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from sgdj import provenance
 from sgdj.checkpoints import read_checkpoint
 from sgdj.errors import Diverged
 from sgdj.evaluation import COLUMNS
@@ -479,3 +480,23 @@ def test_ci_runs_the_readmes_test_command():
     root = Path(__file__).resolve().parent.parent
     assert "make test" in (root / ".ci" / "run").read_text()
     assert "make test" in (root / "README.md").read_text()
+
+
+def test_the_commit_tells_changed_code_from_new_results(tmp_path, monkeypatch):
+    """A campaign writes rows while it runs; its later runs are of clean code all the same."""
+    code, rows = tmp_path / "sgdj" / "provenance.py", tmp_path / "results" / "row.json"
+    monkeypatch.setattr(provenance, "__file__", str(code))
+    for path in (code, rows):
+        path.parent.mkdir()
+        path.write_text("1")
+    assert provenance.commit() is None
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    clean = provenance.commit()
+    assert clean is not None
+    assert len(clean) == 40
+    rows.write_text("2")
+    assert provenance.commit() == clean
+    code.write_text("2")
+    assert provenance.commit() == f"{clean}-dirty"

@@ -18,15 +18,17 @@ import yaml
 from omegaconf import OmegaConf
 from scipy.stats import ttest_ind
 
+from sgdj.campaign import missing
 from sgdj.composition import CONF
 from sgdj.errors import InputError
+from sgdj.job import Run
 from sgdj.nodes import get
 from sgdj.reporting import claims, levels, margins, steadiness, tables
 from sgdj.reporting.collecting import collect
 from sgdj.reporting.deviations import document
 from sgdj.reporting.published import reported
 from sgdj.reporting.robustness import volume_points
-from sgdj.reporting.rows import Row, matrix, read, write
+from sgdj.reporting.rows import Row, matrix, read, same_network, write
 from sgdj.reporting.study_report import build, put_excerpt
 from sgdj.study import COMMITTED, cells, folder
 from sgdj.upstream import deviations
@@ -235,6 +237,36 @@ def test_committed_rows_are_of_this_configuration():
                 f"{one.experiment} architecture={one.architecture} strategy={one.strategy} scale=small seed={one.seed}"
             )
             assert label in names or one.task == "denoising"
+
+
+def test_committed_curves_are_of_the_networks_in_the_tables():
+    rows = read(folder(RESULTS, "small", COMMITTED["small"]))
+    trained = {one.network: one for one in rows if one.experiment.startswith("table_")}
+    curves = [one for one in rows if one.experiment in ("figure_epsilon", "figure_iterations")]
+    assert len(curves) >= 96
+    assert [one.name for one in curves if not same_network(one, trained[one.network])] == []
+
+
+def test_a_curve_of_another_network_is_missing():
+    """The same training on another machine ends elsewhere; what was measured on that network is measured again."""
+    wanted = [
+        cell
+        for cell in cells(["mri"], "smoke", (0,), ["tables", "curves"])
+        if {"architecture=gd", "strategy=mse"} <= set((cell.trained or cell).overrides)
+    ]
+    table, *evaluations = wanted
+    trained = row(scale="smoke", config_hash=Run(table.job()).key)
+    curves = {cell.experiment: replace(trained, experiment=cell.experiment, config_hash="e") for cell in evaluations}
+    assert {"figure_epsilon", "figure_iterations"} <= set(curves)
+    assert missing(wanted, [trained, *curves.values()]) == []
+    elsewhere = row(scale="smoke", shift=0.01, experiment="figure_epsilon", config_hash="e")
+    left = missing(wanted, [trained, *(curves | {"figure_epsilon": elsewhere}).values()])
+    assert [cell.experiment for cell in left] == ["table_mri", "figure_epsilon"]
+    del curves["figure_iterations"]
+    assert [cell.experiment for cell in missing(wanted, [trained, *curves.values()])] == [
+        "table_mri",
+        "figure_iterations",
+    ]
 
 
 def test_levels_in_use_are_the_chosen_ones():

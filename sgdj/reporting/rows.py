@@ -123,6 +123,18 @@ class Audited(Measured):
         return [check["name"] for check in self.checks if check["status"] == "FAIL"]
 
 
+def same_network(evaluated: Measured, trained: Measured) -> bool:
+    """Whether an evaluation can be of the network that a table shows: their clean PSNR on a volume is the same.
+
+    The same training on another kind of processor ends elsewhere, by up to decibels. Two that share no volume, and
+    audits, cannot be compared, and pass.
+    """
+    if not (isinstance(evaluated, Row) and isinstance(trained, Row)):
+        return True
+    one, other = (row.values["network"].get("clean", {}).get("psnr", {}) for row in (evaluated, trained))
+    return all(abs(one[volume] - other[volume]) < 1e-3 for volume in one.keys() & other.keys())
+
+
 def _write(content: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
