@@ -148,6 +148,26 @@ def test_claims_follow_the_data():
     assert {f.verdict for f in few} == {"underpowered"}
     assert claims.summary(few) == "Of 12 comparisons for the claims, 12 underpowered."
     assert few[1].difference == pytest.approx(0.5)
+    assert "the seeds agree" not in claims.markdown(list(by.values()))
+
+
+def test_claims_name_what_seeds_settle_and_volumes_do_not():
+    """Every seed gains 0.05 dB on average: 1 dB on half of the volumes, and 0.9 dB less than before on the others."""
+    rows = full(gain=0.0)
+    for one in rows:
+        if (one.architecture, one.strategy) == ("gd", "jitter"):
+            for metrics in one.values["network"].values():
+                for volume, gain in zip(metrics["psnr"], (1.0, 1.0, -0.9, -0.9), strict=True):
+                    metrics["psnr"][volume] += gain
+    found = claims.findings("mri", rows)
+    (one,) = [f for f in found if f.claim.text == "SGD jittering generalises better than MSE"]
+    assert one.difference == pytest.approx(0.05)
+    assert one.adjusted < 0.05
+    assert one.interval[0] < 0 < one.interval[1]
+    assert one.verdict == "not supported"
+    count = sum(f.verdict == "not supported" and f.adjusted < 0.05 for f in found)
+    assert f"In {count} of the comparisons that are not supported the seeds agree" in claims.markdown(found)
+    assert "the 4 test volumes" in claims.markdown(found)
 
 
 def test_networks_that_oscillate_are_counted():

@@ -17,6 +17,11 @@ from sgdj.reporting.tables import COLUMNS
 from sgdj.statistics import crossed_bootstrap, holm, sign_flip_p, smallest_p
 
 ALPHA = 0.05
+_BY_VOLUME = (
+    "In {n} of the comparisons that are not supported the seeds agree (adjusted p below 0.05), but the {volumes} test "
+    "volumes do not: with other volumes the difference could vanish, so the interval contains zero. More volumes would "
+    "decide that, not more seeds."
+)
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,9 @@ def markdown(found: Sequence[Finding]) -> str:
             f"{low:+.3f} to {high:+.3f} | {f.ssim:+.4f} | {f.p:.4f} | {f.adjusted:.4f} | "
             f"{len(f.seeds)} × {f.volumes} | **{f.verdict}** |"
         )
+    undecided = sum(f.verdict == "not supported" and f.adjusted < ALPHA for f in found)
+    if undecided:
+        text += ["", _BY_VOLUME.format(n=undecided, volumes=found[0].volumes)]
     return "\n".join(text)
 
 
