@@ -280,6 +280,7 @@ def test_a_curve_of_another_network_is_missing():
     assert {"figure_epsilon", "figure_iterations"} <= set(curves)
     assert missing(wanted, [trained, *curves.values()]) == []
     elsewhere = row(scale="smoke", shift=0.01, experiment="figure_epsilon", config_hash="e")
+    assert same_network(replace(elsewhere, variant=["evaluation.part=real"]), trained), "measured in another way"
     left = missing(wanted, [trained, *(curves | {"figure_epsilon": elsewhere}).values()])
     assert [cell.experiment for cell in left] == ["table_mri", "figure_epsilon"]
     del curves["figure_iterations"]
