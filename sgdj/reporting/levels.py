@@ -31,12 +31,15 @@ class Candidate:
         return next(iter(self.row.level.values()))
 
 
+def _evaluated(rows: Sequence[Row], task: str) -> list[Row]:
+    return [row for row in rows if row.experiment == "selection" and row.task == task]
+
+
 def candidates(rows: Sequence[Row], task: str) -> dict[str, list[Candidate]]:
     """Candidates of each strategy by rising level, from the rows of the experiment `selection`."""
     found: dict[str, list[Candidate]] = {}
-    for row in rows:
-        if row.experiment == "selection" and row.task == task:
-            found.setdefault(row.strategy, []).append(Candidate(row))
+    for row in _evaluated(rows, task):
+        found.setdefault(row.strategy, []).append(Candidate(row))
     return {name: sorted(group, key=lambda c: c.value) for name, group in found.items()}
 
 
@@ -65,4 +68,6 @@ def markdown(rows: Sequence[Row], task: str) -> str:
             scores = " | ".join(f"{value:.2f}" for value in (c.row.mean("clean"), c.row.mean("pgd"), c.score))
             chosen = "yes" if c is best else ""
             text.append(f"| {NAMES['gd', strategy]} | {level_text(c.row)} | {scores} | {chosen} |")
-    return "\n".join(text)
+    # few of them choose badly for data of another kind, so that a reader must know
+    volumes = max((len(row.values["network"]["clean"]["psnr"]) for row in _evaluated(rows, task)), default=0)
+    return "\n".join([*text, "", f"Validation data: {volumes} volumes."])
