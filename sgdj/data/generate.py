@@ -56,9 +56,8 @@ def _damage(folder: Path, spec: dict[str, Any]) -> str | None:
     if known != digest(spec):
         return f"{MANIFEST} describes other data"
     there = _files(folder)
-    foreign = [
-        path for name, path in there.items() if name not in listed and path.suffix in _DATA and path.name[0] != "."
-    ]
+    readable = {name: path for name, path in there.items() if path.suffix in _DATA and not path.name.startswith(".")}
+    foreign = [path for name, path in readable.items() if name not in listed]
     if foreign:
         raise InputError(
             "this file does not belong to the generated data beside it", str(foreign[0]), "move it to another folder"
@@ -136,7 +135,7 @@ def _generate(directory: Path, folder: Path, spec: dict[str, Any], build: Callab
             (partial / MANIFEST).write_text(text)
             if damage is not None:
                 aside = _aside(folder)
-                os.rename(folder, aside)
+                folder.rename(aside)
                 line = f"note: generated data was damaged ({folder}: {damage}); made anew, the former lies in {aside}"
                 print(line, file=sys.stderr, flush=True)
             os.replace(partial, folder)

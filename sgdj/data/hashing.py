@@ -92,7 +92,7 @@ def file_digests(paths: Sequence[Path], what: str, remember: bool = True) -> dic
     finally:  # an interruption loses only the file at which it came
         large = [identity for identity in new if identity[1] >= _REMEMBERED]
         if remember and large:
-            _write_cache({name: [*rest, _known[name, *rest]] for name, *rest in large})
+            _write_cache({identity[0]: [*identity[1:], _known[identity]] for identity in large})
     return {path: _known[identities[path]] for path in paths}
 
 
