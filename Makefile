@@ -3,7 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-FASTMRI := fastmri==0.3.0
+UV := uv==0.13.9
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := $(shell grep '^torch==' requirements.txt)
 
 SCALE ?= small
 TASKS ?= mri,seismic
@@ -12,30 +14,44 @@ SEEDS ?=
 JOBS ?=
 LAUNCHER ?=
 
-.PHONY: help setup demo reproduce-tables tables test test-all bench scaling lint clean
+.PHONY: help setup develop lock demo reproduce-tables tables test test-all bench scaling lint clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.installed ## Create .venv with the pinned requirements
+setup: $(VENV)/.installed ## Create .venv with the locked requirements
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt
+# torch is taken as the machine has it; the second time it only adds the CUDA parts that its build pins itself.
+$(VENV)/.installed: requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(FASTMRI)
+	$(PIP) --no-deps $(TORCH)
+	$(PIP) --require-hashes --no-deps -r requirements.lock
+	$(PIP) $(TORCH)
 	touch $@
+
+develop: $(VENV)/.developed ## The same with what tests, launchers and Optuna need
+
+$(VENV)/.developed: $(VENV)/.installed requirements-dev.lock
+	$(PIP) --require-hashes --no-deps -r requirements-dev.lock
+	touch $@
+
+lock: ## Bring the lock files in line with requirements*.txt (UPGRADE=1: newest versions of what these leave open)
+	test -x build/lock/bin/uv || { $(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet $(UV); }
+	build/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) requirements-dev.txt -o requirements-dev.lock
+	build/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) requirements.txt \
+		-c requirements-dev.lock -o requirements.lock
 
 demo: setup ## Train a jittered MRI network on embedded data, attack it, show the table (2 minutes on 2 cores)
 	$(BIN)/python run.py task=mri strategy=jitter sigma=0.01
 
-reproduce-tables: setup ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS= LAUNCHER=)
+reproduce-tables: $(if $(LAUNCHER),develop,setup) ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS= LAUNCHER=)
 	$(BIN)/python scripts/tables.py run scale=$(SCALE) seeds=$(SEEDS) tasks=$(TASKS) parts=$(PARTS) jobs=$(JOBS) \
 		$(if $(LAUNCHER),launcher=$(LAUNCHER))
 
 tables: setup ## Rebuild results/ from the committed rows and finished runs, in seconds
 	$(BIN)/python scripts/tables.py build scale=$(SCALE) seeds=$(SEEDS)
 
-test: setup lint ## Lint, check types and run the tests
+test: develop lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2
 
 bench: setup ## Measure speed and memory beside the plain implementation (15 quiet minutes)
@@ -48,7 +64,7 @@ test-all: test ## The tests, then 100 kills and ten minutes of damaged input for
 	$(BIN)/python scripts/faults.py
 	$(BIN)/python scripts/fuzz.py
 
-lint: setup ## Lint and check types only
+lint: develop ## Lint and check types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

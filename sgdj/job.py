@@ -195,6 +195,7 @@ class Run:
                 "status": "running",
                 "config_hash": self.key,
                 "data_hash": self.data_hash,
+                "content_hash": self.source.content_hash(),
                 "seed": self.config["seed"],
                 "commit": provenance.commit(),
                 "versions": provenance.versions(),

@@ -376,6 +376,7 @@ class Logger:
     mode: Literal["offline", "online", "disabled"]
     project: Text
     panels: Annotated[int, Field(ge=0)]
+    private: bool
 
 
 @dataclass(config=STRICT)

@@ -1,19 +1,60 @@
 """Mirror a run to Weights & Biases; trouble there never stops a run."""
 
+import getpass
 import logging
 import os
+import platform
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+#: What W&B is told to leave out of a private record.
+_PRIVATE: dict[str, Any] = {
+    "disable_git": True,
+    "disable_code": True,
+    "save_code": False,
+    "disable_job_creation": True,
+    "x_disable_meta": True,
+    "x_disable_machine_info": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+    "symlink": False,  # from wandb/ to logs
+    "host": "private",
+    "username": "private",
+    "program": "run.py",
+}
 
 #: Seconds that the start of a record may take: a server may be away; a busy machine is only slow.
 _PATIENCE = {"online": 15, "offline": 120}
 
 
+def _without_folders(value: Any) -> Any:
+    """A configuration with every path in it shortened to its last part, and that left out if it names who and where."""
+    if isinstance(value, dict):
+        return {key: _without_folders(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(entry) for entry in value]
+    if not isinstance(value, str) or not set(value) & {"/", "\\", "~"}:
+        return value
+    last = value.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return "private" if any(name in last for name in _names()) else last
+
+
+def _names() -> set[str]:
+    """What this machine and its user are called."""
+    names = {platform.node(), Path.home().name if "HOME" in os.environ else ""}
+    with suppress(OSError, KeyError, ImportError):
+        names.add(getpass.getuser())
+    return names - {""}
+
+
 class Tracker:
     """One W&B run, offline unless asked otherwise, or nothing.
 
-    The run directory is the record; what W&B loses can be sent again from there.
+    The run directory is the record; what W&B loses can be sent again from there. A private W&B record holds no name of
+    a host, user or folder; of paths in the configuration it has the last part.
 
     Parameters
     ----------
@@ -22,7 +63,7 @@ class Tracker:
     folder
         The run directory; W&B writes to ``wandb/`` in it.
     name
-        Name of the run.
+        Name of the run; a private one is named after task, design and seed.
     config
         Configuration, shown in W&B.
     tell
@@ -33,6 +74,7 @@ class Tracker:
         self, settings: dict[str, Any], folder: Path, name: str, config: dict[str, Any], tell: Callable[[str], None]
     ) -> None:
         self._run: Any = None
+        self._private = bool(settings["private"])
         self._troubled = False
         self._tell = tell
         if settings["mode"] == "disabled":
@@ -46,6 +88,12 @@ class Tracker:
         except Exception as error:
             tell(f"W&B is not available ({error}); going on without it")
             return
+        if self._private:
+            name = (
+                f"{config['task']} {config['architecture']['name']}-{config['strategy']['name']} seed{config['seed']}"
+            )
+            config = _without_folders(config)
+        more = _PRIVATE if self._private else {}
         arguments: dict[str, Any] = {
             "project": settings["project"],
             "dir": str(folder),
@@ -57,7 +105,7 @@ class Tracker:
             try:
                 self._run = wandb.init(
                     mode=mode,
-                    settings=wandb.Settings(init_timeout=_PATIENCE[mode], console="off", silent=True),
+                    settings=wandb.Settings(init_timeout=_PATIENCE[mode], console="off", silent=True, **more),
                     **arguments,
                 )
                 break
@@ -67,9 +115,15 @@ class Tracker:
                     f"W&B {mode} did not start ({reason})" + ("; recording offline instead" if mode == "online" else "")
                 )
         if self._run is not None:
+            self._remove_logs()
             self._run.define_metric("global_step")
             for metric in ("train_loss", "val_psnr", "val_ssim", "lr", "epoch"):
                 self._run.define_metric(metric, step_metric="global_step")
+
+    def _remove_logs(self) -> None:
+        """Take W&B's own logs, which name folders, out of a private record."""
+        if self._private and self._run is not None:
+            shutil.rmtree(Path(self._run.settings.log_user).parent, ignore_errors=True)
 
     def _attempt(self, action: Callable[[], Any]) -> None:
         if self._run is None:
@@ -98,10 +152,13 @@ class Tracker:
             )
 
     def table(self, key: str, columns: list[str], rows: list[list[Any]]) -> None:
-        """Log a table, such as the points of the robustness curve."""
+        """Log a table, such as the points of the robustness curve; with it goes the path of W&B's own folder."""
+        if self._run is not None and self._private:
+            return
         self._attempt(lambda: self._run.log({key: self._wandb.Table(columns=columns, data=rows)}))
 
     def finish(self, failed: bool = False) -> None:
         """Close the run, so that the jobs of a sweep do not merge."""
         self._attempt(lambda: self._run.finish(exit_code=int(failed)))
+        self._attempt(self._remove_logs)
         self._run = None

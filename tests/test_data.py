@@ -2,8 +2,10 @@
 
 import json
 import multiprocessing
+import os
 import pickle
 import random
+import shutil
 from pathlib import Path
 
 import fastmri
@@ -16,7 +18,8 @@ from fastmri.data.subsample import create_mask_for_mask_type
 from fastmri.data.transforms import UnetDataTransform
 from skimage.io import imread
 
-from sgdj.data import measure, pose
+from sgdj.data import hashing, measure, pose
+from sgdj.data.content import content_digest
 from sgdj.data.fastmri import FastMRISource
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
@@ -169,6 +172,122 @@ def test_damaged_data_is_generated_again(tmp_path):
     victim.write_bytes(whole[:1000])
     phantom(tmp_path)
     assert victim.read_bytes() == whole
+
+
+def layered(folder: Path) -> LayeredSource:
+    source = LayeredSource(str(folder), 0, 32, 16, {"train": 3, "val": 2, "test": 2})
+    source.prepare()
+    return source
+
+
+def _rewrite(path: Path) -> None:
+    """Change one value and keep the file's size, format, checksums and time."""
+    times = path.stat()
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            file["kspace"][0, 3, 3] += 1
+    else:
+        array = np.load(path)
+        array.flat[-1] += 1
+        np.save(path, array)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize("make", [phantom, layered])
+def test_a_rewritten_file_is_never_used(tmp_path, capfd, make):
+    source = make(tmp_path)
+    whole, before = source.images("train")[0].x, source.content_hash()
+    victim = sorted(path for path in source.folder.rglob("*") if path.suffix in (".h5", ".npy"))[-1]
+    good = victim.read_bytes()
+    _rewrite(victim)
+    rewritten = victim.read_bytes()
+    assert len(rewritten) == len(good)
+    assert rewritten != good
+    again = make(tmp_path)
+    name = victim.relative_to(source.folder).as_posix()
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1
+    assert f"{name} is not what its manifest says" in told
+    assert victim.read_bytes() == good
+    assert (tmp_path / f"{source.folder.name}.damaged-1" / name).read_bytes() == rewritten
+    assert torch.equal(again.images("train")[0].x, whole)
+    assert again.content_hash() == before
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_a_folder_without_its_own_manifest_is_moved_aside(tmp_path):
+    source = layered(tmp_path)
+    (source.folder / "mine.txt").write_text("kept")
+    other = json.loads((source.folder / MANIFEST).read_text())
+    other["spec"]["seed"] = 1
+    (source.folder / MANIFEST).write_text(json.dumps(other))
+    layered(tmp_path)
+    assert (tmp_path / f"{source.folder.name}.damaged-1" / "mine.txt").read_text() == "kept"
+    assert not (source.folder / "mine.txt").exists()
+
+
+def test_a_foreign_volume_among_generated_ones_is_refused_and_kept(tmp_path):
+    source = phantom(tmp_path)
+    foreign = source.folder / "singlecoil_train" / "mine.h5"
+    shutil.copy(next(source.folder.rglob("*.h5")), foreign)
+    with pytest.raises(InputError, match=r"mine\.h5: move it"):
+        phantom(tmp_path)
+    assert foreign.exists()
+
+
+def test_the_content_hash_is_of_the_arrays_alone(tmp_path):
+    hashes = {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        source = phantom(tmp_path / name, seed=seed)
+        with h5py.File(next(source.folder.rglob("*.h5")), "r+") as file:
+            file.attrs["another"] = "attribute moves the bytes, not the numbers"
+        hashes[name] = source.content_hash()
+    assert hashes["a"] == hashes["b"] != hashes["c"]
+    _rewrite(next((tmp_path / "a").rglob("*.h5")))
+    assert content_digest(next((tmp_path / "a").glob("phantom-*"))) != hashes["a"]
+
+
+def test_a_change_at_the_end_of_a_large_file_changes_its_hash(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    x = np.ones((1, 1500, 1500), complex)
+    root = tmp_path / "flat"
+    root.mkdir()
+    for name, image in (("a", x[:, :32, :32]), ("b", 2 * x[:, :32, :32]), ("large", x)):
+        write_volume(root / f"{name}.h5", image_to_kspace(image), (16, 16), acquisition="A", patient_id=name)
+    before = reader(root).manifest()
+    (cache,) = (tmp_path / "cache").rglob("*.json")
+    assert list(json.loads(cache.read_text())) == [str(root / "large.h5")]
+    assert (root / "large.h5").stat().st_size > 2**24
+    with h5py.File(root / "large.h5", "r+") as file:
+        assert file["reconstruction_rss"].id.get_chunk_info(0).byte_offset > 2**24
+        file["reconstruction_rss"][0, 0, 0] += 1
+    assert reader(root).manifest() != before
+
+
+def test_a_large_files_hash_is_remembered_and_nothing_depends_on_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    read = []
+    monkeypatch.setattr(hashing, "file_digest", lambda path, *rest: (read.append(path), file_digest(path))[1])
+
+    def hashed(path: Path) -> str:
+        hashing._known.clear()  # as another process
+        return hashing.file_digests([path], "hashing")[path]
+
+    large = tmp_path / "large.npy"
+    large.write_bytes(b"a" * 2**21)
+    expected = file_digest(large)
+    assert (hashed(large), hashed(large)) == (expected, expected)
+    assert read == [large]
+    (cache,) = (tmp_path / "cache").rglob("*.json")
+    for damage in (b"", b"[1]", b"\xff", b'{"%s": [1]}' % os.fsencode(large), b"[" * 10**6):
+        cache.write_bytes(damage)
+        assert hashed(large) == expected
+    assert len(read) == 6
+    large.write_bytes(b"b" * 2**21)
+    assert hashed(large) == file_digest(large) != expected
+    monkeypatch.setenv("XDG_CACHE_HOME", str(large))  # no folder can be made there
+    assert hashed(large) == file_digest(large)
+    assert [path.name for path in cache.parent.iterdir()] == ["hashes.json"]
 
 
 def test_subspace():

@@ -106,6 +106,18 @@ def small_disk(tmp_path):
         yield folder
 
 
+@pytest.mark.parametrize("task", ["mri", "seismic"])
+def test_40_a_disk_that_fills_while_data_are_generated(tmp_path, small_disk, task):
+    (small_disk / "rest").write_bytes(b"0" * (2**20 - 2**16))
+    command = [sys.executable, "-m", "sgdj", f"task={task}", *SMOKE[1:], f"dataset.directory={small_disk}/data"]
+    home = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, check=False, cwd=tmp_path, env=home, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1), done.stderr  # h5py left to itself crashes at the end
+    assert f"the disk is full, {small_disk}/data/" in done.stderr
+    assert [path.name for path in (small_disk / "data").iterdir() if path.suffix != ".lock"] == []
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_40_a_full_disk_at_the_start(cli, small_disk):
     (small_disk / "rest").write_bytes(b"0" * 2**20)
     code, _, err = cli(*SMOKE, f"output_dir={small_disk}")

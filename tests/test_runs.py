@@ -1,9 +1,11 @@
 """Whole runs at smoke scale, through the command line's own entry point."""
 
 import csv
+import getpass
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,8 +18,11 @@ from omegaconf import OmegaConf
 
 from sgdj import provenance
 from sgdj.checkpoints import read_checkpoint
+from sgdj.composition import parse
+from sgdj.config import load
 from sgdj.errors import Diverged
 from sgdj.evaluation import COLUMNS
+from sgdj.identity import identity
 from sgdj.run_directory import RunDirectory
 from tests.conftest import finished_run, only_run, shared_file
 
@@ -137,6 +142,40 @@ def test_samples_and_summary_agree(finished):
             twin = [r for r in found if all(r[k] == row[k] for k in ("reconstructor", "sample"))]
             (clean,) = [r for r in twin if r["condition"] == "clean"]
             assert float(row["loss"]) >= float(clean["loss"])
+
+
+def _told(folder: Path, who_and_where: dict[str, bytes]) -> set[str]:
+    """Which names occur in a W&B record: in its files, their names, and what its links point to."""
+    content = [os.fsencode(path.readlink()) for path in folder.rglob("*") if path.is_symlink()]
+    content += [os.fsencode(path.name) for path in folder.rglob("*")]
+    content += [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    return {name for name, sign in who_and_where.items() if any(sign in part for part in content)}
+
+
+def test_a_private_wandb_record_names_neither_host_nor_user_nor_folder(finished, cli, tmp_path):
+    host, user = platform.node().encode(), getpass.getuser().encode()
+    names = {  # short names as W&B's format writes them, after their length: two letters alone occur by chance
+        "host": bytes([len(host)]) + host,
+        "user": user if len(user) > 3 else bytes([len(user)]) + user,
+        "home": os.fsencode(Path.home()),
+        "packages": b"omegaconf==",
+        "command": b"run_dir=",
+        "program": os.fsencode(sys.argv[0]),
+    }
+    elsewhere = {"folder": os.fsencode(finished)}
+    assert {"host", "folder", "packages"} <= _told(finished / "wandb", names | elsewhere)
+    run = tmp_path / "alice" / "run"
+    arguments = ["task=toy", "scale=smoke", "epochs=1", "trainer.threads=1", f"run_dir={run}"]
+    code, _, err = cli(*arguments, "logger.private=true", "evaluation.panels=1")
+    assert code == 0, err
+    (record,) = (run / "wandb").glob("offline-run-*")
+    (log,) = record.glob("*.wandb")
+    assert b"val_psnr" in log.read_bytes()
+    assert list(record.rglob("*.png"))
+    names |= {"folder": os.fsencode(tmp_path), "outer folder": b"alice", "cwd": os.fsencode(Path.cwd())}
+    assert _told(run / "wandb", names) == set()
+    keys = {identity(load(parse(["task=toy", *more])).config, {}) for more in ([], ["logger.private=true"])}
+    assert len(keys) == 1
 
 
 def test_the_wandb_record_holds_scalars_panels_and_curve(finished):

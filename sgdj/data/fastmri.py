@@ -11,7 +11,7 @@ import torch
 
 from sgdj.data.batch import Image
 from sgdj.data.fft import center_crop, kspace_to_image
-from sgdj.data.generate import file_digest
+from sgdj.data.hashing import file_digests
 from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
 from sgdj.data.partition import partition_volumes
 from sgdj.data.source import ImageSet, Source, Split
@@ -20,7 +20,6 @@ from sgdj.draws import Draws
 from sgdj.errors import InputError
 
 _FOLDERS = ("singlecoil_train", "singlecoil_val")
-_HASH_WHOLE = 2**24  # of a larger file the hash covers this much
 _CHECK_AHEAD = 8 * 2**30  # bytes of slices that are read before anything runs; the rest is checked when it is used
 
 
@@ -198,32 +197,29 @@ class FastMRISource(Source):
         rng = Draws(self.seed).generator("split")
         chosen = partition_volumes(groups, self.volumes, rng, self.partition == "none", str(self.root))
         self.scanned = {split: [_scan(path, self.crop) for path in paths] for split, paths in chosen.items()}
-        self._digests = {
-            volume.path: file_digest(volume.path, _HASH_WHOLE)
-            for volumes in self.scanned.values()
-            for volume in volumes
-        }
-        self._check_apart()
+        paths = [volume.path for volumes in self.scanned.values() for volume in volumes]
+        self._check_apart({path: path.name for path in paths})
         self._slices = {split: self._select(volumes) for split, volumes in self.scanned.items()}
         self._images = {
             split: FastMRIImages(self.scanned[split], slices, self.reference, self.cache_gib)
             for split, slices in self._slices.items()
         }
         self._check_slices()
+        self._digests = file_digests(paths, "hashing the volumes")  # last: it is the dearest, and finds no fault
+        self._check_apart(self._digests)
 
-    def _check_apart(self) -> None:
+    def _check_apart(self, keys: Mapping[Path, str]) -> None:
         """No volume, by name or content, may be in two splits."""
         seen: dict[str, tuple[str, str]] = {}
         for split, volumes in self.scanned.items():
             for volume in volumes:
-                name, digest = volume.path.name, self._digests[volume.path]
-                for key in (name, digest):
-                    other, twin = seen.setdefault(key, (split, name))
-                    if other != split:
-                        same = "" if twin == name else f" (there as {twin})"
-                        raise InputError(
-                            f"{name} is in {split} and in {other}{same}", str(self.root), "keep it in one of them"
-                        )
+                name = volume.path.name
+                other, twin = seen.setdefault(keys[volume.path], (split, name))
+                if other != split:
+                    same = "" if twin == name else f" (there as {twin})"
+                    raise InputError(
+                        f"{name} is in {split} and in {other}{same}", str(self.root), "keep it in one of them"
+                    )
 
     def _check_slices(self) -> None:
         """Read the slices, so that a damaged one is told before a training and not in the middle of it.
@@ -255,10 +251,7 @@ class FastMRISource(Source):
         return selected
 
     def manifest(self) -> dict[str, Any]:
-        """Files with size and content hash, and what is taken from them.
-
-        Of files above 16 MiB the hash covers the first 16 MiB.
-        """
+        """Files with size and content hash, and what is taken from them."""
         if not hasattr(self, "scanned"):
             self.prepare()
         files = {}

@@ -33,6 +33,11 @@ def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acqu
         Size (h, w) of the reconstruction, at most (H, W).
     acquisition, patient_id
         Attributes of the file.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
     """
     kspace = np.ascontiguousarray(kspace, dtype=np.complex64)
     target = np.abs(center_crop(kspace_to_image(kspace), shape)).astype(np.float32)
@@ -40,7 +45,8 @@ def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acqu
     header = _HEADER.format(
         height=height, width=width, rows=shape[0], columns=shape[1], last=width - 1, center=width // 2
     )
-    with h5py.File(path, "w", track_order=False) as file:
+    # in memory first: on a full disk HDF5 keeps its file open, and crashes when the process ends
+    with h5py.File(path.name, "w", driver="core", backing_store=False, track_order=False) as file:
         file.create_dataset("kspace", data=kspace, chunks=(1, height, width), fletcher32=True, track_times=False)
         for name in ("reconstruction_esc", "reconstruction_rss"):
             file.create_dataset(name, data=target, chunks=(1, *shape), fletcher32=True, track_times=False)
@@ -49,3 +55,6 @@ def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acqu
         file.attrs["patient_id"] = patient_id
         file.attrs["max"] = float(target.max())
         file.attrs["norm"] = float(np.linalg.norm(target))
+        file.flush()
+        image = file.id.get_file_image()
+    path.write_bytes(image)

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
+from sgdj.data.content import content_digest
 from sgdj.data.generate import generate_once
 from sgdj.data.source import Source
 
@@ -39,5 +40,9 @@ class GeneratedSource(Source):
         return {"generator": self.generator, "version": self.version, "seed": self.seed, **self.parameters()}
 
     def prepare(self) -> None:
-        """Generate the data unless it is there."""
+        """Generate the data unless it is there, intact."""
         self.folder = generate_once(self.directory, self.manifest(), self.build)
+
+    def content_hash(self) -> str:
+        """Hash of the arrays that were generated; rounding of another processor shows in it."""
+        return content_digest(self.folder)

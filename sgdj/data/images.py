@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sgdj.data.batch import Image
-from sgdj.data.generate import file_digest
+from sgdj.data.hashing import file_digests
 from sgdj.data.partition import partition_volumes
 from sgdj.data.smooth import smooth_phase
 from sgdj.data.source import ImageSet, Source, Split
@@ -212,10 +212,9 @@ class ImageSource(Source):
         """Files with size and content hash, and what is taken from them."""
         if not hasattr(self, "_chosen"):
             self.prepare()
+        found = file_digests([p for paths in self._chosen.values() for p in paths], "hashing the images")
         files = {
-            f"{split}/{p.name}": [p.stat().st_size, file_digest(p)]
-            for split, paths in self._chosen.items()
-            for p in paths
+            f"{split}/{p.name}": [p.stat().st_size, found[p]] for split, paths in self._chosen.items() for p in paths
         }
         return {"source": "images", "files": files, "kind": self.kind, "crop": self.crop}
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sgdj.data.arrays import ArrayImages
+from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
@@ -103,7 +104,7 @@ class LayeredSource(GeneratedSource):
                 layered_section(self.height, self.width, draws.generator("data", split, i))
                 for i in follow(range(count), count, f"generating {split} sections")
             ]
-            np.save(folder / f"{split}.npy", np.stack(sections))
+            write_array(folder / f"{split}.npy", np.stack(sections))
 
     def images(self, split: Split) -> ImageSet:
         """The sections of a split."""

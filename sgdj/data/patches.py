@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import skimage
 
-from sgdj.data.generate import file_digest
+from sgdj.data.generate import file_digest, write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.images import StackImages, read_stack
 from sgdj.data.source import SPLITS, ImageSet, Split
@@ -67,7 +67,7 @@ class PatchSource(GeneratedSource):
                 places = rng.integers(0, np.array(photo.shape) - self.size + 1, size=(count, 2))
                 patches = [photo[top : top + self.size, left : left + self.size] for top, left in places]
                 if patches:
-                    np.save(folder / f"{split}-{Path(name).stem}.npy", np.stack(patches).astype(np.float32))
+                    write_array(folder / f"{split}-{Path(name).stem}.npy", np.stack(patches).astype(np.float32))
 
     def images(self, split: Split) -> ImageSet:
         """The patches of a split."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sgdj.data.arrays import ArrayImages
+from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
@@ -48,7 +49,7 @@ class PointSource(GeneratedSource):
         """Write one array per split."""
         for split in SPLITS:
             t = Draws(self.seed).generator("data", split).uniform(size=self.samples[split])
-            np.save(folder / f"{split}.npy", spiral(t).astype(np.float32))
+            write_array(folder / f"{split}.npy", spiral(t).astype(np.float32))
 
     def images(self, split: Split) -> ImageSet:
         """The points of a split."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sgdj.data.arrays import ArrayImages
-from sgdj.data.generate import file_digest
+from sgdj.data.hashing import file_digests
 from sgdj.data.layered import reflectivity
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import check_values
@@ -176,9 +176,10 @@ class SectionSource(Source):
         """Name and hash of the file, and how it is cut."""
         if not self.path.is_file():
             raise InputError("no such file", f"dataset.path={self.path}", "give a .npz or .npy file")
+        found = file_digests([self.path], "hashing the section")
         return {
             "source": "section",
-            "file": [self.path.name, self.path.stat().st_size, file_digest(self.path)],
+            "file": [self.path.name, self.path.stat().st_size, found[self.path]],
             "quantity": self.quantity,
             "key": self.key,
             "panel": [self.height, self.width],

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from torch.utils.data import Dataset
 
 from sgdj.data.batch import Image
+from sgdj.data.hashing import digest
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -46,6 +47,13 @@ class Source(ABC):
 
         Generated data is identified by generator, version and parameters; files by name, size and content hash.
         """
+
+    def content_hash(self) -> str:
+        """SHA-256 of what the data holds; call `prepare` first.
+
+        Files are named by their content in the manifest already; data that is made from parameters is hashed here.
+        """
+        return digest(self.manifest())
 
     @abstractmethod
     def images(self, split: Split) -> ImageSet:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from sgdj.data.arrays import ArrayImages
+from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
@@ -42,10 +43,10 @@ class SubspaceSource(GeneratedSource):
         """Write the basis and one array per split."""
         draws = Draws(self.seed)
         basis, _ = np.linalg.qr(draws.generator("data", "basis").standard_normal((self.size, self.dimension)))
-        np.save(folder / "basis.npy", basis)
+        write_array(folder / "basis.npy", basis)
         for split in SPLITS:
             c = draws.generator("data", split).standard_normal((self.samples[split], self.dimension))
-            np.save(folder / f"{split}.npy", (c @ basis.T).astype(np.float32))
+            write_array(folder / f"{split}.npy", (c @ basis.T).astype(np.float32))
 
     def basis(self) -> np.ndarray:
         """U, shape (n, d), float64."""

@@ -183,7 +183,8 @@ def compare(first: Path, second: Path) -> list[Table]:
             difference = np.array([two[condition][v] - one[condition][v] for v in common])
             spread = f"{difference.std(ddof=1):.4f}" if len(common) > 1 else ""
             paired.add_row(condition, metric, f"{difference.mean():+.4f}", spread, str(len(common)))
-    if a.record.get("data_hash") != b.record.get("data_hash"):
+    content = {run.record["content_hash"] for run in (a, b) if "content_hash" in run.record}
+    if a.record.get("data_hash") != b.record.get("data_hash") or len(content) > 1:
         paired.caption = "the runs used different data: only volumes of the same name are paired"
     return [settings, paired]
 
