@@ -22,11 +22,6 @@ class ExitCode(IntEnum):
     SIGTERM = 143
 
 
-def printable(text: str) -> str:
-    """A text on one line; what a terminal would obey, rather than show, is written as an escape sequence."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 class RunError(Exception):
     """A failure that is told in one line, without a traceback."""
 
@@ -49,7 +44,7 @@ class InputError(RunError):
     exit_code = ExitCode.INPUT
 
     def __init__(self, what: str, where: str, mend: str) -> None:
-        super().__init__(printable(f"{what}, {where}: {mend}"))
+        super().__init__(f"{what}, {where}: {mend}")
         self.what, self.where, self.mend = what, where, mend
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:

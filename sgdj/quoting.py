@@ -36,6 +36,14 @@ def _value(value: Any) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
+def shell(text: str) -> str:
+    """A word as it is typed into a shell."""
+    if "'" in text and not set('"$`\\!\n') & set(text):
+        return f'"{text}"'  # easier to read than what shlex makes of single quotes
+    return shlex.quote(text)
+
+
 def argument(key: str, value: Any) -> str:
-    """KEY=VALUE as it is typed into a shell."""
-    return shlex.quote(f"{key}={_value(value)}")
+    """KEY=VALUE as it is typed into a shell; what a terminal would obey, rather than show, is shown as an escape."""
+    typed = shell(f"{key}={_value(value)}")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in typed)

@@ -236,7 +236,8 @@ def read_saved(checkpoint: Path) -> Saved:
     else:
         beside = checkpoint.resolve().parent.parent / "config.yaml"
         if not beside.is_file():
-            raise InputError("no config.yaml beside the checkpoints", str(beside), "keep the run directory whole")
+            mend = "give RUN_DIR/checkpoints/best.ckpt of a whole run directory, or a .safetensors file of this program"
+            raise InputError("no config.yaml beside the checkpoints", str(beside), mend)
         saved = _sift(read_mapping(beside), str(beside))
     for key, value in YOUNGER.items():
         parent, _, name = key.rpartition(".")
@@ -288,9 +289,7 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
     InputErrors
         With what is wrong in the file; else, in one line, with the arguments to add to the command line.
     """
-    for key in config:
-        if key not in (*_NODES, *_OPTIONS, *_NUMBERS):
-            saved.config[key] = config[key]
+    saved.config.update({k: v for k, v in config.items() if k not in (*_NODES, *_OPTIONS, *_NUMBERS)})
     saved.config["sigma"] = None  # it is in the strategy
     named = [plugin for plugin in saved.plugins if isinstance(plugin, str)]
     allowed, packages, words = set(config["plugins"]), list(config["plugins"]), []
@@ -302,7 +301,9 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
         words.append(f"{target!r} is not a {base} of this project")
         packages += [] if package in packages else [package]
     found = schema_mistakes(saved.config | {"plugins": packages})
-    mistakes = [_damaged(m.what, m.where, saved.where) for m in found if not (m.what == "no value" and m.where in given)]
+    mistakes = [
+        _damaged(m.what, m.where, saved.where) for m in found if not (m.what == "no value" and m.where in given)
+    ]
     if mistakes:
         raise InputErrors(mistakes)
     arguments = [argument("plugins", packages)] if words else []

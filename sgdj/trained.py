@@ -19,6 +19,7 @@ _EVALUATION_PARTS = (
     "architecture.iterations", "scale", "experiment",
 )  # fmt: skip
 
+
 def is_ours(config: dict[str, Any]) -> bool:
     """Whether a checkpoint of this project gives the configuration."""
     return isinstance(config.get("checkpoint"), str) and config.get("reconstructor") is None
@@ -97,6 +98,8 @@ def _readable(checkpoint: str) -> Path:
         If it is not that of a file.
     """
     path, mend = Path(checkpoint), "give RUN_DIR/checkpoints/best.ckpt"
+    if not checkpoint.strip():
+        raise InputError("no value", "checkpoint", mend)
     if "://" in checkpoint:
         raise InputError("a checkpoint is a file on this machine", f"checkpoint={checkpoint}", "download it first")
     try:
@@ -126,7 +129,7 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     saved = read.config
     _refuse(saved, given)
     fresh = _fresh(saved, given)
-    replaced = [key for key in ("operator", "dataset", "attack", "shift") if key in given]
+    replaced: list[str] = [key for key in ("operator", "dataset", "attack", "shift") if key in given]
     if config["mode"] == "reconstruct":
         replaced += _unused(read)
     for key in replaced:

@@ -13,7 +13,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from sgdj.errors import InputError, printable
+from sgdj.errors import InputError
 from sgdj.nodes import get, leaves
 from sgdj.plain_yaml import read_mapping
 from sgdj.statistics import volume_averages
@@ -43,7 +43,7 @@ class RunView:
         """What runs are filtered by."""
         node = self.config.get
         strategy, architecture = node("strategy") or {}, node("architecture") or {}
-        facts = {
+        return {
             "task": str(node("task", "?")),
             "architecture": str(architecture.get("name", "?")),
             "strategy": str(strategy.get("name", "?")),
@@ -53,7 +53,6 @@ class RunView:
             "mode": str(node("mode", "?")),
             "status": self.status,
         }
-        return {name: printable(fact) for name, fact in facts.items()}
 
     @property
     def status(self) -> str:
@@ -184,7 +183,7 @@ def compare(first: Path, second: Path) -> list[Table]:
         settings.add_column(name, overflow="fold")
     for key in sorted(left.keys() | right.keys()):
         if left.get(key) != right.get(key):
-            settings.add_row(*(printable(str(value)) for value in (key, left.get(key, ""), right.get(key, ""))))
+            settings.add_row(key, str(left.get(key, "")), str(right.get(key, "")))
     paired = Table(title="second minus first, paired by volume", title_justify="left")
     for name in ("condition", "metric", "mean difference", "std over volumes", "n volumes"):
         paired.add_column(name, justify="right" if name != "condition" else "left")
