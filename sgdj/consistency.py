@@ -1,13 +1,14 @@
 """Mistakes of a configuration that no single value shows."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sgdj.credentials import has_key
 from sgdj.errors import InputError
 from sgdj.nodes import get, nearest
+from sgdj.saved import other_architecture
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")
@@ -57,6 +58,29 @@ def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
         yield from _unreachable(highest, center, f"shift.{name}.center_fraction")
 
 
+def _there(path: str, kind: Callable[[Path], bool]) -> bool:
+    """Whether something of a kind is at a path; nothing can be at one that the system does not take."""
+    try:
+        return kind(Path(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _transfer_mistakes(attack: dict[str, Any], key: str) -> Iterator[InputError]:
+    """What is wrong with the other network that an attack is made for."""
+    source = attack.get("source")
+    if source is None:
+        for name, inner in attack.get("attacks", {}).items():
+            yield from _transfer_mistakes(inner, f"{key}.attacks.{name}")
+    elif not _there(source, Path.is_file):
+        yield InputError(f"no such file: {source}", f"{key}.source", "give RUN_DIR/checkpoints/best.ckpt")
+    else:
+        try:
+            other_architecture(Path(source))
+        except InputError as error:
+            yield error
+
+
 def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
     """Every such mistake of a configuration whose single values hold."""
     task = config["task"]
@@ -100,25 +124,23 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
     if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
         yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
     reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set
-    if reading and "root" in dataset and not Path(dataset["root"]).is_dir():
+    if reading and "root" in dataset and not _there(dataset["root"], Path.is_dir):
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
-    if reading and "path" in dataset and not Path(dataset["path"]).exists():
+    if reading and "path" in dataset and not _there(dataset["path"], Path.exists):
         yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
     if "kind" in dataset and dataset["name"] == "images":
         wanted = "magnitude" if task == "mri" else "real"
         if dataset["kind"] != wanted:
             yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
-    source = config["attack"].get("source")
-    if source is not None and not Path(source).is_file():
-        yield InputError(f"no such file: {source}", "attack.source", "give RUN_DIR/checkpoints/best.ckpt")
+    yield from _transfer_mistakes(config["attack"], "attack")
     external = config["reconstructor"]
     if external is not None and config["mode"] not in ("evaluate", "audit"):
         yield InputError(
             "somebody else's network is not trained here", "reconstructor", "add mode=evaluate or mode=audit"
         )
-    if external is not None and ":" not in external and not Path(external).is_file():
+    if external is not None and ":" not in external and not _there(external, Path.is_file):
         yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
-    if external is not None and config["checkpoint"] is not None and not Path(config["checkpoint"]).is_file():
+    if external is not None and config["checkpoint"] is not None and not _there(config["checkpoint"], Path.is_file):
         yield InputError(f"no such file: {config['checkpoint']}", "checkpoint", "give a file of weights")
     if config["logger"]["mode"] == "online" and not has_key():
         mend = "run wandb login, or use logger.mode=offline"
@@ -133,7 +155,7 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         if (config["mode"] == "reconstruct") != (config[key] is not None):
             what = "no value" if config[key] is None else "not used in this mode"
             yield InputError(what, key, f"set {key}=PATH with mode=reconstruct, and only there")
-    if config["input"] is not None and not Path(config["input"]).exists():
+    if config["input"] is not None and not _there(config["input"], Path.exists):
         yield InputError(f"no such file or folder: {config['input']}", "input", "give one that exists")
     if config["mode"] in TRAINING and dataset.get("partition") == "none":
         yield InputError("no volume is left to train on", "dataset.partition", "use it with mode=evaluate only")

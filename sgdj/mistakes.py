@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sgdj.errors import InputError
 from sgdj.nodes import get, leaves, nearest
+from sgdj.quoting import argument
 from sgdj.schema import TARGETS, Root
 
 _MESSAGES = {
@@ -30,6 +31,11 @@ _MESSAGES = {
 }
 
 
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}…"
+
+
 def _mistakes(error: ValidationError, prefix: str, known: Sequence[str]) -> Iterator[InputError]:
     seen = set()
     for item in error.errors(include_url=False):
@@ -43,15 +49,20 @@ def _mistakes(error: ValidationError, prefix: str, known: Sequence[str]) -> Iter
         kind, context = item["type"], item.get("ctx", {})
         if kind in ("unexpected_keyword_argument", "extra_forbidden"):
             siblings = [key for key in known if key != where and not key.startswith(f"{where}.")]
-            yield InputError("unknown key", where, nearest(where, siblings))
+            inner = [key for key in siblings if "." not in where and key.endswith(f".{where}")]
+            full = inner if len(inner) <= 12 else inner[:3]
+            hint = f"the full key is {' or '.join(full)}" if inner else nearest(where, siblings)
+            yield InputError("unknown key", where, hint)
         elif kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
             yield InputError("no value", where, f"set {where}=VALUE")
         elif kind == "string_pattern_mismatch":
-            yield InputError(f"{item['input']!r} is not valid", where, f"it must match {context['pattern']}")
+            yield InputError(f"{_shown(item['input'])} is not valid", where, f"it must match {context['pattern']}")
         else:
             what, mend = _MESSAGES.get(kind, (item["msg"], "see the comments in conf/"))
             value = item["input"]
-            shown = "it" if isinstance(value, dict | list) else "nothing" if value is None else repr(value)
+            shown = "it" if isinstance(value, dict | list) else "nothing" if value is None else _shown(value)
+            if kind == "string_type" and isinstance(value, int | float | bool):
+                mend = f"write {argument(where, str(value))}"
             yield InputError(f"{shown} {what.format(**context)}", where, mend.format(**context))
 
 

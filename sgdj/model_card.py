@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save
 
 from sgdj.model_metadata import FORMAT, KEY, read_metadata
+from sgdj.plain_yaml import parse_mapping
 from sgdj.run_directory import write_atomically
 
 WEIGHTS = "weights.safetensors"
@@ -63,7 +64,7 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
         Content of ``evaluation/summary.json``.
     """
     folder.mkdir(exist_ok=True)
-    config: Any = OmegaConf.to_container(OmegaConf.create(checkpoint["sgdj_config"]))
+    config = parse_mapping(str(checkpoint["sgdj_config"]).encode(), "best.ckpt")
     config |= {"run_dir": None, "output_dir": "outputs"}  # where it happened to be trained is nobody's business
     state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
     text = OmegaConf.to_yaml(OmegaConf.create({"format": FORMAT, "config": config}))

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from sgdj.errors import InputError
+from sgdj.plain_yaml import read_mapping
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -86,9 +87,8 @@ class RunDirectory:
     def read_config(self) -> dict[str, Any]:
         """``config.yaml``, or nothing if there is none or it is damaged."""
         try:
-            loaded: Any = OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"))
-            return dict(loaded)
-        except Exception:  # whatever a damaged YAML file leads to
+            return read_mapping(self.path / "config.yaml")
+        except InputError:
             return {}
 
     def claim(self) -> None:

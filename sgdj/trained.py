@@ -1,6 +1,5 @@
 """The configuration of a trained network, with what an evaluation may change of it."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,8 @@ from omegaconf import OmegaConf
 
 from sgdj.composition import CONF, GROUPS, compose_config, withdrawn
 from sgdj.errors import InputError, InputErrors
-from sgdj.identity import YOUNGER
-from sgdj.model_metadata import read_metadata
 from sgdj.nodes import get, leaves
-from sgdj.schema import TARGETS
+from sgdj.saved import Saved, read_saved, settle
 
 #: What mode=evaluate may change of a trained network's configuration.
 _EVALUATION_PARTS = (
@@ -21,22 +18,6 @@ _EVALUATION_PARTS = (
     "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers", "trainer.reuse_memory",
     "architecture.iterations", "scale", "experiment",
 )  # fmt: skip
-
-#: What is never taken over from the training.
-_OF_THIS_RUN = (
-    "mode", "checkpoint", "input", "output", "run_dir", "output_dir", "force", "resume", "plugins", "device",
-    "precision",
-)  # fmt: skip
-
-
-def _has(config: dict[str, Any], key: str) -> bool:
-    """Whether the class that a node names takes this setting."""
-    parent, _, name = key.rpartition(".")
-    if parent not in TARGETS:  # a node without a class, which every configuration has
-        return True
-    target = (get(config, parent) or {}).get("_target_")
-    shipped = TARGETS[parent][1]
-    return target in shipped and name in {f.name for f in dataclasses.fields(shipped[target])}
 
 
 def is_ours(config: dict[str, Any]) -> bool:
@@ -48,31 +29,10 @@ def _put(config: dict[str, Any], key: str, value: Any) -> None:
     """Set the value under a dotted key."""
     *parents, last = key.split(".")
     for part in parents:
-        config = config.setdefault(part, {})
+        inner = config.get(part)
+        config[part] = inner if isinstance(inner, dict) else {}
+        config = config[part]
     config[last] = value
-
-
-def _saved_config(path: Path) -> dict[str, Any]:
-    """The configuration in a safetensors file, or beside a folder of checkpoints, completed by younger keys."""
-    if path.suffix == ".safetensors":
-        saved = read_metadata(path)["config"]
-    else:
-        saved = _config_beside(path.resolve().parent.parent / "config.yaml")
-    flat = dict(leaves(saved))
-    for key, value in YOUNGER.items():
-        if key not in flat and get(saved, key) is None and _has(saved, key):
-            _put(saved, key, value)
-    return saved
-
-
-def _config_beside(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError("no config.yaml beside the checkpoints", str(path), "keep the run directory whole")
-    try:
-        saved: Any = OmegaConf.to_container(OmegaConf.load(path))
-        return dict(saved)
-    except Exception as error:
-        raise InputError("the configuration cannot be read", str(path), "restore the file") from error
 
 
 def _is_part(key: str) -> bool:
@@ -80,11 +40,11 @@ def _is_part(key: str) -> bool:
 
 
 def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
-    """Refuse what would make another network of it."""
+    """Refuse what would make another network of it; to say again what it is already is no change."""
     mistakes = [
         InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
         for key, override in given.items()
-        if not (key.startswith("hydra") or _is_part(key) or (key == "task" and override.value() == saved.get("task")))
+        if not (key.startswith("hydra") or _is_part(key) or override.value() == get(saved, key))
     ]
     if mistakes:
         raise InputErrors(mistakes)
@@ -103,16 +63,56 @@ def _fresh(saved: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
     return compose_config(overrides)
 
 
-def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], name: str) -> None:
-    """Put in what an experiment says about evaluation."""
+def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], name: str) -> list[str]:
+    """Put in what an experiment says about evaluation; returns the groups that it replaces."""
     experiment: Any = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
     overridden = [key for entry in get(experiment, "defaults") or [] if isinstance(entry, dict) for key in entry]
-    for group in ("attack", "shift"):
-        if f"override /{group}" in overridden:
-            saved[group] = fresh[group]
+    replaced = [group for group in ("attack", "shift") if f"override /{group}" in overridden]
+    for group in replaced:
+        saved[group] = fresh[group]
     for key, _ in leaves(experiment):
         if _is_part(key):
             _put(saved, key, get(fresh, key))
+    return replaced
+
+
+def _unused(read: Saved) -> list[str]:
+    """Groups that mode=reconstruct has no use for: it reads no data set, trains nothing and attacks nothing.
+
+    A data set of this project stays, since masks and noise are drawn from its seed; its files need not be there.
+    """
+    if "dataset" in read.foreign:
+        return ["dataset", "strategy", "attack", "shift"]
+    for key in [key for key in read.texts if key.startswith("dataset.")]:
+        _put(read.config, key, "not read")
+        read.leave_out(key)
+    return ["strategy", "attack", "shift"]
+
+
+def _readable(checkpoint: str) -> Path:
+    """The checkpoint's path.
+
+    Raises
+    ------
+    InputError
+        If it is not that of a file.
+    """
+    path, mend = Path(checkpoint), "give RUN_DIR/checkpoints/best.ckpt"
+    if not checkpoint.strip():
+        raise InputError("no value", "checkpoint", mend)
+    if "://" in checkpoint:
+        raise InputError("a checkpoint is a file on this machine", f"checkpoint={checkpoint}", "download it first")
+    try:
+        if path.is_dir():
+            inside = [p for p in (path / "best.ckpt", path / "checkpoints" / "best.ckpt") if p.is_file()]
+            mend = f"give {inside[0]}" if inside else mend
+            raise InputError("this is a folder", f"checkpoint={checkpoint}", mend)
+        if not path.is_file():
+            raise InputError(f"no such file: {checkpoint}", "checkpoint", mend)
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise InputError(f"the file cannot be read ({error.strerror})", f"checkpoint={checkpoint}", mend) from error
 
 
 def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
@@ -125,21 +125,23 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     InputErrors
         If the command line would change the network.
     """
-    path = Path(config["checkpoint"])
-    if not path.is_file():
-        raise InputError(f"no such file: {path}", "checkpoint", "give RUN_DIR/checkpoints/best.ckpt")
-    saved = _saved_config(path)
-    saved.setdefault("audit", config["audit"])
+    read = read_saved(_readable(config["checkpoint"]))
+    saved = read.config
     _refuse(saved, given)
     fresh = _fresh(saved, given)
-    for key in _OF_THIS_RUN:
+    replaced: list[str] = [key for key in ("operator", "dataset", "attack", "shift") if key in given]
+    if config["mode"] == "reconstruct":
+        replaced += _unused(read)
+    for key in replaced:
         saved[key] = fresh[key]
+    saved.setdefault("audit", fresh["audit"])
     if "experiment" in given:
-        _take_experiment(saved, fresh, str(given["experiment"].value()))
+        replaced += _take_experiment(saved, fresh, str(given["experiment"].value()))
+    for key in replaced:
+        read.leave_out(key)
+    settle(read, fresh, given)
     for key, override in given.items():
-        if key in GROUPS and key not in ("scale", "task", "experiment"):
-            saved[key] = fresh[key]
-        elif key not in GROUPS:
+        if key not in GROUPS and not key.startswith("hydra"):
             _put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
     for key in withdrawn(given):
         _put(saved, key, None)

@@ -12,6 +12,7 @@ import typing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sgdj import schema
 from sgdj.composition import GROUPS, config_options, expand, parse
@@ -25,7 +26,7 @@ NEEDED = {
     "fastmri": ["dataset.root=."],
     "section": [f"dataset.path={__file__}"],
     "images": [f"dataset.path={__file__}"],
-    "transfer": [f"attack.source={__file__}"],
+    "transfer": ["attack.source=run/checkpoints/best.ckpt"],
 }
 TASK_OF = {name: task for task, groups in FITTING.items() for names in groups.values() for name in names}
 
@@ -55,7 +56,13 @@ def composable():
 
 
 @pytest.mark.parametrize("overrides", list(composable()), ids=lambda o: o[0])
-def test_every_option_composes(overrides):
+def test_every_option_composes(overrides, tmp_path, monkeypatch):
+    if "attack=transfer" in overrides:
+        monkeypatch.chdir(tmp_path)
+        checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.touch()
+        (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config()))
     assert config(*overrides)["task"] in FITTING
 
 

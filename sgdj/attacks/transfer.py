@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
 from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
@@ -12,9 +11,9 @@ from sgdj.attacks.base import Attack
 from sgdj.checkpoints import load_weights, read_checkpoint
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.errors import InputError
 from sgdj.instantiate import build
 from sgdj.networks.base import Reconstructor
+from sgdj.saved import other_architecture
 
 
 @dataclass(eq=False, kw_only=True)
@@ -33,7 +32,8 @@ class Transfer(Attack):
     Raises
     ------
     InputError
-        When called, if the checkpoint or its run's configuration cannot be read.
+        When called, if the checkpoint or its run's configuration cannot be read, or names other classes than this
+        project's.
     """
 
     source: str
@@ -43,15 +43,10 @@ class Transfer(Attack):
     @cached_property
     def other(self) -> Reconstructor:
         """The network that the perturbation is made for."""
-        saved = Path(self.source).resolve().parent.parent / "config.yaml"
-        try:
-            config = {"plugins": [], **yaml.safe_load(saved.read_text())}
-        except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-            raise InputError(
-                "no configuration beside the checkpoint", str(saved), "keep the run directory whole"
-            ) from error
-        network: Reconstructor = build(config, "architecture")
-        load_weights(network, read_checkpoint(Path(self.source)))
+        source = Path(self.source)
+        node = {"plugins": [], "architecture": other_architecture(source)}
+        network: Reconstructor = build(node, "architecture")
+        load_weights(network, read_checkpoint(source))
         return network.eval()
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:

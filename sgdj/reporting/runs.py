@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from filelock import FileLock, Timeout
 from rich.table import Table
 
 from sgdj.errors import InputError
-from sgdj.nodes import leaves
+from sgdj.nodes import get, leaves
+from sgdj.plain_yaml import read_mapping
 from sgdj.statistics import volume_averages
+
+_GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,21 @@ def _locked(path: Path) -> bool:
         return True
 
 
-def _load(path: Path, loader: Any) -> dict[str, Any]:
-    with suppress(OSError, ValueError, yaml.YAMLError):
-        loaded = loader(path.read_text())
+def _load(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
+        loaded = json.loads(path.read_text())
         return loaded if isinstance(loaded, dict) else {}
+    return {}
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """A run's configuration; empty if it is missing, or no configuration."""
+    with suppress(InputError):
+        config = read_mapping(path)
+        groups = all(isinstance(config.get(node, {}), dict) for node in _GROUPS)
+        words = ("task", "scale", "seed", "epochs", "mode", *(f"{node}.name" for node in _GROUPS), "strategy.sigma")
+        if groups and not any(isinstance(get(config, word), dict | list) for word in words):
+            return config
     return {}
 
 
@@ -98,9 +111,9 @@ def view(path: Path) -> RunView:
         raise InputError("no run.json", str(path), "give a run directory")
     return RunView(
         path,
-        _load(path / "run.json", json.loads),
-        _load(path / "config.yaml", yaml.safe_load),
-        _load(path / "evaluation" / "summary.json", json.loads),
+        _load(path / "run.json"),
+        _config(path / "config.yaml"),
+        _load(path / "evaluation" / "summary.json"),
     )
 
 

@@ -1,0 +1,95 @@
+"""YAML that came with somebody's file: small, without references, and plain values only."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from sgdj.errors import InputError
+
+_BYTES = 2**16  # a configuration has about 5 kB
+_DEPTH = 16
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _check(text: str) -> None:
+    """Refuse, before anything is built, what grows when it is built.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong.
+    """
+    if "${" in text:
+        raise ValueError("interpolations are not read")
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("YAML aliases are not read")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEPTH:
+            raise ValueError("it is nested too deeply")
+
+
+def _checked_keys(node: Any) -> None:
+    if isinstance(node, dict):
+        if not all(isinstance(key, str) for key in node):
+            raise ValueError("a key is no text")
+        for value in node.values():
+            _checked_keys(value)
+    elif isinstance(node, list):
+        for value in node:
+            _checked_keys(value)
+    elif isinstance(node, int) and abs(node) >= 2**63:
+        raise ValueError("a number is too large")
+
+
+def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
+    """The mapping that a YAML text describes, with text as keys.
+
+    Parameters
+    ----------
+    content
+        At most 64 KiB of UTF-8.
+    where
+        Names the file in messages.
+
+    Raises
+    ------
+    InputError
+        If it is anything else, or uses aliases, interpolations or tags of other types.
+    """
+    try:
+        if len(content) > _BYTES:
+            raise ValueError(f"it has more than {_BYTES // 1024} KiB")
+        text = content.decode()
+        _check(text)
+        loaded: Any = OmegaConf.to_container(OmegaConf.create(text)) if text.strip() else None
+        if not isinstance(loaded, dict):
+            raise ValueError("it is no mapping")
+        _checked_keys(loaded)
+    except Exception as error:  # the decoder, the parser and OmegaConf each fail in their own way
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise InputError(f"the configuration cannot be read ({reason})", where, "restore the file") from error
+    return dict(loaded)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; see `parse_mapping`.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    try:
+        if not path.is_file():
+            raise InputError("no such file", str(path), "keep the run directory whole")
+        with path.open("rb") as file:
+            return parse_mapping(file.read(_BYTES + 1), str(path))
+    except OSError as error:
+        raise InputError(f"the file cannot be read ({error.strerror})", str(path), "check the path") from error
