@@ -9,6 +9,7 @@ from sgdj.credentials import has_key
 from sgdj.errors import InputError
 from sgdj.nodes import get, nearest
 from sgdj.saved import other_architecture
+from sgdj.undersampling import is_reachable, largest_center_fraction
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")
@@ -30,11 +31,11 @@ SHIFT_TASKS: dict[str, set[str]] = {
 
 
 def _unreachable(acceleration: float, center_fraction: float, where: str) -> Iterator[InputError]:
-    if acceleration * center_fraction > 1:
+    if not is_reachable(acceleration, center_fraction):
         yield InputError(
             f"acceleration {acceleration:g} cannot be reached with a centre fraction of {center_fraction:g}",
             where,
-            f"lower it to {1 / acceleration:.3g} or less",
+            f"lower it to {largest_center_fraction(acceleration):g} or less",
         )
 
 
@@ -52,10 +53,13 @@ def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
     for name, shift in config["shift"].items():
         if shift["_target_"] != "sgdj.shifts.Sampling" or "acceleration" not in operator:
             continue
-        given = shift["acceleration"], *levels.get(name, [])
-        highest = max(value for value in (*given, operator["acceleration"]) if value is not None)
+        given = [operator["acceleration"] if shift["acceleration"] is None else shift["acceleration"]]
+        given += levels.get(name, [])
+        if min(given) < 1:
+            where = f"evaluation.shift_levels.{name}"
+            yield InputError(f"{min(given):g} is no acceleration", where, "give levels of at least 1")
         center = shift["center_fraction"] or operator["center_fraction"]
-        yield from _unreachable(highest, center, f"shift.{name}.center_fraction")
+        yield from _unreachable(max(given), center, f"shift.{name}.center_fraction")
 
 
 def _there(path: str, kind: Callable[[Path], bool]) -> bool:

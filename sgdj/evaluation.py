@@ -1,10 +1,10 @@
 """Measure reconstructors under a list of conditions."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sgdj.attacks.ball import sample_norm
-from sgdj.attacks.base import Attack
+from sgdj.attacks.base import Attack, Found
 from sgdj.attacks.gaussian import Gaussian
+from sgdj.attacks.iterative import repeat
 from sgdj.attacks.sweep import sweep
 from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
@@ -22,6 +23,8 @@ from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
 from sgdj.metrics import definitions, fastmri_metrics, local_psnr, sample_metrics, to_real
 from sgdj.networks.base import Reconstructor
+from sgdj.networks.external import Foreign
+from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
 from sgdj.operators.acquisition import Acquisition
 from sgdj.progress import follow
 from sgdj.shifts.base import Shift
@@ -30,6 +33,7 @@ from sgdj.statistics import volume_mean, volume_std
 COLUMNS = (
     "reconstructor", "condition", "shift", "attack", "level", "epsilon", "delta_norm", "sample", "volume",
     "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm", "local_psnr", "replaced",
+    "believable",
 )  # fmt: skip
 METRICS = ("psnr", "ssim", "nmse", "loss")
 
@@ -91,6 +95,8 @@ class Result:
     rows: list[dict[str, Any]]
     summary: dict[str, Any]
     panels: list[Panel]
+    notes: list[str] = field(default_factory=list)
+    """What must be known about the numbers: conditions that cannot be believed, and why."""
 
 
 def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
@@ -124,6 +130,28 @@ def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: d
         fresh = [settings["fresh_noise"] == "all" or c.shift is not None for c in listed]
         listed = [replace(c, noise_key=c.name) if f else c for c, f in zip(listed, fresh, strict=True)]
     return listed
+
+
+def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: Any) -> None:
+    """Reconstruct one measurement, and two at once, so that what cannot be used is told before anything is written.
+
+    Parameters
+    ----------
+    reconstructor
+        Somebody else's.
+    images, acquisition, seed, device
+        See `evaluate`.
+
+    Raises
+    ------
+    InputError
+        If it fails.
+    """
+    measured = Measure(acquisition, Draws(seed))([images[0]]).to(device)
+    reconstructor = reconstructor.to(device).eval()
+    with torch.no_grad():
+        for batch in (measured, repeat(measured, 2)):
+            reconstructor(batch.y, batch.operator)
 
 
 @contextmanager
@@ -194,6 +222,8 @@ def evaluate(
                 yield group, batch.to(device)
 
     for group, batch in follow(work(), steps, "evaluating"):
+        if not table.tried:
+            table.try_out(batch)
         found = {
             name: _perturbations(reconstructor.eval(), group, batch, draws, settings["sweep"])
             for name, reconstructor in reconstructors.items()
@@ -205,7 +235,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Perturbation:
-    delta: Tensor
+    found: Found
     replaced: Tensor | None = None
     """Which samples took over the δ of a smaller budget; None where budgets are searched apart."""
 
@@ -214,7 +244,7 @@ def _perturbations(
     reconstructor: Reconstructor, group: list[Condition], batch: Batch, draws: Draws, how: str
 ) -> dict[str, _Perturbation]:
     """δ of every condition that shares a measurement."""
-    none = _Perturbation(torch.zeros_like(batch.y))
+    none = _Perturbation(Found(torch.zeros_like(batch.y), torch.ones(len(batch), dtype=torch.bool)))
     found = {condition.name: none for condition in group if condition.attack is None}
     families: dict[str, list[Condition]] = defaultdict(list)
     for condition in group:
@@ -224,9 +254,9 @@ def _perturbations(
         attacks = [condition.attack[1] for condition in family if condition.attack is not None]
         if how == "warm":
             swept = sweep(attacks, reconstructor, batch, draws)
-            made = [_Perturbation(*pair) for pair in zip(swept.deltas, swept.replaced, strict=True)]
+            made = [_Perturbation(*pair) for pair in zip(swept.found, swept.replaced, strict=True)]
         else:
-            made = [_Perturbation(attack(reconstructor, batch, draws)) for attack in attacks]
+            made = [_Perturbation(attack.found(reconstructor, batch, draws)) for attack in attacks]
         found |= {condition.name: one for condition, one in zip(family, made, strict=True)}
     return found
 
@@ -248,6 +278,24 @@ class _Table:
         self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.panels: dict[str, list[Panel]] = defaultdict(list)
         self.volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        self.tried, self.notes = False, list[str]()
+        self.dependent: set[str] = set()
+        self.doubts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+
+    def try_out(self, batch: Batch) -> None:
+        """Whether somebody else's reconstructors depend on more than their measurement."""
+        self.tried = True
+        for name, reconstructor in self.reconstructors.items():
+            if not isinstance(reconstructor, Foreign):
+                continue
+            if not is_repeatable(reconstructor, batch):
+                self.notes.append(f"{name}: two passes differ; attack.average averages over its randomness")
+            elif neighbour_dependence(reconstructor, batch, 1) > ROUNDING:
+                self.dependent.add(name)
+
+    def _doubt(self, name: str, condition: str, doubtful: Tensor, why: str) -> None:
+        if doubtful.any():
+            self.doubts[name, why][condition] += int(doubtful.sum())
 
     def add(self, condition: Condition, batch: Batch, perturbations: dict[str, _Perturbation]) -> None:
         """Measure a batch under a condition, with the perturbation of each reconstructor."""
@@ -256,7 +304,8 @@ class _Table:
         epsilon = torch.zeros(len(batch)) if condition.attack is None else condition.attack[1].budget(batch.y).flatten()
         made: dict[str, Tensor] = {}
         for name, reconstructor in self.reconstructors.items():
-            delta, replaced = perturbations[name].delta, perturbations[name].replaced
+            found, replaced = perturbations[name].found, perturbations[name].replaced
+            delta = found.delta
             with torch.no_grad(), _with_iterations(reconstructor, condition.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
             values = sample_metrics(made[name], batch.x, **self.how)
@@ -264,6 +313,12 @@ class _Table:
             if batch.region is not None:
                 local = local_psnr(made[name], batch.x, batch.region, self.settings["part"])
             norms = sample_norm(delta).flatten().tolist()
+            believable, finite = found.believable.cpu(), torch.isfinite(made[name]).flatten(1).all(1).cpu()
+            together = torch.full_like(finite, name in self.dependent)
+            self._doubt(name, condition.name, ~believable, found.why)
+            self._doubt(name, condition.name, ~finite, "its reconstruction has NaN or infinite entries")
+            self._doubt(name, condition.name, together, "its result depends on the other samples of a batch")
+            believable = believable & finite & ~together
             for i, (sample, volume) in enumerate(zip(batch.samples, batch.volumes, strict=True)):
                 self.rows[condition.name].append(
                     {
@@ -281,12 +336,13 @@ class _Table:
                         "noise_norm": noise_norm[i],
                         "local_psnr": local[i],
                         "replaced": math.nan if replaced is None else float(replaced[i]),
+                        "believable": int(believable[i]),
                     }
                 )
                 if self.volume_metrics:
                     pair = (to_real(made[name][i, 0]).cpu(), to_real(batch.x[i, 0]).cpu())
                     self.volumes[name, condition.name, volume].append(pair)
-        self._picture(condition, batch, made, next(iter(perturbations.values())).delta)
+        self._picture(condition, batch, made, next(iter(perturbations.values())).found.delta)
 
     def _picture(self, condition: Condition, batch: Batch, made: dict[str, Tensor], delta: Tensor) -> None:
         """Panels of the first samples; all of a panel belongs to the measurement of the first reconstructor."""
@@ -308,7 +364,18 @@ class _Table:
         rows = [row for condition in listed for row in self.rows[condition.name]]
         panels = [panel for condition in listed for panel in self.panels[condition.name]]
         summary = {**_summarise(rows, self.volumes), "definitions": definitions(**self.how)}
-        return Result(rows, summary, panels)
+        notes = self._notes()
+        return Result(rows, summary | ({"notes": notes} if notes else {}), panels, notes)
+
+    def _notes(self) -> list[str]:
+        lines = []
+        for (name, why), counts in self.doubts.items():
+            of = {condition: len(self.rows[condition]) // len(self.reconstructors) for condition in counts}
+            shown = [f"{c} ({n} of {of[c]} samples)" if n < of[c] else c for c, n in counts.items()]
+            lines.append(f"not believable: {name} under {', '.join(shown)}: {why}")
+        for name, reconstructor in self.reconstructors.items():
+            lines += [f"{name}: {note}" for note in getattr(reconstructor, "notes", [])]
+        return lines + self.notes
 
 
 class _First(ImageSet):
@@ -348,7 +415,7 @@ def _summarise(
     summary: dict[str, Any] = defaultdict(dict)
     for (name, condition), group in grouped.items():
         entries = {metric: _entry([(row["volume"], row[metric]) for row in group]) for metric in METRICS}
-        for metric in ("epsilon", "delta_norm", "y_norm", "noise_norm"):
+        for metric in ("epsilon", "delta_norm", "y_norm", "noise_norm", "believable"):
             entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
         for metric in ("local_psnr", "replaced"):
             if not all(math.isnan(row[metric]) for row in group):

@@ -26,7 +26,7 @@ from sgdj.data.source import Source, Split
 from sgdj.devices import torch_device
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError, as_run_error
-from sgdj.evaluation import COLUMNS, Result, conditions, evaluate
+from sgdj.evaluation import COLUMNS, Result, conditions, evaluate, trial
 from sgdj.identity import decides, identity
 from sgdj.instantiate import build
 from sgdj.memory import forget_peak, peak_mib, reuse_freed
@@ -97,7 +97,9 @@ class Run:
         if self.config["mode"] == "audit":
             self.extra["audit"] = self.config["audit"]
         if self.config["reconstructor"]:
-            initial_network(self.config)  # it is told before anything is written if this fails
+            network = initial_network(self.config)  # it is told before anything is written if this fails
+            images = self.source.images(self.config["evaluation"]["split"])
+            trial(network, images, self.acquisition, self.config["dataset"]["seed"], self.device)
             file = source_file(self.config["reconstructor"])
             self.extra["reconstructor"] = "unknown" if file is None else file_digest(file)
         self.key = identity(self.config, manifest, self.extra)

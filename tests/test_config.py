@@ -174,6 +174,7 @@ MISTAKES = [
     (["operator.acceleration=0.5"], "0.5 must be at least 1.0, operator.acceleration"),
     (["operator.center_fraction=1.5"], "1.5 must be at most 1.0, operator.center_fraction"),
     (["operator.center_fraction=0.5"], "acceleration 4 cannot be reached with a centre fraction of 0.5"),
+    (["shift=acceleration", "evaluation.shift_levels={acceleration:[0.5]}"], "0.5 is no acceleration"),
     (["task=mri", "operator=convolution"], "operator convolution does not fit task mri, operator"),
     (["task=seismic", "dataset=phantom"], "dataset phantom does not fit task seismic, dataset"),
     (["device=gpu"], "'gpu' is not valid, device"),
@@ -348,3 +349,20 @@ def test_the_last_of_two_values_counts_also_in_a_sweep():
     assert [[o.input_line for o in job] for job in jobs] == [
         ["task=toy", f"seed={seed}", f"strategy={strategy}"] for seed in (4, 5) for strategy in ("mse", "jitter")
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["operator.acceleration=6", "operator.center_fraction=0.2"], "operator.center_fraction: lower it to 0.166"),
+        (
+            ["shift=acceleration", "operator.center_fraction=0.2"],
+            "shift.acceleration.center_fraction: lower it to 0.125",
+        ),
+    ],
+)
+def test_an_advised_centre_fraction_is_accepted(cli, arguments, advice):
+    code, _, err = cli("task=mri", *arguments)
+    assert (code, advice in err) == (2, True)
+    key, value = advice.split(": lower it to ")
+    config("task=mri", *arguments, f"{key}={value.strip()}")  # raises if there is a mistake

@@ -1,5 +1,7 @@
 """Operators against the definition of the adjoint, closed forms and independent libraries."""
 
+import hashlib
+
 import fastmri
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from sgdj.operators import (
     ConvolutionAcquisition,
     Identity,
 )
+from sgdj.operators.masks import fastmri_mask, gaussian_density
 from sgdj.operators.wavelets import ricker
+from sgdj.undersampling import is_reachable, largest_center_fraction
 from tests.helper import assert_adjoint, dense
 
 SIZES = [(8, 8), (9, 7), (8, 11), (1, 6)]
@@ -189,8 +193,6 @@ def test_fastmri_masks_are_those_of_its_transform():
 
 
 def test_unreachable_mask_is_refused():
-    from sgdj.operators.masks import gaussian_density
-
     with pytest.raises(ValueError, match="exceed the"):
         gaussian_density(64, 4, 0.5, np.random.default_rng(0))
 
@@ -209,3 +211,60 @@ def test_unreachable_mask_is_refused():
 def test_wrong_use_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def _drawn(kind: str, lines: int, acceleration: float, center_fraction: float, seed: int) -> np.ndarray:
+    if kind == "gaussian":
+        return gaussian_density(lines, acceleration, center_fraction, np.random.default_rng(seed))
+    return fastmri_mask(kind, lines, acceleration, center_fraction, (seed,))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "random", "equispaced"])
+@pytest.mark.parametrize("acceleration", [1, 1.5, 2, 3, 4, 6, 7, 12, 49, 200])
+def test_every_mask_that_passes_the_checks_can_be_drawn(kind, acceleration):
+    """For every number of lines and centre fractions up to exactly 1/R, the one that the advice names among them."""
+    advised = largest_center_fraction(acceleration)
+    assert advised <= 1 / acceleration * (1 + 1e-9) and advised == pytest.approx(1 / acceleration, rel=0.01)
+    for lines in (1, 2, 7, 16, 31, 32, 33, 160, 368):
+        for center_fraction in (1e-6, 0.5 / acceleration, advised, 1 / acceleration, (1 - 1e-10) / acceleration):
+            assert is_reachable(acceleration, center_fraction)
+            drawn = [_drawn(kind, lines, acceleration, center_fraction, seed) for seed in range(3)]
+            counts = [int(mask.sum()) for mask in drawn]
+            assert min(counts) >= 1
+            if kind == "gaussian":
+                assert set(counts) == {max(1, round(lines / acceleration))}
+            if kind == "equispaced":
+                assert max(abs(count - max(1, lines / acceleration)) for count in counts) < 2
+            if acceleration == 1:
+                assert set(counts) == {lines}
+            center = round(lines * center_fraction)
+            start = (lines - center + 1) // 2
+            assert all(mask[start : start + center].all() for mask in drawn)
+            if center >= lines / acceleration * (1 - 1e-12):  # nothing is left to draw
+                assert set(counts) == {center}
+
+
+def test_random_masks_have_the_stated_number_of_lines_on_average():
+    for lines, acceleration, center_fraction in ((160, 4, 0.04), (32, 4, 0.2), (32, 2, 0.45)):
+        mean = np.mean([_drawn("random", lines, acceleration, center_fraction, s).sum() for s in range(300)])
+        assert abs(mean - lines / acceleration) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("gaussian", "c2e02506154da6b5"), ("random", "0c7835998fc85116"), ("equispaced", "b5c119403fee3387")],
+)
+def test_usual_masks_stay_the_same(kind, expected):
+    """Published numbers rest on them."""
+    found = hashlib.sha256()
+    for masks in ("fixed", "per_volume"):
+        for lines in (32, 64, 159, 160, 320, 368):
+            for acceleration, center_fraction in ((4, 0.04), (4, 0.08), (8, 0.04), (2, 0.1), (3.5, 0.06), (6, 0.04)):
+                acquisition = CartesianAcquisition(
+                    noise=0.0, mask=kind, acceleration=acceleration, center_fraction=center_fraction, axis="columns",
+                    masks=masks, mask_adjoint=True,
+                )  # fmt: skip
+                for seed in (0, 3):
+                    operator = acquisition.operator((8, lines), ["file1000000.h5", "b"], Draws(seed))
+                    found.update(operator.lines.numpy().tobytes())
+    assert found.hexdigest()[:16] == expected

@@ -1,6 +1,7 @@
 """What an attack is, and the budget it keeps."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -12,6 +13,26 @@ from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.base import Operator, Support
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an attack found, and whether it attacked.
+
+    Parameters
+    ----------
+    delta
+        δ, in the shape of the measurements.
+    believable
+        False for samples that no search attacked as it was meant to, such as by gradients that are zero, boolean,
+        shape (B,). That a search is also stronger than random draws of equal norm would be decided here, too.
+    why
+        What was wrong where it is False; "" otherwise.
+    """
+
+    delta: Tensor
+    believable: Tensor
+    why: str = ""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -75,3 +96,16 @@ class Attack(ABC):
     @abstractmethod
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
         """δ, in the shape of `batch.y`, detached."""
+
+    def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
+        """δ as above, for a measurement, and whether it can be believed to be an attack.
+
+        Parameters
+        ----------
+        reconstructor, batch, draws
+            As above.
+        starts
+            Further perturbations to begin at, for attacks that search.
+        """
+        delta = self(reconstructor, batch, draws)
+        return Found(delta, torch.ones(len(batch), dtype=torch.bool, device=delta.device))

@@ -1,74 +1,23 @@
 """What all attacks that search step by step have in common."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
 import torch
 from torch import Tensor
 
-from sgdj.attacks.base import Attack
+from sgdj.attacks.base import Attack, Found
+from sgdj.attacks.gradient_free import climb_without_gradients
+from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.objective import Goal, objective
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 
-
-@dataclass
-class Hill:
-    """The function that an attack climbs.
-
-    Parameters
-    ----------
-    value
-        δ to the objective of every sample, shape (B,).
-    budget
-        ε_i, shape (B, 1, ..., 1).
-    restrict
-        Puts a perturbation on its support.
-    average
-        Forward passes per value, for reconstructors that are random at test.
-    """
-
-    value: Callable[[Tensor], Tensor]
-    budget: Tensor
-    restrict: Callable[[Tensor], Tensor]
-    average: int = 1
-
-    def mean(self, delta: Tensor) -> Tensor:
-        """Objective averaged over the reconstructor's own randomness."""
-        total = self.value(delta)
-        for _ in range(self.average - 1):
-            total = total + self.value(delta)
-        return total / self.average
-
-    def gradient(self, delta: Tensor) -> tuple[Tensor, Tensor]:
-        """Objective and its gradient with respect to δ alone, on the support; both detached."""
-        delta = delta.detach().requires_grad_(True)
-        with torch.enable_grad():
-            value = self.mean(delta)
-            (gradient,) = torch.autograd.grad(value.sum(), delta)
-        return value.detach(), self.restrict(gradient)
-
-
-class Best:
-    """The best δ of every sample so far.
-
-    Parameters
-    ----------
-    delta, value
-        To begin with.
-    """
-
-    def __init__(self, delta: Tensor, value: Tensor) -> None:
-        self.delta, self.value = delta.clone(), value.clone()
-
-    def offer(self, delta: Tensor, value: Tensor) -> Tensor:
-        """Keep what is better; returns which samples are."""
-        better = value > self.value
-        self.delta[better], self.value[better] = delta[better], value[better]
-        return better
+#: Effort of the search that stands in for one without a usable gradient; see `climb_without_gradients`.
+_DIRECTIONS, _WIDTH = 10, 0.3
 
 
 @dataclass(eq=False, kw_only=True)
@@ -136,6 +85,48 @@ class Iterative(Attack):
         starts
             Further perturbations to begin at, in the shape of `batch.y`; they are projected first.
         """
+        return self._search(reconstructor, batch, draws, starts)[0]
+
+    def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
+        """δ, and whether a search attacked: where no gradient is usable, a search without any is tried, too.
+
+        Parameters
+        ----------
+        reconstructor, batch, draws, starts
+            As above.
+        """
+        delta, hill = self._search(reconstructor, batch, draws, starts)
+        needed = (self.budget(batch.y) > 0).flatten()
+
+        def somewhere(flags: Tensor) -> Tensor:
+            return flags.view(-1, len(batch)).any(0)
+
+        why = ""
+        blind = torch.zeros_like(needed) if hill.usable is None else needed & ~somewhere(hill.usable)
+        if blind.any():
+            why = f"no usable gradient: {hill.reason}; random starts and a search without gradients took its place"
+            other = self._without_gradients(reconstructor, batch, draws, delta)
+            delta = torch.where(blind.view(-1, *[1] * (delta.ndim - 1)), other, delta)
+        lost = torch.zeros_like(needed) if hill.undefined is None else needed & somewhere(hill.undefined)
+        if lost.any():
+            why = "; ".join(filter(None, [why, "some perturbations make its error NaN or infinite"]))
+        return Found(delta, ~(blind | lost), why)
+
+    def _without_gradients(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, delta: Tensor) -> Tensor:
+        """What a search without gradients finds, or `delta` where that is better."""
+        hill = self.hill(reconstructor, batch, self.budget(batch.y))
+        with torch.no_grad():
+            best = Best(delta, hill.mean(delta))
+        climb_without_gradients(
+            hill, self.ball, torch.zeros_like(delta), best, batch, draws,
+            steps=self.steps, directions=_DIRECTIONS, width=_WIDTH,
+        )  # fmt: skip
+        return best.delta
+
+    def _search(
+        self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor]
+    ) -> tuple[Tensor, Hill]:
+        """δ, and the hill that was climbed, with what it knows of its gradients."""
         budget = self.budget(batch.y)
         begun = [self._start(r, batch, budget, draws) for r in range(self.restarts)]
         begun += [self.ball.project(self.restrict(s, batch.operator), budget) for s in starts]
@@ -149,7 +140,7 @@ class Iterative(Attack):
         values = best.value.view(len(begun), len(batch))
         winner = values.argmax(0)
         deltas = best.delta.view(len(begun), *batch.y.shape)
-        return deltas[winner, torch.arange(len(batch), device=winner.device)].detach()
+        return deltas[winner, torch.arange(len(batch), device=winner.device)].detach(), hill
 
 
 def repeat(batch: Batch, count: int) -> Batch:

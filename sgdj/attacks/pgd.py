@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from sgdj.attacks.iterative import Best, Hill, Iterative
+from sgdj.attacks.hill import Best, Hill
+from sgdj.attacks.iterative import Iterative
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from sgdj.attacks.iterative import Best, Hill, Iterative
+from sgdj.attacks.gradient_free import climb_without_gradients
+from sgdj.attacks.hill import Best, Hill
+from sgdj.attacks.iterative import Iterative
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 
@@ -35,26 +36,8 @@ class SPSA(Iterative):
         """Two per direction and step, one to look at each step, the start, the random points."""
         return (self.steps * (2 * self.directions + 1) + 1 + self.directions + self.random_start) * self.average
 
-    def _random(self, batch: Batch, hill: Hill, draws: Draws, *keys: int) -> Tensor:
-        copies = len(batch) // len(set(batch.samples))
-        names = [f"{sample}/{i // (len(batch) // copies)}" for i, sample in enumerate(batch.samples)]
-        return self.ball.steepest(hill.restrict(draws.normal("attack", names, batch.y, "spsa", *keys)))
-
-    @torch.no_grad()
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
         """The iteration."""
-        first = Best(start, hill.mean(start))
-        for i in range(self.directions):
-            point = hill.budget * self._random(batch, hill, draws, -1, i)
-            first.offer(point, hill.mean(point))
-        best.offer(first.delta, first.value)
-        delta, reach = first.delta, self.width * hill.budget
-        for k in range(self.steps):
-            gradient = torch.zeros_like(delta)
-            for i in range(self.directions):
-                u = self._random(batch, hill, draws, k, i)
-                slope = hill.mean(delta + reach * u) - hill.mean(delta - reach * u)
-                gradient += slope.view(-1, *[1] * (u.ndim - 1)) * u
-            size = 2.0 * (0.05 ** (k / max(self.steps - 1, 1)))
-            delta = self.ball.project(delta + size * hill.budget * self.ball.steepest(gradient), hill.budget)
-            best.offer(delta, hill.mean(delta))
+        climb_without_gradients(
+            hill, self.ball, start, best, batch, draws, steps=self.steps, directions=self.directions, width=self.width
+        )

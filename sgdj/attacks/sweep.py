@@ -1,13 +1,13 @@
 """An attack at several budgets, as one curve that cannot fall for want of effort."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from sgdj.attacks.base import Attack
+from sgdj.attacks.base import Attack, Found
 from sgdj.attacks.iterative import Iterative
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
@@ -20,14 +20,19 @@ class Swept:
 
     Parameters
     ----------
-    deltas
-        δ of every attack, in the order given.
+    found
+        What every attack found, in the order given.
     replaced
         Which samples of each took over a smaller budget's δ, boolean, shape (B,).
     """
 
-    deltas: list[Tensor]
+    found: list[Found]
     replaced: list[Tensor]
+
+    @property
+    def deltas(self) -> list[Tensor]:
+        """δ of every attack."""
+        return [one.delta for one in self.found]
 
 
 def sweep(attacks: Sequence[Attack], reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Swept:
@@ -44,24 +49,20 @@ def sweep(attacks: Sequence[Attack], reconstructor: Reconstructor, batch: Batch,
     """
     levels = [float(attack.budget(batch.y).sum()) for attack in attacks]
     order = sorted(range(len(attacks)), key=levels.__getitem__)
-    deltas: dict[int, Tensor] = {}
+    found: dict[int, Found] = {}
     none = torch.zeros(len(batch), dtype=torch.bool, device=batch.y.device)
     replaced = dict.fromkeys(order, none)
     larger: tuple[Tensor, ...] = ()
     for i in reversed(order):
-        attack = attacks[i]
-        deltas[i] = (
-            attack(reconstructor, batch, draws, larger)
-            if isinstance(attack, Iterative)
-            else attack(reconstructor, batch, draws)
-        )
-        larger = (deltas[i],)
+        found[i] = attacks[i].found(reconstructor, batch, draws, larger)
+        larger = (found[i].delta,)
     first = attacks[order[0]]
     if isinstance(first, Iterative):
         value = first.hill(reconstructor, batch, first.budget(batch.y)).mean
         with torch.no_grad():
             for small, large in pairwise(order):
-                better = value(deltas[small]) > value(deltas[large])
-                deltas[large] = torch.where(better.view(-1, *[1] * (batch.y.ndim - 1)), deltas[small], deltas[large])
-                replaced[large] = better
-    return Swept([deltas[i] for i in range(len(attacks))], [replaced[i] for i in range(len(attacks))])
+                one, other = found[small].delta, found[large].delta
+                better = value(one) > value(other)
+                delta = torch.where(better.view(-1, *[1] * (batch.y.ndim - 1)), one, other)
+                found[large], replaced[large] = replace(found[large], delta=delta), better
+    return Swept([found[i] for i in range(len(attacks))], [replaced[i] for i in range(len(attacks))])

@@ -1,5 +1,6 @@
 """A perturbation made for another network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
-from sgdj.attacks.base import Attack
+from sgdj.attacks.base import Attack, Found
 from sgdj.checkpoints import load_weights, read_checkpoint
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
@@ -51,8 +52,16 @@ class Transfer(Attack):
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
         """δ for the other network."""
-        attack = APGD(
+        return self._search(batch)(self.other, batch, draws)
+
+    def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
+        """δ for the other network, and whether its gradient was usable."""
+        return self._search(batch).found(self.other, batch, draws)
+
+    def _search(self, batch: Batch) -> APGD:
+        """What searches, with the other network on the batch's device."""
+        self.other.to(batch.y.device)
+        return APGD(
             epsilon=self.epsilon, rho=self.rho, support=self.support, norm=self.norm,
             steps=self.steps, restarts=self.restarts, random_start=False,
         )  # fmt: skip
-        return attack(self.other.to(batch.y.device), batch, draws)

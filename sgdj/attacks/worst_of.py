@@ -1,11 +1,12 @@
 """The strongest of several attacks, for every sample by itself."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from sgdj.attacks.base import Attack
+from sgdj.attacks.base import Attack, Found
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.metrics import squared_error
@@ -31,13 +32,26 @@ class WorstOf(Attack):
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
         """The strongest member's δ."""
-        best = torch.zeros_like(batch.y)
+        members = map(self._member, self.attacks.values())
+        return _strongest(reconstructor, batch, (member(reconstructor, batch, draws) for member in members))
+
+    def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
+        """The strongest member's δ, to be believed where every member's search was what it is meant to be."""
+        members = [self._member(attack).found(reconstructor, batch, draws) for attack in self.attacks.values()]
+        return Found(
+            _strongest(reconstructor, batch, (member.delta for member in members)),
+            torch.stack([member.believable for member in members]).all(0),
+            "; ".join(dict.fromkeys(member.why for member in members if member.why)),
+        )
+
+
+def _strongest(reconstructor: Reconstructor, batch: Batch, deltas: Iterable[Tensor]) -> Tensor:
+    best = torch.zeros_like(batch.y)
+    with torch.no_grad():
+        worst = squared_error(reconstructor(batch.y, batch.operator), batch.x)
+    for delta in deltas:
         with torch.no_grad():
-            worst = squared_error(reconstructor(batch.y, batch.operator), batch.x)
-        for attack in self.attacks.values():
-            delta = self._member(attack)(reconstructor, batch, draws)
-            with torch.no_grad():
-                error = squared_error(reconstructor(batch.y + delta, batch.operator), batch.x)
-            better = error > worst
-            best[better], worst[better] = delta[better], error[better]
-        return best
+            error = squared_error(reconstructor(batch.y + delta, batch.operator), batch.x)
+        better = error > worst
+        best[better], worst[better] = delta[better], error[better]
+    return best

@@ -7,17 +7,86 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sgdj.errors import InputError
+from sgdj.errors import InputError, RunError, as_run_error
 from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.networks.channels import from_channels, to_channels
 from sgdj.operators.base import Operator
 
 
-class External(Reconstructor):
-    """Any differentiable map (y, operator) to x̂ of shape (B, C, H, W).
+class Foreign(Reconstructor):
+    """What calls somebody else's code, and makes what it returns an image or a mistake told in one line.
+
+    Attributes
+    ----------
+    notes
+        What was changed of what it returned, such as its precision; each is told once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def _call(self, function: Callable[..., object], like: Tensor, *arguments: object) -> Tensor:
+        """Call it, and take what it returns as a tensor of the shape, kind and device of `like`.
+
+        Raises
+        ------
+        InputError
+            If it fails, or returns what is no image of this shape and kind.
+        """
+        try:
+            made = function(*arguments)
+        except RunError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
+            if isinstance(error, RuntimeError | MemoryError) and as_run_error(error):
+                raise
+            reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+            raise InputError(
+                f"it failed ({reason})",
+                "reconstructor",
+                "HYDRA_FULL_ERROR=1 shows where; it is called with (y, operator)",
+            ) from error
+        return self._image(made, like)
+
+    def _image(self, made: object, like: Tensor) -> Tensor:
+        wanted = f"a tensor of shape {tuple(like.shape)}, {_dtype(like)}"
+        if isinstance(made, np.ndarray) and made.dtype.kind in "biufc":
+            self._note("it returned a NumPy array")
+            made = torch.from_numpy(np.ascontiguousarray(made))
+        if not isinstance(made, Tensor):
+            raise InputError(f"it returned {type(made).__name__}, expected {wanted}", "reconstructor", "return x̂ alone")
+        if made.shape != like.shape:
+            raise InputError(
+                f"it returned shape {tuple(made.shape)}, expected {tuple(like.shape)}",
+                "reconstructor",
+                "return x̂ (B, C, H, W), one image per measurement",
+            )
+        if made.is_complex() and not like.is_complex():
+            raise InputError(f"it returned {_dtype(made)}, expected {wanted}", "reconstructor", "return a real image")
+        if made.layout is not torch.strided or made.is_quantized or made.is_meta:
+            raise InputError(f"it returned no dense tensor, expected {wanted}", "reconstructor", "return a dense one")
+        if made.dtype != like.dtype:
+            self._note(f"it returned {_dtype(made)}, taken as {_dtype(like)}")
+            if like.is_complex() and not made.is_complex():
+                made = made.to(like.real.dtype)
+        return made.to(like)
+
+    def _note(self, line: str) -> None:
+        if line not in self.notes:
+            self.notes.append(line)
+
+
+def _dtype(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+class External(Foreign):
+    """Any map (y, operator) to x̂ of shape (B, C, H, W), differentiable or not.
 
     Parameters
     ----------
@@ -28,32 +97,38 @@ class External(Reconstructor):
     def __init__(self, function: Callable[[Tensor, Operator], Tensor]) -> None:
         super().__init__()
         self.function = function
+        self._likes: dict[tuple[torch.Size, torch.dtype, torch.device], Tensor] = {}
+
+    @property
+    def start(self) -> str:
+        """Where it begins, if it is one of this project's kind."""
+        return (
+            str(getattr(self.function, "start", "adjoint")) if isinstance(self.function, Reconstructor) else "adjoint"
+        )
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Call it.
-
-        Raises
-        ------
-        InputError
-            If it fails, or gives no tensor.
-        """
-        try:
-            made = self.function(y, operator)
-        except (MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # whatever somebody else's code raises
-            reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
-            raise InputError(
-                f"it failed ({reason})",
-                "reconstructor",
-                "HYDRA_FULL_ERROR=1 shows where; it is called with (y, operator)",
-            ) from error
-        if not isinstance(made, Tensor):
-            raise InputError(f"it gave {type(made).__name__}, no tensor", "reconstructor", "return x̂ (B, C, H, W)")
-        return made
+        """Call it with a copy of y, which it may overwrite."""
+        key = y.shape, y.dtype, y.device
+        if key not in self._likes:
+            with torch.no_grad():
+                self._likes[key] = torch.empty_like(operator.adjoint(y))
+        return self._call(self.function, self._likes[key], y.clone(), operator)
 
 
-class PostProcessing(Reconstructor):
+class ExternalUnrolled(External):
+    """One whose number of iterations K can be changed."""
+
+    @property
+    def iterations(self) -> int:
+        """K."""
+        return int(self.function.iterations)  # type: ignore[attr-defined]
+
+    @iterations.setter
+    def iterations(self, count: int) -> None:
+        self.function.iterations = count  # type: ignore[attr-defined]
+
+
+class PostProcessing(Foreign):
     """A network from image to image behind Aᴴy.
 
     Parameters
@@ -69,7 +144,8 @@ class PostProcessing(Reconstructor):
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
         """The network of Aᴴy."""
         x = operator.adjoint(y)
-        return from_channels(self.network(to_channels(x)), x)
+        channels = to_channels(x)
+        return from_channels(self._call(self.network, channels, channels.clone()), x)
 
 
 def _find(name: str) -> object:
@@ -134,7 +210,8 @@ def external(name: str, weights: Path | None) -> Reconstructor:
             raise InputError(
                 f"the weights do not fit ({line})", f"checkpoint={weights}", "give its state_dict"
             ) from error
-    return found if isinstance(found, Reconstructor) else External(found)
+    unrolled = isinstance(found, Reconstructor) and hasattr(found, "iterations")
+    return ExternalUnrolled(found) if unrolled else External(found)
 
 
 def _required(function: Callable[..., object]) -> int:

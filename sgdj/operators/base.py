@@ -40,6 +40,10 @@ class Operator(ABC):
         """The operator for a batch repeated `count` times, one copy after the other."""
         return self
 
+    def take(self, index: int) -> "Operator":
+        """The operator of one sample of the batch."""
+        return self
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Operator":
         """The operator with its tensors on `device`."""
         return self

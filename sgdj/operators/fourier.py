@@ -88,6 +88,12 @@ class CartesianFourier(Operator):
             return self
         return CartesianFourier(self.lines.repeat(count, 1), self.axis, self.mask_adjoint)
 
+    def take(self, index: int) -> "CartesianFourier":
+        """With the mask of one sample."""
+        if self.lines.ndim == 1:
+            return self
+        return CartesianFourier(self.lines[index : index + 1], self.axis, self.mask_adjoint)
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "CartesianFourier":
         """The operator with its masks on `device`."""
         return CartesianFourier(self.lines.to(device, non_blocking=non_blocking), self.axis, self.mask_adjoint)

@@ -39,6 +39,8 @@ def report(config: dict[str, Any], result: Result, run: RunDirectory, tracker: T
     data = "synthetic data" if synthetic else "real data"
     title = f"{config['task']}, {config['architecture']['name']}, {config['strategy']['name']} ({data})"
     show(result_table(result.summary, title))
+    for note in result.notes:
+        print(note, flush=True)
     print(f"run directory: {run.path}", flush=True)
 
 

@@ -26,12 +26,13 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
     table.add_column("gain (dB)", justify="right")
     for condition, network in summary["network"].items():
         start = summary["zero_filled"][condition]
-        rho = network["delta_norm"]["mean"] / network["y_norm"]["mean"]
-        cells = [condition, f"{rho:.3f}" if rho else ""]
+        norm, y_norm = network["delta_norm"]["mean"], network["y_norm"]["mean"]
+        cells = [condition, "" if norm == 0 else f"{norm / y_norm:.3f}" if norm and y_norm else "—"]
         for entry in (start, network):
             ssim = entry["ssim"]["mean"]
             cells += [_cell(entry["psnr"]), "—" if ssim is None else f"{ssim:.3f}"]
-        table.add_row(*cells, f"{network['psnr']['mean'] - start['psnr']['mean']:+.2f}")
+        pair = network["psnr"]["mean"], start["psnr"]["mean"]
+        table.add_row(*cells, "—" if None in pair else f"{pair[0] - pair[1]:+.2f}")
     clean = summary["network"]["clean"]["psnr"]
     table.caption = f"mean ± std over {clean['n_volumes']} volumes ({clean['n_samples']} samples)"
     shares = (entry.get("replaced", {}).get("mean") for entry in summary["network"].values())
