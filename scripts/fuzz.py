@@ -65,6 +65,7 @@ def _hdf5(**extra: Any) -> list[bytes]:
     import h5py
 
     from sgdj.data.fastmri_layout import write_volume
+    from sgdj.data.fft import center_crop, kspace_to_image
 
     rng = np.random.default_rng(0)
     kspace = (rng.normal(size=(2, 24, 20)) + 1j * rng.normal(size=(2, 24, 20))).astype(np.complex64)
@@ -79,7 +80,8 @@ def _hdf5(**extra: Any) -> list[bytes]:
         for how in ({}, {"compression": "gzip", "chunks": (1, 24, 20)}, {"dtype": "c16"}):
             with h5py.File(path, "w") as file:
                 file.create_dataset("kspace", data=kspace, **how)
-                file["reconstruction_esc"] = np.abs(kspace[:, :20, :18]).astype("f4")
+                image = np.abs(center_crop(kspace_to_image(kspace), (20, 18)))
+                file["reconstruction_esc"] = image.astype("f4")
                 for name, value in extra.items():
                     file[name] = value
             found.append(path.read_bytes())

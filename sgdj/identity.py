@@ -12,7 +12,7 @@ RESULT_VERSION = 1  # raised when a change of the program changes its numbers
 _NO_IDENTITY = (
     "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "input", "output", "logger",
     "evaluation.panels", "audit",
-    "dataset.directory", "dataset.cache_gib", "dataset.root", "dataset.path",
+    "dataset.directory", "dataset.cache_gib", "dataset.max_gib", "dataset.root", "dataset.path",
     "architecture.checkpointing", "trainer.workers", "trainer.threads", "trainer.reuse_memory", "trainer.devices",
     "trainer.keep",
 )  # fmt: skip
@@ -23,6 +23,7 @@ _PLAIN_ATTACK: dict[str, Any] = {"norm": "l2", "goal": "squared_error", "average
 #: they do not count towards a run's identity, and configurations without them are read as having it.
 YOUNGER: dict[str, Any] = {
     "reconstructor": None,
+    "dataset.max_gib": None,
     "operator.noise_support": "measured",
     "operator.phase": 0.0,
     "architecture.noise_step": "step",

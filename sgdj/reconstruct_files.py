@@ -28,6 +28,8 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"task {config['task']} has no files to reconstruct", "mode", "use mode=evaluate")
     acquisition, draws = build(config, "operator"), Draws(config["dataset"]["seed"])
     formats = [kind(network, acquisition, draws, device, tell) for kind in kinds]
+    for form in formats:
+        form.max_gib = config["dataset"].get("max_gib")
     panels = Path(config["output"]) / "panels"
 
     def picture(name: str, outcome: Outcome) -> None:

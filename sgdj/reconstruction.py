@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
-from sgdj.data.hdf5 import open_hdf5, safe_dataset
+from sgdj.data.hdf5 import open_hdf5, read_mask, read_text, safe_dataset
 from sgdj.data.images import read_stack
 from sgdj.data.section import read_section
 from sgdj.data.values import SMALLEST, check_values
@@ -64,6 +64,7 @@ class Format(ABC):
     """
 
     suffixes: tuple[str, ...] = ()
+    max_gib: float | None = None  # `dataset.max_gib`: what a file may declare
 
     def __init__(
         self,
@@ -106,9 +107,10 @@ class KSpaceFormat(Format):
     def reconstruct(self, source: Path, target: Path) -> Outcome:
         """Write ``reconstruction`` (S, h, w), float32, as fastMRI's ``evaluate`` expects it."""
         with open_hdf5(source) as file:
-            kspace = safe_dataset(file, "kspace", "c", 3)[()]
-            mask = safe_dataset(file, "mask", "b", 1)[()].astype(bool) if "mask" in file else None
-            reference = safe_dataset(file, "reconstruction_esc", "f", 3)[()] if "reconstruction_esc" in file else None
+            kspace = safe_dataset(file, "kspace", "c", 3, self.max_gib)[()]
+            mask = read_mask(file, kspace.shape[2]) if "mask" in file else None
+            stored = "reconstruction_esc" in file
+            reference = safe_dataset(file, "reconstruction_esc", "f", 3, self.max_gib)[()] if stored else None
             size = _output_size(file, kspace.shape[1:]) if reference is None else reference.shape[1:]
         where = str(source)
         if kspace.size == 0:
@@ -117,12 +119,7 @@ class KSpaceFormat(Format):
         if reference is not None:
             check_values(reference, "the reference", where)
         columns = kspace.shape[2]
-        if mask is None:
-            lines = self._simulated(columns, source.name)
-        elif mask.shape != (columns,) or not mask.any():
-            raise InputError(f"the mask has shape {mask.shape}, {int(mask.sum())} lines", where, "mend the mask")
-        else:
-            lines = torch.from_numpy(mask)
+        lines = self._simulated(columns, source.name) if mask is None else torch.from_numpy(mask)
         operator = CartesianFourier(lines)
         sampled = np.where(lines.numpy(), kspace, 0)
         rows = center_crop(kspace_to_image(sampled), (size[0], columns))
@@ -152,12 +149,14 @@ def _output_size(file: h5py.File, shape: tuple[int, ...]) -> tuple[int, int]:
     from xml.etree import ElementTree
 
     side = min(shape)
+    if "ismrmrd_header" not in file:
+        return side, side
     try:
-        header = ElementTree.fromstring(file["ismrmrd_header"][()])
+        header = ElementTree.fromstring(read_text(file, "ismrmrd_header"))
         space = {"m": "http://www.ismrm.org/ISMRMRD"}
         path = "m:encoding/m:reconSpace/m:matrixSize/m:"
         rows, columns = (int(str(header.findtext(path + axis, namespaces=space))) for axis in ("x", "y"))
-    except (KeyError, ValueError, ElementTree.ParseError):
+    except (ValueError, ElementTree.ParseError):
         return side, side
     return min(rows, shape[0]), min(columns, shape[1])
 
@@ -169,7 +168,7 @@ class SectionFormat(Format):
 
     def reconstruct(self, source: Path, target: Path) -> Outcome:
         """Write the file's own format; an ``.npz`` gets the array ``reconstruction``."""
-        y = read_section(source, None)
+        y = read_section(source, None, self.max_gib)
         output = _scaled(self, torch.from_numpy(y)[None, None], source)[0, 0].numpy()
         if source.suffix.lower() == ".npz":
             with target.open("wb") as file:
@@ -190,7 +189,7 @@ class ImageFormat(Format):
 
     def reconstruct(self, source: Path, target: Path) -> Outcome:
         """Write (S, H, W), or (H, W) if there is one image."""
-        y = torch.from_numpy(read_stack(source))[:, None]
+        y = torch.from_numpy(read_stack(source, self.max_gib))[:, None]
         output = torch.cat([_scaled(self, image[None], source) for image in y])[:, 0].numpy()
         output = output[0] if len(output) == 1 else output
         if source.suffix == ".npy":

@@ -79,6 +79,7 @@ class SubspaceSource:
     size: Count
     dimension: Count
     samples: Samples
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)
@@ -89,6 +90,7 @@ class LayeredSource:
     height: Annotated[int, Field(ge=11)]
     width: Annotated[int, Field(ge=11)]
     samples: Samples
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)
@@ -101,6 +103,7 @@ class PhantomSource:
     volumes: Samples
     reference: Literal["complex", "magnitude"]
     cache_gib: NonNegative
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)
@@ -114,6 +117,7 @@ class FastMRISource:
     partition: Literal["auto", "folder", "volume", "none"]
     volumes: Volumes
     cache_gib: NonNegative
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)
@@ -127,6 +131,7 @@ class SectionSource:
     stride: Count
     fractions: Fractions
     gap: Annotated[int, Field(ge=0)]
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)
@@ -138,6 +143,7 @@ class ImageSource:
     crop: Annotated[int, Field(ge=11)] | None
     partition: Literal["volume", "none"]
     volumes: Volumes
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)
@@ -147,6 +153,7 @@ class PointSource:
     seed: Seed
     size: Literal[2]
     samples: Samples
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)
@@ -156,6 +163,7 @@ class PatchSource:
     seed: Seed
     size: Annotated[int, Field(ge=11, le=128)]
     samples: Samples
+    max_gib: Positive | None
 
 
 @dataclass(config=STRICT)

@@ -58,8 +58,15 @@ def truncated(folder):
 
 
 def wrong_split(folder):
+    """One volume in both halves, under another name and without its first slice."""
     volumes(folder / "singlecoil_train")
-    volumes(folder / "singlecoil_val", slices=1)
+    (folder / "singlecoil_val").mkdir()
+    rng = np.random.default_rng(1)
+    with h5py.File(folder / "singlecoil_train" / "file1.h5") as file:
+        kspace = file["kspace"][1:]
+    for i, values in enumerate((kspace, rng.normal(size=kspace.shape))):
+        path = folder / "singlecoil_val" / f"other{i}.h5"
+        write_volume(path, values, (32, 32), acquisition="TEST", patient_id=str(i))
 
 
 def redefined(kind):
@@ -115,7 +122,7 @@ def test_configuration(cli, tmp_path, number, arguments, line):
 DATA = [
     (19, lambda folder: folder.mkdir(), "no .h5 file, dataset.root=root"),
     (20, lambda folder: volumes(folder / "singlecoil_train"), "no .h5 file"),
-    (20, wrong_split, ".h5 is in val and in train"),
+    (20, wrong_split, "(there as file1.h5)"),
     (21, truncated, "the file is truncated, root/file1.h5"),
     (22, change(kspace=None), "the dataset is missing, root/file1.h5:kspace: the file holds ismrmrd_header, reconst"),
     (23, change(kspace=np.zeros((2, 32, 32))), "the dataset has type float64, root/file1.h5:kspace: complex"),

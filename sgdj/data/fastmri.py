@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
+from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
+from sgdj.data.convention import check_convention
 from sgdj.data.fft import center_crop, kspace_to_image
 from sgdj.data.hashing import file_digests
 from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
@@ -30,20 +31,36 @@ class _Volume:
     shape: tuple[int, int]
     peak: float
     """Maximum of the reference over the whole volume, its unit."""
+    images: frozenset[str]
+    """Hashes of the reference's slices, without those that are constant."""
 
 
-def _scan(path: Path, crop: int | None) -> _Volume:
+def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _Volume:
+    """Look into a volume: its shapes and types, the reference, and whether k-space gives that reference.
+
+    Parameters
+    ----------
+    path
+        The file.
+    crop, max_gib
+        See `FastMRISource`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used for training.
+    """
     with open_hdf5(path) as file:
-        kspace = safe_dataset(file, "kspace", "c", 3)
+        kspace = safe_dataset(file, "kspace", "c", 3, max_gib)
         if kspace.shape[0] == 0 or min(kspace.shape) == 0:
-            raise InputError(f"the volume has no slices (shape {kspace.shape})", str(path), "remove the file")
+            raise InputError(f"the volume has no slices (shape {kspace.shape})", str(path), "store one at least")
         if "reconstruction_esc" not in file:
             raise InputError(
                 "the file has no reference image (reconstruction_esc), as in the fastMRI test split",
                 str(path),
                 "use volumes of the train or val split",
             )
-        target = safe_dataset(file, "reconstruction_esc", "f", 3)
+        target = safe_dataset(file, "reconstruction_esc", "f", 3, max_gib)
         if target.shape[0] != kspace.shape[0] or target.shape[1] > kspace.shape[1] or target.shape[2] > kspace.shape[2]:
             raise InputError(
                 f"reconstruction_esc has shape {target.shape} and kspace {kspace.shape}",
@@ -53,14 +70,31 @@ def _scan(path: Path, crop: int | None) -> _Volume:
         shape = (target.shape[1], target.shape[2])
         if crop is not None and crop > min(shape):
             raise InputError(
-                f"the crop {crop} exceeds the stored image {shape}", str(path), "lower dataset.crop, or null for all"
+                f"the crop {crop} exceeds the stored image {shape}", str(path), f"set dataset.crop={min(shape)} or null"
             )
         reference = target[()]
         check_values(reference, "the reference", f"{path}:reconstruction_esc")
         peak = float(reference.max())
         if peak < SMALLEST:
-            raise InputError("the reference is zero everywhere", f"{path}:reconstruction_esc", "remove the file")
-        return _Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak)
+            raise InputError(
+                "the reference is zero everywhere", f"{path}:reconstruction_esc", "store the image that k-space gives"
+            )
+        if peak == float(reference.min()):
+            raise InputError(
+                "the reference is constant", f"{path}:reconstruction_esc", "store the image that k-space gives"
+            )
+        middle = len(reference) // 2
+        if not np.any(reference[middle]):
+            middle = int(reference.max((1, 2)).argmax())
+        _compare(kspace[middle], reference[middle], path, middle)
+        images = content(reference.astype(np.float32, copy=False))
+        return _Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak, images)
+
+
+def _compare(kspace: np.ndarray, reference: np.ndarray, path: Path, s: int) -> None:
+    where = f"{path}:kspace"
+    check_values(kspace, f"slice {s}", where)
+    check_convention(kspace, reference, f"{where}, slice {s}")
 
 
 class FastMRIImages(ImageSet):
@@ -76,12 +110,20 @@ class FastMRIImages(ImageSet):
         "complex" or "magnitude"; see `FastMRISource`.
     cache_gib
         Slices are kept in memory up to this size.
+    max_gib
+        `dataset.max_gib`.
     """
 
     def __init__(
-        self, volumes: Sequence[_Volume], slices: Sequence[tuple[int, int]], reference: str, cache_gib: float
+        self,
+        volumes: Sequence[_Volume],
+        slices: Sequence[tuple[int, int]],
+        reference: str,
+        cache_gib: float,
+        max_gib: float | None = None,
     ) -> None:
         self.volumes, self.slices, self.reference = list(volumes), list(slices), reference
+        self.max_gib = max_gib
         self._room = cache_gib * 2**30
         self._cache: dict[int, torch.Tensor] = {}
 
@@ -109,12 +151,16 @@ class FastMRIImages(ImageSet):
         return Image(x, f"{volume.path.stem}/{s:03d}", volume.path.name)
 
     def _read(self, volume: _Volume, s: int) -> torch.Tensor:
-        name = "kspace" if self.reference == "complex" else "reconstruction_esc"
-        where = f"{volume.path}:{name}"
-        with open_hdf5(volume.path) as file, damage_told(f"{where}, slice {s}"):
-            data = safe_dataset(file, name, "c" if self.reference == "complex" else "f", 3)[s]
-        check_values(data, f"slice {s}", where)
-        image = center_crop(kspace_to_image(data) if self.reference == "complex" else data, volume.shape)
+        where = f"{volume.path}, slice {s}"
+        with open_hdf5(volume.path) as file, damage_told(where):
+            reference = safe_dataset(file, "reconstruction_esc", "f", 3, self.max_gib)[s]
+            kspace = safe_dataset(file, "kspace", "c", 3, self.max_gib)[s] if self.reference == "complex" else None
+        if kspace is None:
+            check_values(reference, f"slice {s}", f"{volume.path}:reconstruction_esc")
+            image = center_crop(reference, volume.shape)
+        else:
+            _compare(kspace, reference, volume.path, s)
+            image = center_crop(kspace_to_image(kspace), volume.shape)
         return torch.from_numpy((image / volume.peak).astype(np.complex64))[None]
 
 
@@ -144,6 +190,8 @@ class FastMRISource(Source):
         Number of volumes per split; None for all there are.
     cache_gib
         Memory for slices that were read, in GiB.
+    max_gib
+        What a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     fastmri_layout = True
@@ -158,10 +206,11 @@ class FastMRISource(Source):
         partition: str,
         volumes: Mapping[str, int | None],
         cache_gib: float,
+        max_gib: float | None = None,
     ) -> None:
         self.root, self.seed, self.crop = Path(root), seed, crop
         self.slice_offsets = None if slice_offsets is None else list(slice_offsets)
-        self.reference, self.partition, self.cache_gib = reference, partition, cache_gib
+        self.reference, self.partition, self.cache_gib, self.max_gib = reference, partition, cache_gib, max_gib
         self.volumes = dict(volumes)
         self._notes: list[str] = []
 
@@ -196,30 +245,20 @@ class FastMRISource(Source):
             groups = {"all": self._list(self.root)}
         rng = Draws(self.seed).generator("split")
         chosen = partition_volumes(groups, self.volumes, rng, self.partition == "none", str(self.root))
-        self.scanned = {split: [_scan(path, self.crop) for path in paths] for split, paths in chosen.items()}
-        paths = [volume.path for volumes in self.scanned.values() for volume in volumes]
-        self._check_apart({path: path.name for path in paths})
+        self.scanned = {
+            split: [scan_volume(path, self.crop, self.max_gib) for path in paths] for split, paths in chosen.items()
+        }
+        check_apart(
+            {split: {v.path.name: v.images for v in volumes} for split, volumes in self.scanned.items()}, str(self.root)
+        )
         self._slices = {split: self._select(volumes) for split, volumes in self.scanned.items()}
         self._images = {
-            split: FastMRIImages(self.scanned[split], slices, self.reference, self.cache_gib)
+            split: FastMRIImages(self.scanned[split], slices, self.reference, self.cache_gib, self.max_gib)
             for split, slices in self._slices.items()
         }
         self._check_slices()
+        paths = [volume.path for volumes in self.scanned.values() for volume in volumes]
         self._digests = file_digests(paths, "hashing the volumes")  # last: it is the dearest, and finds no fault
-        self._check_apart(self._digests)
-
-    def _check_apart(self, keys: Mapping[Path, str]) -> None:
-        """No volume, by name or content, may be in two splits."""
-        seen: dict[str, tuple[str, str]] = {}
-        for split, volumes in self.scanned.items():
-            for volume in volumes:
-                name = volume.path.name
-                other, twin = seen.setdefault(keys[volume.path], (split, name))
-                if other != split:
-                    same = "" if twin == name else f" (there as {twin})"
-                    raise InputError(
-                        f"{name} is in {split} and in {other}{same}", str(self.root), "keep it in one of them"
-                    )
 
     def _check_slices(self) -> None:
         """Read the slices, so that a damaged one is told before a training and not in the middle of it.
@@ -244,7 +283,8 @@ class FastMRISource(Source):
             )
             with open_hdf5(volume.path) as file:
                 inside = [s for s in wanted if 0 <= s < volume.slices]
-                empty = [s for s in inside if not np.any(_target(file)[s])]
+                target = safe_dataset(file, "reconstruction_esc", "f", 3, self.max_gib)
+                empty = [s for s in inside if not np.any(target[s])]
             if empty:
                 self._notes.append(f"{volume.path.name}: excluded {len(empty)} all-zero slices {empty}")
             selected += [(v, s) for s in inside if s not in empty]
@@ -283,7 +323,3 @@ class FastMRISource(Source):
     def notes(self) -> list[str]:
         """Files passed over and slices excluded."""
         return list(self._notes)
-
-
-def _target(file: h5py.File) -> h5py.Dataset:
-    return safe_dataset(file, "reconstruction_esc", "f", 3)

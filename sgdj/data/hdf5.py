@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import h5py
+import numpy as np
 
+from sgdj.data.access import access_told
+from sgdj.data.limits import check_size
 from sgdj.errors import InputError
 
-_MAX_BYTES = 64 * 2**30
 _LITTLE = 64 * 2**20  # bytes that may be declared whatever is stored
 _MAX_RATIO = 100  # of declared to stored bytes: no real data compresses so well, and reading allocates the former
+_MAX_TEXT = 16 * 2**20  # bytes of an ISMRMRD header; real ones have some ten thousand
 #: What h5py raises when a file's inner structure is damaged.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
@@ -22,13 +26,23 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     Raises
     ------
     InputError
-        If it is not an intact HDF5 file.
+        If it cannot be opened or is not an intact HDF5 file.
     """
     try:
-        file = h5py.File(path, "r")
+        with access_told(path):
+            file = h5py.File(path, "r")
     except (*_DAMAGE, MemoryError) as error:
-        reason = "truncated" if "truncated" in str(error) else "not an HDF5 file, or unreadable"
-        raise InputError(f"the file is {reason}", str(path), "copy or download it again, or remove it") from error
+        if "truncated" in str(error):
+            raise InputError("the file is truncated", str(path), "copy or download it again") from error
+        if "locked" in str(error) or "lock file" in str(error):
+            raise InputError(
+                "the file cannot be opened (another program has locked it)",
+                str(path),
+                "wait until it is closed there, or set HDF5_USE_FILE_LOCKING=FALSE",
+            ) from error
+        raise InputError(
+            "the file is not an HDF5 file, or damaged", str(path), "compare it with its source, copy it again"
+        ) from error
     with file, damage_told(str(path)):
         yield file
 
@@ -49,26 +63,8 @@ def damage_told(where: str) -> Iterator[None]:
         raise InputError(f"the file is damaged ({reason})", where, "copy or download it again") from error
 
 
-def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int) -> h5py.Dataset:
-    """A dataset that holds its own data, of the right kind and a credible size.
-
-    Parameters
-    ----------
-    file
-        An open file.
-    name
-        Name at the root of the file.
-    kind
-        NumPy kind: "c" complex, "f" floating, "b" boolean or number (a mask).
-    ndim
-        Expected rank.
-
-    Raises
-    ------
-    InputError
-        If it is missing, lies behind a link, in another file or is virtual, or has another type, rank or an absurd
-        size.
-    """
+def _own(file: h5py.File, name: str) -> h5py.Dataset:
+    """A dataset that the file itself holds."""
     where = f"{file.filename}:{name}"
     link = file.get(name, getlink=True)
     if link is None:
@@ -82,12 +78,137 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int) -> h5py.Datas
         raise InputError("this is not a dataset", where, "store an array under this name")
     if node.external or node.is_virtual:
         raise InputError("the dataset keeps its data outside the file", where, "store the data in the file itself")
+    return node
+
+
+def _check_filters(node: h5py.Dataset, where: str) -> None:
+    """Refuse a compression that this HDF5 library lacks: the data is good, but cannot be read here."""
+    plan = node.id.get_create_plist()
+    for i in range(plan.get_nfilters()):
+        code, _, _, name = plan.get_filter(i)
+        if not h5py.h5z.filter_avail(code):
+            said = name.decode(errors="replace").split()[0] if name else f"number {code}"
+            raise InputError(
+                f"the dataset is compressed with the filter {said}, which is not available here",
+                where,
+                "write it with gzip (h5repack -f GZIP=4), or name a folder with the filter in HDF5_PLUGIN_PATH",
+            )
+
+
+def _check_storage(node: h5py.Dataset, where: str, max_gib: float | None) -> None:
+    """Refuse what would take more memory than allowed, as a whole or by one chunk."""
+    declared, stored = node.size * node.dtype.itemsize, node.id.get_storage_size()
+    check_size(declared, "the dataset", where, max_gib)
+    if declared > max(_LITTLE, _MAX_RATIO * stored):
+        raise InputError(
+            f"the dataset declares {declared / 2**30:.3g} GiB and stores {stored} bytes",
+            where,
+            "write all of its values, or store it at the size that it has",
+        )
+    if node.chunks is not None:
+        chunk = prod(node.chunks) * node.dtype.itemsize
+        check_size(chunk, f"one chunk {node.chunks} of the dataset", where, max_gib)
+        if chunk > max(_LITTLE, 2 * declared):
+            raise InputError(
+                f"one chunk {node.chunks} declares {chunk / 2**30:.3g} GiB, and the whole dataset has {declared} bytes",
+                where,
+                "write it with chunks no larger than the data (h5repack -l CHUNK=…)",
+            )
+
+
+def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gib: float | None = None) -> h5py.Dataset:
+    """A dataset that holds its own data, of the right kind and a credible size.
+
+    Parameters
+    ----------
+    file
+        An open file.
+    name
+        Name at the root of the file.
+    kind
+        NumPy kind: "c" complex, "f" floating, "b" boolean or number (a mask).
+    ndim
+        Expected rank; None for any.
+    max_gib
+        `dataset.max_gib`.
+
+    Raises
+    ------
+    InputError
+        If it is missing, lies behind a link, in another file or is virtual, has another type or rank, is compressed
+        with an unknown filter, or declares too much, as a whole or in one chunk.
+    """
+    where = f"{file.filename}:{name}"
+    node = _own(file, name)
     if node.dtype.kind not in ("biuf" if kind == "b" else kind):
         wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number"}[kind]
         raise InputError(f"the dataset has type {node.dtype}", where, f"{wanted} values are expected")
-    if node.ndim != ndim:
+    if ndim is not None and node.ndim != ndim:
         raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)")
-    declared, stored = node.size * node.dtype.itemsize, node.id.get_storage_size()
-    if declared > _MAX_BYTES or declared > max(_LITTLE, _MAX_RATIO * stored):
-        raise InputError(f"the dataset declares {declared:.3g} bytes and stores {stored}", where, "remove the file")
+    _check_storage(node, where, max_gib)
+    _check_filters(node, where)
     return node
+
+
+def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
+    """A text at the root of a file, such as ``ismrmrd_header``.
+
+    Parameters
+    ----------
+    file
+        An open file.
+    name
+        Name at the root of the file.
+    max_gib
+        `dataset.max_gib`; None for 16 MiB, since no header has more.
+
+    Raises
+    ------
+    InputError
+        If it is missing, lies elsewhere, is no text, or declares more than any header has.
+    """
+    where = f"{file.filename}:{name}"
+    node = _own(file, name)
+    if node.size != 1 or (node.dtype.kind != "S" and h5py.check_string_dtype(node.dtype) is None):
+        raise InputError(f"the text has shape {node.shape} and type {node.dtype}", where, "store one string")
+    chunk = prod(node.chunks) * node.dtype.itemsize if node.chunks is not None else 0
+    declared = max(node.dtype.itemsize, chunk)
+    check_size(declared, "the text", where, _MAX_TEXT / 2**30 if max_gib is None else max_gib)
+    _check_filters(node, where)
+    value = node[()] if node.shape == () else node[(0,) * node.ndim]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def read_mask(file: h5py.File, columns: int, name: str = "mask") -> np.ndarray:
+    """The sampling mask of a file: which columns of k-space were measured.
+
+    Parameters
+    ----------
+    file
+        An open file.
+    columns
+        Number of columns of its k-space.
+    name
+        Name of the dataset.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (columns,), boolean, with at least one True.
+
+    Raises
+    ------
+    InputError
+        If it has another length, values besides 0 and 1 (NaN, for example), or samples nothing.
+    """
+    where = f"{file.filename}:{name}"
+    node = safe_dataset(file, name, "b", 1)
+    if node.shape != (columns,):
+        raise InputError(f"the mask has shape {node.shape}, k-space {columns} columns", where, "store one value each")
+    values = node[()]
+    bad = int((~np.isin(values, (0, 1))).sum())
+    if bad:
+        raise InputError(f"the mask holds {bad} values that are neither 0 nor 1", where, "store 0 and 1")
+    if not values.any():
+        raise InputError(f"the mask has shape {node.shape}, 0 lines", where, "mark the columns that were measured")
+    return values.astype(bool)

@@ -1,6 +1,5 @@
 """Read photographs and magnitude images from common files."""
 
-import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,43 +8,48 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from sgdj.data.access import access_told
+from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
+from sgdj.data.gray import as_gray
 from sgdj.data.hashing import file_digests
+from sgdj.data.numpy_files import read_npy
 from sgdj.data.partition import partition_volumes
+from sgdj.data.pictures import read_picture
 from sgdj.data.smooth import smooth_phase
 from sgdj.data.source import ImageSet, Source, Split
+from sgdj.data.tiff import read_tiff
 from sgdj.data.values import check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
-_RGB = np.array([0.2125, 0.7154, 0.0721])  # luminance, as scikit-image's rgb2gray
 
 
-def _read_array(path: Path) -> np.ndarray:
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        with path.open("rb") as opened:
-            return np.asarray(np.load(opened, allow_pickle=False))
-    if suffix in (".tif", ".tiff"):
-        from tifffile import imread
-
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-        return np.asarray(imread(path))
-    from PIL import Image as Pillow
-
-    with path.open("rb") as file, Pillow.open(file) as image:
-        plain = image.mode in ("1", "L", "I", "I;16", "F", "RGB", "RGBA")
-        return np.asarray(image if plain else image.convert("RGB"))
+def _decode(path: Path, max_gib: float | None) -> np.ndarray:
+    """Gray values of whatever the file's first bytes say that it is, white being 1."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"\x93NUM":
+        array = read_npy(path, max_gib)
+        white = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
+        if array.dtype.kind == "c":
+            raise InputError(f"the image has type {array.dtype}", str(path), "real numbers are expected")
+        return array.astype(np.float64) / white
+    if start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return as_gray(read_tiff(path, max_gib), str(path))
+    return as_gray(read_picture(path, max_gib), str(path))
 
 
-def read_stack(path: Path) -> np.ndarray:
+def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
     """Read an image or a stack of images as gray values.
 
     Parameters
     ----------
     path
         PNG, TIFF, JPEG (gray or colour) or NPY without pickle; shape (H, W), (H, W, 3 or 4) or (S, H, W).
+    max_gib
+        What the file may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
 
     Returns
     -------
@@ -55,24 +59,20 @@ def read_stack(path: Path) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file cannot be read or holds no finite real images.
+        If the file cannot be read, declares too much, or holds no finite real images.
     """
     where = str(path)
     try:
-        with warnings.catch_warnings():
+        with access_told(path), warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore")  # a damaged file is told once, by the error
-            array = _read_array(path)
+            array = _decode(path, max_gib)
+    except InputError:
+        raise
     except Exception as error:  # every image library fails in its own way
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        mend = "save it without pickle" if "pickle" in reason.lower() else "replace or remove the file"
-        raise InputError(f"the image cannot be read ({reason})", where, mend) from error
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"the image has type {array.dtype}", where, "real numbers are expected")
-    top = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1
-    with np.errstate(invalid="ignore"):  # NaN is told below
-        array = array.astype(np.float64) / top
-    if array.ndim in (3, 4) and array.shape[-1] in (3, 4) and path.suffix != ".npy":
-        array = array[..., :3] @ _RGB
+        raise InputError(
+            f"the image cannot be read ({reason})", where, "open it elsewhere and save it again"
+        ) from error
     if array.ndim == 2:
         array = array[None]
     if array.ndim != 3 or 0 in array.shape:
@@ -121,9 +121,25 @@ def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
     if crop is None:
         return stack
     if crop > min(stack.shape[1:]):
-        raise InputError(f"the images have size {stack.shape[1:]}", where, f"set dataset.crop below {crop + 1}")
+        raise InputError(
+            f"the images have size {stack.shape[1:]}", where, f"set dataset.crop={min(stack.shape[1:])} or null"
+        )
     top, left = ((n - crop) // 2 for n in stack.shape[1:])
     return stack[:, top : top + crop, left : left + crop]
+
+
+def check_contrast(stack: np.ndarray, where: str) -> None:
+    """Refuse images that are all constant: there is nothing to reconstruct, and metrics have no data range.
+
+    Raises
+    ------
+    InputError
+        With the value.
+    """
+    if not stack.any():
+        raise InputError("the image is zero everywhere", where, "leave it out, or save the image that you mean")
+    if (stack.min((1, 2)) == stack.max((1, 2))).all():
+        raise InputError("the image is constant", where, "leave it out, or save the image that you mean")
 
 
 class ImageSource(Source):
@@ -145,6 +161,8 @@ class ImageSource(Source):
         "volume" splits the files at random; "none" makes all of them the test split.
     volumes
         Number of files per split; None for all there are.
+    max_gib
+        What a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     def __init__(
@@ -155,9 +173,10 @@ class ImageSource(Source):
         crop: int | None,
         partition: Literal["volume", "none"],
         volumes: Mapping[str, int | None],
+        max_gib: float | None = None,
     ) -> None:
         self.path, self.seed, self.kind, self.crop = Path(path), seed, kind, crop
-        self.partition, self.volumes = partition, dict(volumes)
+        self.partition, self.volumes, self.max_gib = partition, dict(volumes), max_gib
         self._notes: list[str] = []
 
     def _files(self) -> list[Path]:
@@ -175,18 +194,18 @@ class ImageSource(Source):
         return found
 
     def _stack(self, path: Path) -> np.ndarray:
-        stack = crop_center(read_stack(path), self.crop, f"dataset.path: {path}")
+        stack = crop_center(read_stack(path, self.max_gib), self.crop, f"dataset.path: {path}")
         if self.kind == "magnitude" and stack.min() < 0:
             raise InputError("a magnitude cannot be negative", str(path), "set dataset.kind=real")
-        peak = float(np.abs(stack).max())
-        if peak == 0:
-            raise InputError("the image is zero everywhere", str(path), "remove the file")
-        stack = stack / peak
+        check_contrast(stack, str(path))
+        return stack / float(np.abs(stack).max())
+
+    def _with_phase(self, stack: np.ndarray, name: str) -> np.ndarray:
         if self.kind == "real":
             return stack.astype(np.float32)
         draws = Draws(self.seed)
         shape = (stack.shape[1], stack.shape[2])
-        phases = [smooth_phase(shape, draws.generator("data", path.name, i)) for i in range(len(stack))]
+        phases = [smooth_phase(shape, draws.generator("data", name, i)) for i in range(len(stack))]
         return (stack * np.exp(1j * np.stack(phases))).astype(np.complex64)
 
     def prepare(self) -> None:
@@ -204,9 +223,20 @@ class ImageSource(Source):
             self.partition == "none",
             f"dataset.path={self.path}",
         )
-        self._sets = {
-            split: StackImages({p.name: self._stack(p) for p in paths}) for split, paths in self._chosen.items()
-        }
+        self._sets = {}
+        contents: dict[str, dict[str, frozenset[str]]] = {}
+        for split, paths in self._chosen.items():
+            stacks: dict[str, np.ndarray] = {}
+            contents[split] = {}
+            for path in paths:
+                stack = self._stack(path)
+                flat = int((stack.min((1, 2)) == stack.max((1, 2))).sum())
+                if flat:
+                    self._notes.append(f"{path.name}: {flat} of {len(stack)} images are constant")
+                contents[split][path.name] = content(stack.astype(np.float32))
+                stacks[path.name] = self._with_phase(stack, path.name)
+            self._sets[split] = StackImages(stacks)
+        check_apart(contents, f"dataset.path={self.path}")
 
     def manifest(self) -> dict[str, Any]:
         """Files with size and content hash, and what is taken from them."""

@@ -8,6 +8,7 @@ import numpy as np
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
+from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
 from sgdj.progress import follow
@@ -83,12 +84,17 @@ class LayeredSource(GeneratedSource):
         Size of a section in samples and traces.
     samples
         Number of sections per split.
+    max_gib
+        What a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "layered"
 
-    def __init__(self, directory: str, seed: int, height: int, width: int, samples: dict[str, int]) -> None:
+    def __init__(
+        self, directory: str, seed: int, height: int, width: int, samples: dict[str, int], max_gib: float | None = None
+    ) -> None:
         super().__init__(directory, seed)
+        self.max_gib = max_gib
         self.height, self.width, self.samples = height, width, dict(samples)
 
     def parameters(self) -> dict[str, Any]:
@@ -108,6 +114,6 @@ class LayeredSource(GeneratedSource):
 
     def images(self, split: Split) -> ImageSet:
         """The sections of a split."""
-        x = np.load(self.folder / f"{split}.npy", allow_pickle=False)
+        x = read_npy(self.folder / f"{split}.npy", self.max_gib)
         names = [f"{split}{i:05d}" for i in range(len(x))]
         return ArrayImages(x, names, names)

@@ -9,6 +9,7 @@ import skimage
 from sgdj.data.generate import file_digest, write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.images import StackImages, read_stack
+from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
 
@@ -37,13 +38,18 @@ class PatchSource(GeneratedSource):
         Side of a patch.
     samples
         Number of patches per split.
+    max_gib
+        What a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "patches"
     synthetic = False
 
-    def __init__(self, directory: str, seed: int, size: int, samples: dict[str, int]) -> None:
+    def __init__(
+        self, directory: str, seed: int, size: int, samples: dict[str, int], max_gib: float | None = None
+    ) -> None:
         super().__init__(directory, seed)
+        self.max_gib = max_gib
         self.size, self.samples = size, dict(samples)
 
     def parameters(self) -> dict[str, Any]:
@@ -72,4 +78,4 @@ class PatchSource(GeneratedSource):
     def images(self, split: Split) -> ImageSet:
         """The patches of a split."""
         files = sorted(self.folder.glob(f"{split}-*.npy"))
-        return StackImages({path.stem: np.load(path, allow_pickle=False) for path in files})
+        return StackImages({path.stem: read_npy(path, self.max_gib) for path in files})

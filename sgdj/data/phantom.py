@@ -164,7 +164,7 @@ class PhantomSource(GeneratedSource):
         Slices per volume.
     volumes
         Number of volumes per split; every volume is another anatomy.
-    reference, cache_gib
+    reference, cache_gib, max_gib
         See `FastMRISource`.
     """
 
@@ -181,10 +181,11 @@ class PhantomSource(GeneratedSource):
         volumes: dict[str, int],
         reference: str,
         cache_gib: float,
+        max_gib: float | None = None,
     ) -> None:
         super().__init__(directory, seed)
         self.size, self.slices, self.volumes = size, slices, dict(volumes)
-        self.reference, self.cache_gib = reference, cache_gib
+        self.reference, self.cache_gib, self.max_gib = reference, cache_gib, max_gib
 
     def parameters(self) -> dict[str, Any]:
         """Size and number of slices and volumes."""
@@ -228,6 +229,7 @@ class PhantomSource(GeneratedSource):
             partition="folder",
             volumes=self.volumes,
             cache_gib=self.cache_gib,
+            max_gib=self.max_gib,
         )
         self.reader.prepare()
 

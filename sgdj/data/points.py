@@ -8,6 +8,7 @@ import numpy as np
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
+from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
 
@@ -31,12 +32,17 @@ class PointSource(GeneratedSource):
         Entries of a point: 2.
     samples
         Number of points per split.
+    max_gib
+        What a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "points"
 
-    def __init__(self, directory: str, seed: int, size: int, samples: dict[str, int]) -> None:
+    def __init__(
+        self, directory: str, seed: int, size: int, samples: dict[str, int], max_gib: float | None = None
+    ) -> None:
         super().__init__(directory, seed)
+        self.max_gib = max_gib
         if size != 2:
             raise ValueError(f"points lie in the plane, size is 2, got {size}")
         self.samples = dict(samples)
@@ -53,6 +59,6 @@ class PointSource(GeneratedSource):
 
     def images(self, split: Split) -> ImageSet:
         """The points of a split."""
-        x = np.load(self.folder / f"{split}.npy", allow_pickle=False)
+        x = read_npy(self.folder / f"{split}.npy", self.max_gib)
         names = [f"{split}{i:05d}" for i in range(len(x))]
         return ArrayImages(x[:, :, None], names, names)

@@ -9,6 +9,8 @@ import numpy as np
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.hashing import file_digests
 from sgdj.data.layered import reflectivity
+from sgdj.data.numpy_files import read_npy, read_npz
+from sgdj.data.segy import read_segy
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import check_values
 from sgdj.errors import InputError
@@ -17,60 +19,37 @@ _NAMES = ("model", "velocity", "vp", "impedance", "reflectivity", "data")
 SUFFIXES = (".npy", ".npz", ".sgy", ".segy")
 
 
-def read_segy(path: Path) -> np.ndarray:
-    """Traces of a post-stack SEG-Y file as the columns of an array (depth, traces), in file order.
-
-    Raises
-    ------
-    InputError
-        If segyio cannot read the file.
-    """
-    import segyio
-
-    try:
-        with segyio.open(path, ignore_geometry=True) as file:
-            return np.asarray(file.trace.raw[:], dtype=np.float64).T
-    except Exception as error:  # segyio raises whatever its C layer meets
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise InputError(f"the SEG-Y file cannot be read ({reason})", str(path), "replace the file") from error
-
-
-def read_section(path: Path, key: str | None) -> np.ndarray:
+def read_section(path: Path, key: str | None, max_gib: float | None = None) -> np.ndarray:
     """Read a 2-D array (depth, traces) from SEG-Y, or from ``.npy`` or ``.npz`` without pickle.
 
+    Parameters
+    ----------
+    path
+        The file.
+    key
+        Name of the array in an ``.npz`` file; None takes the first known name.
+    max_gib
+        What the file may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    np.ndarray
+        Shape (depth, traces), float64.
+
     Raises
     ------
     InputError
-        If the file cannot be read, or holds no finite real 2-D array under that key.
+        If the file cannot be read, declares too much, or holds no finite real 2-D array under that key.
     """
-    where = f"dataset.path={path}"
+    where, suffix = f"dataset.path={path}", path.suffix.lower()
     if not path.is_file():
         raise InputError("no such file", where, f"give a {', '.join(SUFFIXES)} file")
-    if path.suffix.lower() not in SUFFIXES:
+    if suffix not in SUFFIXES:
         raise InputError(f"unknown format {path.suffix or '(none)'}", where, f"give a {', '.join(SUFFIXES)} file")
-    if path.suffix.lower() in (".sgy", ".segy"):
-        return _checked(read_segy(path), where)
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            array = loaded if isinstance(loaded, np.ndarray) else _named(loaded, key, where)
-    except InputError:
-        raise
-    except Exception as error:  # zipfile, zlib and NumPy's parser of headers each fail in their own way
-        mend = "save plain arrays without pickle" if "pickle" in str(error).lower() else "replace the file"
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise InputError(f"the file cannot be read ({reason})", where, mend) from error
+    if suffix in (".sgy", ".segy"):
+        return _checked(read_segy(path, max_gib), where)
+    array = read_npy(path, max_gib, where) if suffix == ".npy" else read_npz(path, key, _NAMES, max_gib, where)
     return _checked(array, where)
-
-
-def _named(arrays: Any, key: str | None, where: str) -> np.ndarray:
-    """The array under a key, or under a known name."""
-    names = arrays.files
-    name = key or next((n for n in _NAMES if n in names), None)
-    if name not in names:
-        what = f"no array {key!r}" if key else "no array with a known name"
-        raise InputError(what, where, f"choose one of {', '.join(names)} with dataset.key")
-    return np.asarray(arrays[name])
 
 
 def _checked(array: np.ndarray, where: str) -> np.ndarray:
@@ -108,6 +87,8 @@ class SectionSource(Source):
         Share of the traces for train, val and test.
     gap
         Traces left out between two blocks.
+    max_gib
+        What the file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     def __init__(
@@ -120,10 +101,11 @@ class SectionSource(Source):
         stride: int,
         fractions: dict[str, float],
         gap: int,
+        max_gib: float | None = None,
     ) -> None:
         self.path, self.seed, self.quantity, self.key = Path(path), seed, quantity, key
         self.height, self.width = panel
-        self.stride, self.fractions, self.gap = stride, dict(fractions), gap
+        self.stride, self.fractions, self.gap, self.max_gib = stride, dict(fractions), gap, max_gib
 
     def prepare(self) -> None:
         """Read the section and cut it.
@@ -133,7 +115,7 @@ class SectionSource(Source):
         InputError
             If the file cannot be used or is too small for one panel per block.
         """
-        section = read_section(self.path, self.key)
+        section = read_section(self.path, self.key, self.max_gib)
         where = f"dataset.path={self.path}"
         if self.quantity != "reflectivity":
             if (section <= 0).any():
@@ -144,7 +126,7 @@ class SectionSource(Source):
         depth, traces = section.shape
         if depth < self.height:
             raise InputError(
-                f"the section has {depth} samples in depth", where, f"set dataset.panel below {self.height}"
+                f"the section has {depth} samples in depth", where, f"set dataset.panel=[{depth},{self.width}] at most"
             )
         self._panels: dict[str, tuple[list[np.ndarray], list[str]]] = {}
         usable = traces - 2 * self.gap

@@ -8,6 +8,7 @@ import numpy as np
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
+from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
 
@@ -27,12 +28,23 @@ class SubspaceSource(GeneratedSource):
         d.
     samples
         Number of vectors per split.
+    max_gib
+        What a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "subspace"
 
-    def __init__(self, directory: str, seed: int, size: int, dimension: int, samples: dict[str, int]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        seed: int,
+        size: int,
+        dimension: int,
+        samples: dict[str, int],
+        max_gib: float | None = None,
+    ) -> None:
         super().__init__(directory, seed)
+        self.max_gib = max_gib
         self.size, self.dimension, self.samples = size, dimension, dict(samples)
 
     def parameters(self) -> dict[str, Any]:
@@ -50,10 +62,10 @@ class SubspaceSource(GeneratedSource):
 
     def basis(self) -> np.ndarray:
         """U, shape (n, d), float64."""
-        return np.load(self.folder / "basis.npy", allow_pickle=False)
+        return read_npy(self.folder / "basis.npy", self.max_gib)
 
     def images(self, split: Split) -> ImageSet:
         """The vectors of a split."""
-        x = np.load(self.folder / f"{split}.npy", allow_pickle=False)
+        x = read_npy(self.folder / f"{split}.npy", self.max_gib)
         names = [f"{split}{i:05d}" for i in range(len(x))]
         return ArrayImages(x[:, :, None], names, names)

@@ -27,8 +27,14 @@ def check_values(array: np.ndarray, what: str, where: str) -> None:
     """
     bad = int((~np.isfinite(array)).sum())
     if bad:
-        raise InputError(f"{what} holds {bad} values that are NaN or infinite", where, "mend or remove the file")
+        raise InputError(
+            f"{what} holds {bad} values that are NaN or infinite", where, "write finite values in their place"
+        )
     with np.errstate(over="ignore"):
         high = int((np.abs(array) > LARGEST).sum())
     if high:
-        raise InputError(f"{what} holds {high} values above {LARGEST:g}", where, "scale it, or remove the file")
+        raise InputError(
+            f"{what} holds {high} values above {LARGEST:g}",
+            where,
+            "divide the data by a constant, or mend the values that are none",
+        )

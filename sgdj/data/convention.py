@@ -1,0 +1,82 @@
+"""Hold k-space to the image that its own file stores beside it."""
+
+import numpy as np
+
+from sgdj.data.fft import center_crop, kspace_to_image
+from sgdj.errors import InputError
+
+_TOLERANCE = 1e-3  # files of the fastMRI layout agree to 1e-6; a crop that is off by one pixel differs by some percent
+_AT_THE_EDGE = 4.0  # energy of the outer half of k-space over that of the inner half; white noise has 1, images < 0.1
+
+
+def difference(kspace: np.ndarray, reference: np.ndarray) -> float:
+    """Relative difference of a slice's stored reference and the centred orthonormal transform of its k-space.
+
+    Parameters
+    ----------
+    kspace
+        Complex, shape (H, W).
+    reference
+        Magnitude, shape (h, w), at most (H, W).
+
+    Returns
+    -------
+    float
+        ‖ |crop(F⁻¹k)| − r ‖ / ‖r‖.
+    """
+    image = np.abs(center_crop(kspace_to_image(kspace), (reference.shape[0], reference.shape[1])))
+    wanted = reference.astype(np.float64)
+    return float(np.linalg.norm(image - wanted)) / max(float(np.linalg.norm(wanted)), 1e-300)
+
+
+def off_centre(kspace: np.ndarray) -> bool:
+    """Whether zero frequency lies at the edge: most of the energy is in the outer half of the rows or columns.
+
+    The magnitude of the image does not show it, and a sampling mask would keep the wrong lines.
+    """
+    energy = np.abs(kspace).astype(np.float64) ** 2
+    for axis in (0, 1):
+        profile = energy.sum(1 - axis)
+        n = len(profile)
+        inner = profile[n // 4 : n - n // 4].sum()
+        if profile.sum() - inner > _AT_THE_EDGE * inner:
+            return True
+    return False
+
+
+def check_convention(kspace: np.ndarray, reference: np.ndarray, where: str) -> None:
+    """Refuse k-space of another convention than fastMRI's: a centred orthonormal transform, cropped at the centre.
+
+    Parameters
+    ----------
+    kspace
+        A fully sampled slice, complex, shape (H, W), finite.
+    reference
+        Its ``reconstruction_esc``, shape (h, w); a slice of zeros is passed over.
+    where
+        File and slice.
+
+    Raises
+    ------
+    InputError
+        With the relative difference, or if zero frequency lies at the edge.
+    """
+    if not np.any(reference):
+        return
+    found = difference(kspace, reference)
+    if not found <= _TOLERANCE:
+        unsampled = int((~kspace.any(0)).sum())
+        hint = f"; {unsampled} of its {kspace.shape[1]} columns are zero" if unsampled > kspace.shape[1] // 2 else ""
+        raise InputError(
+            f"the centred orthonormal inverse FFT of k-space differs from reconstruction_esc by {found:.3g} "
+            f"(relative; at most {_TOLERANCE:g} is rounding){hint}",
+            where,
+            "store fully sampled k-space in fastMRI's convention, and the magnitude that it gives",
+        )
+    if off_centre(kspace):
+        raise InputError(
+            "zero frequency lies at the edge of k-space (its magnitude image agrees with reconstruction_esc all the "
+            "same)",
+            where,
+            "store k-space with zero frequency in the middle (numpy.fft.fftshift)",
+        )

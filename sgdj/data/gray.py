@@ -1,0 +1,45 @@
+"""What image files hold, before it becomes gray values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sgdj.errors import InputError
+
+_RGB = np.array([0.2125, 0.7154, 0.0721])  # luminance, as scikit-image's rgb2gray
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Decoded pixels of a file.
+
+    Parameters
+    ----------
+    array
+        Shape (…, H, W), or (…, H, W, 3 or 4) where `colour`.
+    white
+        The value that stands for white.
+    colour
+        Whether the last axis holds red, green and blue, and perhaps alpha.
+    """
+
+    array: np.ndarray
+    white: float
+    colour: bool
+
+
+def as_gray(pixels: Pixels, where: str) -> np.ndarray:
+    """Gray values, float64, white being 1.
+
+    Raises
+    ------
+    InputError
+        If some pixels are transparent: what is seen there depends on a background that the file does not hold.
+    """
+    array = pixels.array
+    if not pixels.colour:
+        return array.astype(np.float64) / pixels.white
+    if array.shape[-1] == 4 and (array[..., 3] != pixels.white).any():
+        raise InputError("the image has transparent pixels", where, "flatten it onto a background")
+    colours: np.ndarray = (array.astype(np.float64) / pixels.white)[..., :3] @ _RGB
+    return colours

@@ -1,0 +1,119 @@
+"""Read NPY and NPZ files after a look at what their headers declare."""
+
+import zipfile
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from sgdj.data.access import access_told
+from sgdj.data.limits import check_size
+from sgdj.errors import InputError
+
+_LONGEST_HEADER = 2**16  # bytes; NumPy's own limit is shorter
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array that begins here."""
+    start = file.read(12)
+    if len(start) < 12 or start[:6] != b"\x93NUMPY":
+        raise InputError(
+            "the file cannot be read (no NumPy array begins here)", where, "save it with numpy.save or numpy.savez"
+        )
+    wide = start[6] > 1
+    length = int.from_bytes(start[8:12] if wide else start[8:10], "little")
+    version = (start[6], start[7])
+    if length > _LONGEST_HEADER or version not in _HEADERS:
+        raise InputError("the array's header is not one of a plain array", where, "save a plain array of numbers")
+    file.seek(0)
+    np.lib.format.read_magic(file)
+    shape, _, dtype = _HEADERS[version](file)
+    return shape, dtype
+
+
+def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
+    shape, dtype = _header(file, where)
+    if dtype.hasobject:
+        raise InputError("the array holds Python objects", where, "save plain numbers, without pickle")
+    if dtype.kind not in "fiubc":
+        raise InputError(f"the array has type {dtype}", where, "save a plain array of numbers")
+    if any(n < 0 for n in shape):
+        raise InputError(f"the array declares the shape {shape}", where, "save it again with numpy.save")
+    width = dtype.itemsize if dtype.kind == "c" else max(dtype.itemsize, 8)  # readers compute in double precision
+    check_size(prod(shape) * width, f"the array {shape}", where, max_gib)
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _told(error: Exception, where: str) -> InputError:
+    """What the parsers of headers, zipfile and its decompressors say, in one line."""
+    reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+    return InputError(f"the file cannot be read ({reason})", where, "save or copy it again")
+
+
+def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.ndarray:
+    """Read an array of real or complex numbers.
+
+    Parameters
+    ----------
+    path
+        ``.npy`` file.
+    max_gib
+        `dataset.max_gib`.
+    where
+        Names the file in messages; its path by default.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, holds something else, or declares too much.
+    """
+    where = where or str(path)
+    try:
+        with access_told(path), path.open("rb") as file:
+            return _array(file, where, max_gib)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged header fails in many ways
+        raise _told(error, where) from error
+
+
+def read_npz(
+    path: Path, key: str | None, known: Sequence[str], max_gib: float | None = None, where: str = ""
+) -> np.ndarray:
+    """Read one array of several.
+
+    Parameters
+    ----------
+    path
+        ``.npz`` file.
+    key
+        Name of the array; None takes the first known name that is there.
+    known
+        Names to look for.
+    max_gib, where
+        See `read_npy`.
+
+    Raises
+    ------
+    InputError
+        If there is no such array, or it cannot be read or declares too much.
+    """
+    where = where or str(path)
+    try:
+        with access_told(path), zipfile.ZipFile(path) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+            name = key or next((n for n in known if n in members), None)
+            if name not in members:
+                what = f"no array {key!r}" if key else "no array with a known name"
+                mend = f"choose one of {', '.join(members)} with dataset.key" if members else "save it with numpy.savez"
+                raise InputError(what, where, mend)
+            with archive.open(members[name]) as file:
+                return _array(file, f"{where}:{name}", max_gib)
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, zlib and the parser of headers each fail in their own way
+        raise _told(error, where) from error

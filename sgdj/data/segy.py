@@ -1,0 +1,113 @@
+"""Read SEG-Y files that hold one 2-D post-stack section, or say what they hold instead."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdj.data.access import access_told
+from sgdj.data.limits import check_size
+from sgdj.errors import InputError
+
+_TEXT, _HEADERS, _TRACE_HEADER = 3200, 3600, 240  # bytes
+_WIDTHS = {1: 4, 2: 4, 3: 2, 5: 4, 6: 8, 8: 1, 9: 8, 10: 4, 11: 2, 12: 8, 16: 1}  # bytes of a sample, by format code
+_OFFSET, _CDP, _INLINE, _CROSSLINE, _SAMPLES = 37, 21, 189, 193, 115  # bytes of the trace header
+_MEND = "extract one stacked 2-D section, or save it as NPY (depth, traces)"
+
+
+def _check_binary_header(path: Path, where: str, max_gib: float | None) -> None:
+    """Hold what the binary header declares to the file's size."""
+    with path.open("rb") as file:
+        start = file.read(_HEADERS)
+    size = path.stat().st_size
+    if len(start) < _HEADERS:
+        raise InputError(
+            f"the SEG-Y file cannot be read (it has {len(start)} bytes, its headers {_HEADERS})",
+            where,
+            "copy it again from its source",
+        )
+    header = start[_TEXT:]
+    samples, code = (int.from_bytes(header[at : at + 2], "big") for at in (20, 24))
+    swapped = int.from_bytes(header[24:26], "little")
+    if code not in _WIDTHS:
+        if swapped in _WIDTHS:
+            raise InputError(
+                "this is little-endian SEG-Y", where, "write it big-endian, as the standard's first revision has it"
+            )
+        raise InputError(
+            f"the SEG-Y file has the sample format {code}",
+            where,
+            f"write it with one of the formats {', '.join(map(str, _WIDTHS))}",
+        )
+    extended = max(int.from_bytes(header[304:306], "big", signed=True), 0) * _TEXT
+    trace = _TRACE_HEADER + samples * _WIDTHS[code]
+    traces, rest = divmod(size - _HEADERS - extended, trace)
+    check_size(traces * samples * 8, f"the section ({samples} samples, {traces} traces)", where, max_gib)
+    if samples == 0 or rest or traces < 1:
+        raise InputError(
+            f"the file's size does not fit traces of {samples} samples, which the SEG-Y header declares "
+            f"({size} bytes, {rest} left over)",
+            where,
+            "copy it again if it is cut off, else write the true trace length into the binary header",
+        )
+
+
+def _check_geometry(file: Any, where: str) -> None:
+    """Refuse pre-stack gathers, 3-D volumes and traces of other lengths, by the trace headers."""
+    count = file.tracecount
+    lengths = np.unique(file.attributes(_SAMPLES)[:]).tolist()
+    if len(lengths) > 1 or lengths[0] not in (0, len(file.samples)):
+        raise InputError(
+            f"the trace headers declare {', '.join(map(str, lengths[:4]))} samples and the binary header "
+            f"{len(file.samples)}",
+            where,
+            "write the same trace length into both",
+        )
+    offsets, points, inlines, crosslines = (
+        len(np.unique(file.attributes(at)[:])) for at in (_OFFSET, _CDP, _INLINE, _CROSSLINE)
+    )
+    if offsets > 1 and points < count:
+        raise InputError(
+            f"this is pre-stack data ({count} traces of {offsets} offsets), no post-stack section", where, _MEND
+        )
+    if min(inlines, crosslines) > 1 and count >= inlines + crosslines:
+        raise InputError(
+            f"this is a 3-D volume ({count} traces, {inlines} inlines, {crosslines} crosslines), no 2-D section",
+            where,
+            _MEND,
+        )
+    if 1 < points < count:
+        raise InputError(
+            f"the file holds {count} traces of {points} CDPs: gathers, or several lines, no one section", where, _MEND
+        )
+
+
+def read_segy(path: Path, max_gib: float | None = None) -> np.ndarray:
+    """Traces of a post-stack SEG-Y file as the columns of an array (depth, traces), in file order.
+
+    Parameters
+    ----------
+    path
+        The file.
+    max_gib
+        What it may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
+
+    Raises
+    ------
+    InputError
+        If segyio cannot read the file, it declares too much, or it holds no 2-D post-stack section.
+    """
+    import segyio
+
+    where = str(path)
+    with access_told(path):
+        _check_binary_header(path, where, max_gib)
+    try:
+        with segyio.open(path, ignore_geometry=True) as file:
+            _check_geometry(file, where)
+            return np.asarray(file.trace.raw[:], dtype=np.float64).T
+    except InputError:
+        raise
+    except Exception as error:  # segyio raises whatever its C layer meets
+        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise InputError(f"the SEG-Y file cannot be read ({reason})", where, "copy it again from its source") from error
