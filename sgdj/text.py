@@ -16,7 +16,6 @@ _LATEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{character: f"\\{character}" for character in "{}$&#_%"},
 }  # fmt: skip
-_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def printable(text: Any) -> str:
@@ -76,8 +75,9 @@ def from_cell(text: str) -> str:
 
 def markdown(text: Any) -> str:
     """Plain text of a Markdown document, also within a table: no markup, link, image or HTML."""
-    text = "".join(_HTML.get(c, c) for c in printable(text))
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", text)
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    return re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", text)
 
 
 def markdown_code(text: Any) -> str:
