@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from sgdj.errors import ExitCode, InputError  # noqa: E402
 from sgdj.scripting import status  # noqa: E402
+from sgdj.text import say  # noqa: E402
 
 
 def describe_path(path: Path) -> int:
@@ -23,17 +24,18 @@ def describe_path(path: Path) -> int:
     found = describe(path)
     for item in (d for d in found if d.kind != "other"):
         verdict = f"cannot be used: {item.problem}" if item.problem else f"usable to {', '.join(item.uses)}"
-        print(f"{item.path} ({item.path.stat().st_size / 2**20:.2f} MiB): {verdict}")
+        say(f"{item.path} ({item.path.stat().st_size / 2**20:.2f} MiB): {verdict}")
         for name, value in item.facts.items():
-            print(f"    {name}: {value}")
+            say(f"    {name}: {value}")
     others = [d.path.name for d in found if d.kind == "other"]
     if others:
-        print(f"passed over {len(others)} other files: {', '.join(others[:5])}")
+        say(f"passed over {len(others)} other files: {', '.join(others[:5])}")
     volumes = [d for d in found if d.kind != "other"]
     good = [d for d in volumes if not d.problem]
     print(f"{len(good)} of {len(volumes)} files are usable, one volume each")
     lines = suggestions(path, found)
-    print("\n".join(["to use them:", *(f"    {line}" for line in lines)]) if lines else "nothing here can be used")
+    for line in ["to use them:", *(f"    {line}" for line in lines)] if lines else ["nothing here can be used"]:
+        say(line)
     return int(ExitCode.DONE if good and len(good) == len(volumes) else ExitCode.CHECK_FAILED)
 
 
@@ -76,7 +78,7 @@ def convert(source: Path, target: Path, seed: int, matrix: int | None) -> int:
             kspace = center_crop(kspace, (matrix, matrix))
         shape = (kspace.shape[1], kspace.shape[2])
         write_volume(out, kspace, shape, acquisition="CONVERTED", patient_id=path.stem)
-        print(f"{out}: {len(stack)} slices of {shape[0]} x {shape[1]}")
+        say(f"{out}: {len(stack)} slices of {shape[0]} x {shape[1]}")
     return int(ExitCode.DONE)
 
 
@@ -94,7 +96,7 @@ def generate(kind: str, overrides: list[str]) -> int:
 
     source = build(job.config, "dataset")
     source.prepare()
-    print(source.folder)
+    say(source.folder)
     return int(ExitCode.DONE)
 
 

@@ -7,6 +7,7 @@ python scripts/runs.py tidy [outputs] [KEY=VALUE …] [--yes]    remove checkpoi
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from sgdj.errors import ExitCode  # noqa: E402
 from sgdj.scripting import status  # noqa: E402
+from sgdj.text import say  # noqa: E402
 
 
 def main() -> int:
@@ -46,7 +48,7 @@ def main() -> int:
     elif options.command == "sync":
         for run in found:
             for record in sorted(run.path.glob("wandb/offline-run-*")):
-                print(f"wandb sync {record}")
+                say(f"wandb sync {shlex.quote(str(record))}")
     else:
         print(runs.tidy(found, really=options.yes))
     return int(ExitCode.DONE)

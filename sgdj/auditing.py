@@ -15,7 +15,9 @@ from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
+from sgdj.run_directory import write_atomically
 from sgdj.sensitivity import sensitivity
+from sgdj.text import markdown as plain
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def markdown(report: Report) -> str:
     checks, failed = report.checks, report.failed
     verdict = f"{len(failed)} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
     text = [
-        f"# {report.title}",
+        f"# {plain(report.title)}",
         "",
         f"{verdict[0].upper()}{verdict[1:]}.",
         "",
@@ -113,13 +115,13 @@ def markdown(report: Report) -> str:
     ]
     text.append("|---|---|---|---|---|")
     for check in checks:
-        name = f"{check.name} (of this tool)" if check.self_test else check.name
+        name = plain(f"{check.name} (of this tool)" if check.self_test else check.name)
         outcome = f"**{check.status}**" if check.status == "FAIL" else check.status
-        text.append(f"| {check.number} | {name} | {outcome} | {check.value} | {check.rule} |")
+        text.append(f"| {check.number} | {name} | {outcome} | {plain(check.value)} | {plain(check.rule)} |")
     return "\n".join([*text, "", report.jacobian]) + "\n"
 
 
 def write(report: Report, folder: Path) -> None:
     """Write ``audit.json`` and ``audit.md``."""
-    (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
-    (folder / "audit.md").write_text(markdown(report))
+    write_atomically(folder / "audit.json", json.dumps(asdict(report), indent=1).encode() + b"\n")
+    write_atomically(folder / "audit.md", markdown(report).encode())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sgdj.errors import ExitCode, InputErrors, print_error
 from sgdj.execution import execute
 from sgdj.signals import stop
+from sgdj.text import say
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
     flags = [argument for argument in overrides if argument.startswith("-")]
     if flags:
-        print(f"error: unknown option, {flags[0]}: see --help", file=sys.stderr)
+        say(f"error: unknown option, {flags[0]}: see --help", sys.stderr)
         return int(ExitCode.INPUT)
     if multirun:
         from sgdj.sweep import sweep

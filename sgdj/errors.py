@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from errno import ENOSPC
 
+from sgdj.text import say
+
 
 class ExitCode(IntEnum):
     """What the process returns to its caller."""
@@ -108,5 +110,6 @@ def print_error(error: BaseException) -> None:
     """Tell an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         traceback.print_exception(error)
-    for line in str(error).splitlines() or [type(error).__name__]:
-        print(f"error: {line}", file=sys.stderr, flush=True)
+    mistakes = error.mistakes if isinstance(error, InputErrors) else [error]
+    for mistake in mistakes:
+        say(f"error: {str(mistake) or type(mistake).__name__}", sys.stderr)

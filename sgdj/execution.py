@@ -9,6 +9,7 @@ from typing import Any
 from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, print_error
 from sgdj.ranks import rank
 from sgdj.signals import stop
+from sgdj.text import say
 
 
 def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
@@ -35,10 +36,10 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
         known = as_run_error(error)
         if known is None:
             traceback.print_exception(error)
-            print(f"error: a fault of this program ({type(error).__name__}): please report it", file=sys.stderr)
+            say(f"error: a fault of this program ({type(error).__name__}): please report it", sys.stderr)
             return {"exit_code": int(ExitCode.FAULT), "error": f"{type(error).__name__}: {error}"}
         if rank() == 0 or isinstance(known, ResourceError):  # the leader speaks for all
             print_error(known)
         if rank() == 0 and isinstance(known, Interrupted) and not in_sweep:
-            print(f"continue with: python run.py {shlex.join(overrides)}", file=sys.stderr)
+            say(f"continue with: python run.py {shlex.join(overrides)}", sys.stderr)
         return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}

@@ -43,6 +43,7 @@ from sgdj.reporting import figures
 from sgdj.reporting.run_report import report
 from sgdj.reporting.terminal import audit_table, show
 from sgdj.run_directory import RunDirectory
+from sgdj.text import say
 from sgdj.tracking import Tracker
 from sgdj.verification import hashes, verify
 
@@ -292,13 +293,13 @@ class Run:
             seed=config["dataset"]["seed"],
             settings=config["audit"],
             device=self.device,
-            tell=lambda name: print(f"checking: {name}", file=sys.stderr, flush=True),
+            tell=lambda name: say(f"checking: {name}", sys.stderr),
         )
         write_audit(found, self.run.evaluation)
         show(audit_table(found.checks, found.title))
         print(found.jacobian)
         self.run.update(exit_code=int(ExitCode.CHECK_FAILED if found.failed else ExitCode.DONE))
-        print(f"run directory: {self.run.path}", flush=True)
+        say(f"run directory: {self.run.path}")
 
     def _evaluate(self, network: Reconstructor) -> Result:
         config = self.config

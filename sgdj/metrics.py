@@ -25,6 +25,7 @@ DEFINITIONS = {
     "mean, std": "mean over samples within a volume, then mean and standard deviation (n - 1) over volumes",
 }
 SSIM_WINDOW = 11
+FASTMRI_WINDOW = 7  # of its SSIM
 REGION_MARGIN = 2
 
 

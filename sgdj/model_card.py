@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save
 from sgdj.model_metadata import FORMAT, KEY, read_metadata
 from sgdj.plain_yaml import parse_mapping
 from sgdj.run_directory import write_atomically
+from sgdj.text import markdown, markdown_code
 
 WEIGHTS = "weights.safetensors"
 
@@ -21,11 +22,11 @@ Weights: `{weights}` ({parameters} parameters; safetensors, whose metadata holds
 |---|---|
 | architecture | {architecture}, K = {iterations}, learned part {learned} |
 | training | {strategy}{level}, seed {seed}, {epochs} epochs, scale {scale} |
-| data | {dataset}, {data}; hash `{data_hash}` |
-| configuration | hash `{config_hash}` |
-| code | commit `{commit}`, torch {torch} |
+| data | {dataset}, {data}; hash {data_hash} |
+| configuration | hash {config_hash} |
+| code | commit {commit}, torch {torch} |
 | trained on | {device}, {machine}, {threads} threads |
-| command | `{command}` |
+| command | {command} |
 
 ## Measured
 
@@ -71,21 +72,25 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: their order would be a matter of chance
     strategy, architecture = config["strategy"], config["architecture"]
     rows = [
-        f"| {condition} | {_number(entry['psnr']['mean'], 2)} | {_number(entry['ssim']['mean'], 3)} |"
+        f"| {markdown(condition)} | {_number(entry['psnr']['mean'], 2)} | {_number(entry['ssim']['mean'], 3)} |"
         for condition, entry in summary["network"].items()
     ]
+    spans = {"data_hash", "config_hash", "commit", "command"}
+    told = {
+        key: markdown_code(value or "unknown") if key in spans else markdown(value) for key, value in record.items()
+    }
     card = _CARD.format(
-        **record | {"commit": record["commit"] or "unknown"},
-        task=config["task"],
-        architecture=architecture["name"],
-        strategy=strategy["name"],
+        **told,
+        task=markdown(config["task"]),
+        architecture=markdown(architecture["name"]),
+        strategy=markdown(strategy["name"]),
         weights=WEIGHTS,
-        iterations=architecture.get("iterations", "—"),
-        learned=str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1],
+        iterations=markdown(architecture.get("iterations", "—")),
+        learned=markdown(str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1]),
         level=f" (σ = {strategy['sigma']:g})" if strategy.get("sigma") is not None else "",
         epochs=config["epochs"],
         scale=config["scale"],
-        dataset=config["dataset"]["name"],
+        dataset=markdown(config["dataset"]["name"]),
         torch=record["versions"]["torch"],
         volumes=summary["network"]["clean"]["psnr"]["n_volumes"],
         measured="\n".join(rows),

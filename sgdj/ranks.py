@@ -3,6 +3,8 @@
 import os
 import sys
 
+from sgdj.text import say
+
 
 def rank() -> int:
     """Number of this process; 0 leads: it alone writes and speaks."""
@@ -27,4 +29,4 @@ def local_world() -> int:
 def tell(line: str) -> None:
     """A note to the user; of several processes the leader speaks."""
     if rank() == 0:
-        print(f"note: {line}", file=sys.stderr, flush=True)
+        say(f"note: {line}", sys.stderr)

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from sgdj.errors import InputError
 from sgdj.plain_yaml import read_mapping
+from sgdj.text import cell
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -183,7 +184,7 @@ class RunDirectory:
         writer.writeheader()
         for row in rows:
             empty = {key: "" for key, value in row.items() if isinstance(value, float) and math.isnan(value)}
-            writer.writerow(row | empty)
+            writer.writerow({key: cell(value) for key, value in (row | empty).items()})
         write_atomically(self.evaluation / name, text.getvalue().encode())
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:

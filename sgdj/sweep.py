@@ -18,6 +18,7 @@ from sgdj.errors import ExitCode, InputError, InputErrors, print_error
 from sgdj.execution import execute
 from sgdj.importable import python_path
 from sgdj.signals import stop
+from sgdj.text import say
 
 _RESULT = "result.json"
 
@@ -104,7 +105,7 @@ def _run_one(config: Any) -> JobResult:
     if stop.received is not None:  # the job before was stopped, and so is the sweep
         result = {"exit_code": 128 + stop.received, "error": "not started"}
     else:
-        print(f"job: {' '.join(overrides)}", file=sys.stderr, flush=True)
+        say(f"job: {' '.join(overrides)}", sys.stderr)
         result = execute(overrides, in_sweep=True)
     kept = {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped", "score")}
     (Path(hydra.runtime.output_dir) / _RESULT).write_text(json.dumps(kept | {"overrides": overrides}))
@@ -157,14 +158,14 @@ def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str], count: in
         outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
         status = "failed" if code else "skipped" if result["skipped"] else "finished"
         score = "" if result["score"] is None else f"  score {result['score']:.3f} dB"
-        print(f"{status:9}{' '.join(result['overrides'])}{score}  {outcome}")
+        say(f"{status:9}{' '.join(result['overrides'])}{score}  {outcome}")
         if code > 128:
-            print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
+            say(f"continue with: python run.py -m {shlex.join(overrides)}", sys.stderr)
             return int(code)
     scored = [result for result in results if result["score"] is not None]
     if scored:
         best = max(scored, key=lambda result: result["score"])
-        print(f"best: {' '.join(best['overrides'])}  score {best['score']:.3f} dB")
+        say(f"best: {' '.join(best['overrides'])}  score {best['score']:.3f} dB")
     done = sum(r["exit_code"] == 0 for r in results)
     print(f"{done} of {max(count, len(results))} jobs done")
     return int(ExitCode.DONE if done == max(count, len(results)) else ExitCode.CHECK_FAILED)
@@ -192,7 +193,7 @@ def sweep(overrides: Sequence[str]) -> int:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster
             line = " ".join(str(error).split()) or type(error).__name__
-            print(f"error: the launcher gave up: {line[:200]}", file=sys.stderr)
+            say(f"error: the launcher gave up: {line[:200]}", sys.stderr)
             _tell(_results(Path(folder)), overrides, count)
             return int(ExitCode.CHECK_FAILED)
         return _tell(_results(Path(folder)), overrides, count)

@@ -9,6 +9,7 @@ from sgdj.checkpoints import is_intact
 from sgdj.data.generate import file_digest
 from sgdj.errors import ExitCode, InputError
 from sgdj.run_directory import RunDirectory
+from sgdj.text import say
 
 _FOLDERS = ("checkpoints", "evaluation", "figures", "model")
 _FILES = ("config.yaml", "metrics.jsonl")
@@ -56,7 +57,7 @@ def verify(folder: Path) -> dict[str, Any]:
     """Tell every difference; the exit code says whether there is one."""
     count, lines = differences(folder)
     for line in lines:
-        print(f"differs: {line}", file=sys.stderr, flush=True)
+        say(f"differs: {line}", sys.stderr)
     what = f"{count} files compared" if count else "not finished, only checkpoints compared"
-    print(f"{folder}: {what}, {len(lines)} differences")
+    say(f"{folder}: {what}, {len(lines)} differences")
     return {"exit_code": int(ExitCode.CHECK_FAILED if lines else ExitCode.DONE), "folder": str(folder)}

@@ -100,7 +100,12 @@ def test_unreadable_files_are_named_skipped_and_counted(cli, tmp_path, mri):
     assert code == 5
     assert "skipped bad.h5" in err
     assert "1 files skipped" in out
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [good.name, "panels", "scores.csv"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        good.name,
+        "panels",
+        "reconstruction.json",
+        "scores.csv",
+    ]
     assert [p.name for p in (tmp_path / "out" / "panels").iterdir()] == [f"{good.stem}.png"]
     before = (tmp_path / "out" / good.name).stat().st_mtime_ns
     (tmp_path / "in" / "bad.h5").unlink()
@@ -119,7 +124,7 @@ def test_segy_keeps_its_headers(cli, tmp_path, seismic):
     np.savez(tmp_path / "in" / "plain.npz", data=traces.T)
     code, _, err = cli("mode=reconstruct", seismic, "input=in", "output=out", "evaluation.panels=0")
     assert (code, err) == (0, "")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["line.sgy", "plain.npz"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["line.sgy", "plain.npz", "reconstruction.json"]
     with segyio.open(tmp_path / "out" / "line.sgy", ignore_geometry=True) as file:
         made = file.trace.raw[:]
         assert file.header[3][segyio.TraceField.CDP_X] == 77

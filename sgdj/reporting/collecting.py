@@ -17,6 +17,7 @@ from sgdj.nodes import get
 from sgdj.reporting.rows import Audited, Row, Values, read, write
 from sgdj.reporting.runs import RunView, view
 from sgdj.statistics import volume_averages
+from sgdj.text import from_cell
 
 METRICS = ("psnr", "ssim", "nmse", "local_psnr")
 _COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
@@ -47,9 +48,9 @@ def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
 def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
     cells: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
     budgets: dict[str, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
-    with path.open() as file:
+    with path.open(newline="") as file:
         for line in csv.DictReader(file):
-            who, condition, volume = line["reconstructor"], line["condition"], line["volume"]
+            who, condition, volume = (from_cell(line[key]) for key in ("reconstructor", "condition", "volume"))
             for metric in METRICS:
                 if line.get(metric):
                     cells[who, condition, metric].append((volume, float(line[metric])))

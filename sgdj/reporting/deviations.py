@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sgdj.reporting.rows import Row
 from sgdj.reporting.tables import COLUMNS, NAMES, TITLES, level_text
+from sgdj.text import markdown, printable
 from sgdj.upstream import TASKS, deviations
 
 _HEAD = """# The authors' arithmetic, one deviation at a time
@@ -27,7 +28,7 @@ def _line(row: Row, base: Row, name: str, text: str, trained: str) -> str:
 def _section(task: str, architecture: str, rows: Sequence[Row]) -> str:
     by = {tuple(row.variant): row for row in rows}
     base = by[()]
-    data = f"{base.data} data, scale {base.scale}"
+    data = f"{base.data} data, scale {markdown(base.scale)}"
     text = [
         f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})",
         "",
@@ -47,7 +48,7 @@ def _section(task: str, architecture: str, rows: Sequence[Row]) -> str:
         text.append(_line(everything, base, "**all**", "all of them", "yes"))
     if missing:
         text += ["", f"Measured on the other architecture, or missing: {', '.join(missing)}."]
-    return "\n".join([*text, "", f"    {base.command}", ""])
+    return "\n".join([*text, "", f"    {printable(base.command)}", ""])
 
 
 def document(rows: Sequence[Row]) -> str:

@@ -18,6 +18,7 @@ from sgdj.metrics import to_real
 from sgdj.reconstruction import Outcome
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, STRATEGIES, save, save_both
+from sgdj.text import label
 
 mpl.use("Agg")
 
@@ -51,8 +52,8 @@ def by_curve(found: Sequence[Point]) -> Look:
     def look(point: Point) -> tuple[str, str, str, str]:
         style, marker = {"network": ("-", "o")}.get(point.reconstructor, ("--", "s"))
         curve = {"gaussian": "random noise"}.get(point.curve, point.curve) if len(names) > 1 else ""
-        label = ", ".join(part for part in (point.reconstructor.replace("_", " "), curve) if part)
-        return style, marker, palette[point.curve], label
+        text = ", ".join(part for part in (point.reconstructor.replace("_", " "), curve) if part)
+        return style, marker, palette[point.curve], label(text)
 
     return look
 
@@ -172,7 +173,7 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
             side = zoom[0].stop - zoom[0].start
             corner = (zoom[1].start - 0.5, zoom[0].start - 0.5)
             axis.add_patch(Rectangle(corner, side, side, fill=False, color=COLOURS["second"], lw=0.8))
-    figure.suptitle(f"{panel.condition}: {panel.sample}", fontsize=10)
+    figure.suptitle(label(f"{panel.condition}: {panel.sample}"), fontsize=10)
     save(figure, path)
 
 
@@ -202,7 +203,7 @@ def file_panel(outcome: Outcome, name: str, path: Path) -> None:
         _show(axis, image, title, signed, top)
     if reference is not None:
         _show(axes[-1], np.abs(outcome.reconstruction - reference), "|error|", False, top / 4)
-    figure.suptitle(name, fontsize=10)
+    figure.suptitle(label(name), fontsize=10)
     save(figure, path)
 
 
@@ -211,9 +212,9 @@ def _signal_panel(panel: Panel, reference: np.ndarray, start: np.ndarray, estima
     axes = figure.add_subplot()
     axes.plot(start[:, 0], ".", color="0.6", label=f"measurement, {_psnr(start, reference):.2f} dB")
     axes.plot(reference[:, 0], color="black", lw=1, label="reference")
-    label = f"network, {_psnr(estimate, reference):.2f} dB"
-    axes.plot(estimate[:, 0], color=COLOURS["first"], lw=1, label=label)
-    axes.set(xlabel="entry", ylabel="value", title=f"{panel.condition}: {panel.sample}")
+    text = f"network, {_psnr(estimate, reference):.2f} dB"
+    axes.plot(estimate[:, 0], color=COLOURS["first"], lw=1, label=text)
+    axes.set(xlabel="entry", ylabel="value", title=label(f"{panel.condition}: {panel.sample}"))
     axes.legend(frameon=False, fontsize="small")
     save(figure, path)
 

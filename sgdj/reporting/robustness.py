@@ -1,6 +1,7 @@
 """How robust each strategy is, and whether that can be believed: audits, sensitivities and wider curves."""
 
 import csv
+import io
 from collections.abc import Sequence
 from itertools import groupby
 from math import nan
@@ -12,6 +13,8 @@ from sgdj.reporting import figures
 from sgdj.reporting.curves import COLUMNS, Point, points, table
 from sgdj.reporting.rows import Audited, Row
 from sgdj.reporting.tables import NAMES, TITLES
+from sgdj.run_directory import write_atomically
+from sgdj.text import cell, markdown, printable
 
 HEAD = """# Robustness: audits, curves and sensitivities
 
@@ -61,10 +64,11 @@ def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
     groups: dict[str, list[Point]] = {"attack": [p for p in found if p.kind == "attack"]}
     for name in _LABELS:
         groups[name] = [p for p in found if p.curve == name]
-    with (folder / f"curves-{task}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table(found))
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: cell(value) for key, value in row.items()} for row in table(found))
+    write_atomically(folder / f"curves-{task}.csv", content.getvalue().encode())
     note = f"{TITLES[task]}, {rows[0].data} data, scale {rows[0].scale}; mean and 95 % band over volumes"
     made = []
     for name, shown in groups.items():
@@ -96,8 +100,10 @@ def audits(found: Sequence[Audited]) -> str:
         cells = []
         for one in found:
             status, value = one.checks[i]["status"], one.checks[i]["value"]
-            cells.append(value if status == "PASS" else f"**{status}**: {value}")
-        text.append(f"| {check['number']} | {check['name']} | {check['rule']} | " + " | ".join(cells) + " |")
+            cells.append(markdown(value) if status == "PASS" else f"**{markdown(status)}**: {markdown(value)}")
+        text.append(
+            f"| {check['number']} | {markdown(check['name'])} | {markdown(check['rule'])} | " + " | ".join(cells) + " |"
+        )
     return "\n".join(text)
 
 
@@ -124,7 +130,7 @@ def light(found: Sequence[Audited], task: str) -> str:
     if not failed:
         return f"Light audit: {len(audited)} networks audited, no check failed."
     listed = "; ".join(
-        f"{NAMES[one.architecture, one.strategy]}, seed {one.seed}: {', '.join(one.failed)}" for one in failed
+        f"{NAMES[one.architecture, one.strategy]}, seed {one.seed}: {markdown(', '.join(one.failed))}" for one in failed
     )
     return f"Light audit: {len(failed)} of {len(audited)} audited networks failed a check (†): {listed}."
 
@@ -147,5 +153,5 @@ def document(rows: Sequence[Row], audited: Sequence[Audited], folder: Path) -> N
         if quick:
             what = "Jacobian ∂x̂/∂y at the measurement, on the measured entries, mean ± std over seeds:"
             text += ["", what, "", sensitivities(quick)]
-        text += ["", "Commands:", "", *(f"    {one.command}" for one in [*mine, *full]), ""]
-    (folder / "README.md").write_text("\n".join(text).rstrip() + "\n")
+        text += ["", "Commands:", "", *(f"    {printable(one.command)}" for one in [*mine, *full]), ""]
+    write_atomically(folder / "README.md", ("\n".join(text).rstrip() + "\n").encode())

@@ -7,6 +7,7 @@ from sgdj.instantiate import build
 from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import result_table, show
 from sgdj.run_directory import RunDirectory
+from sgdj.text import file_name, label, say
 from sgdj.tracking import Tracker
 
 
@@ -28,11 +29,13 @@ def report(config: dict[str, Any], result: Result, run: RunDirectory, tracker: T
     """
     drawn = _curves(config, result, run, tracker)
     panels = []
-    for panel in result.panels:
-        panels.append(run.figures / f"panel-{panel.condition}-{panel.sample.replace('/', '-')}.png")
+    for i, panel in enumerate(result.panels):
+        stem = f"panel-{panel.condition}-{panel.sample}"
+        path = run.figures / file_name(stem, ".png")
+        panels.append(path if path not in panels else run.figures / file_name(stem, f"-{i}.png"))
         figures.reconstruction_panel(panel, panels[-1])
     tracker.images("panels", panels[: config["logger"]["panels"]])
-    tracker.images("curves", [run.figures / f"{name}.png" for name in drawn])
+    tracker.images("curves", [run.figures / file_name(name, ".png") for name in drawn])
     tracker.table("samples", list(COLUMNS), [[row[name] for name in COLUMNS] for row in result.rows])
     for condition, entry in result.summary["network"].items():
         tracker.summary({f"{condition}/{m}": entry[m]["mean"] for m in ("psnr", "ssim")})
@@ -40,8 +43,8 @@ def report(config: dict[str, Any], result: Result, run: RunDirectory, tracker: T
     title = f"{config['task']}, {config['architecture']['name']}, {config['strategy']['name']} ({data})"
     show(result_table(result.summary, title))
     for note in result.notes:
-        print(note, flush=True)
-    print(f"run directory: {run.path}", flush=True)
+        say(note)
+    say(f"run directory: {run.path}")
 
 
 def _curves(config: dict[str, Any], result: Result, run: RunDirectory, tracker: Tracker) -> list[str]:
@@ -52,10 +55,10 @@ def _curves(config: dict[str, Any], result: Result, run: RunDirectory, tracker: 
     drawn = {"robustness": ([p for p in found if p.kind == "attack"], figures.NORM)}
     drawn["iterations"] = ([p for p in found if p.kind == "iterations"], "iterations K at test")
     for name in config["shift"]:
-        label = f"{name}: {build(config, f'shift.{name}').parameter}"
-        drawn[f"shift-{name}"] = ([p for p in found if p.kind == "shift" and p.curve == name], label)
-    drawn = {name: (shown, label) for name, (shown, label) in drawn.items() if shown}
-    for name, (shown, label) in drawn.items():
+        axis = label(f"{name}: {build(config, f'shift.{name}').parameter}")
+        drawn[f"shift-{name}"] = ([p for p in found if p.kind == "shift" and p.curve == name], axis)
+    drawn = {name: (shown, axis) for name, (shown, axis) in drawn.items() if shown}
+    for name, (shown, axis) in drawn.items():
         note = f"mean and 95 % band over {shown[0].n_volumes} volumes"
-        figures.curves(shown, label, figures.by_curve(shown), note, run.figures, name)
+        figures.curves(shown, axis, figures.by_curve(shown), note, run.figures, name)
     return list(drawn)

@@ -17,6 +17,7 @@ from sgdj.errors import InputError
 from sgdj.nodes import get, leaves
 from sgdj.plain_yaml import read_mapping
 from sgdj.statistics import volume_averages
+from sgdj.text import from_cell, printable
 
 _GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
 
@@ -151,7 +152,7 @@ def listing(found: Sequence[RunView]) -> Table:
         shift = next(iter(run.config.get("shift") or {}), "")
         scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
         names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]
-        table.add_row(*names, *scores, f"{run.size() / 2**20:.1f}", str(run.path))
+        table.add_row(*map(printable, names), *scores, f"{run.size() / 2**20:.1f}", printable(run.path))
     return table
 
 
@@ -161,10 +162,12 @@ def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
     if not path.is_file():
         raise InputError("no evaluation/samples.csv", str(run.path), "finish the run first")
     values: dict[str, list[tuple[str, float]]] = {}
-    with path.open() as file:
+    with path.open(newline="") as file:
         for row in csv.DictReader(file):
             if row["reconstructor"] == "network" and row[metric]:
-                values.setdefault(row["condition"], []).append((row["volume"], float(row[metric])))
+                values.setdefault(from_cell(row["condition"]), []).append(
+                    (from_cell(row["volume"]), float(row[metric]))
+                )
     return {condition: volume_averages(pairs) for condition, pairs in values.items()}
 
 
@@ -180,10 +183,10 @@ def compare(first: Path, second: Path) -> list[Table]:
     left, right = dict(leaves(a.config)), dict(leaves(b.config))
     settings = Table(title="configuration", title_justify="left")
     for name in ("key", str(first), str(second)):
-        settings.add_column(name, overflow="fold")
+        settings.add_column(printable(name), overflow="fold")
     for key in sorted(left.keys() | right.keys()):
         if left.get(key) != right.get(key):
-            settings.add_row(key, str(left.get(key, "")), str(right.get(key, "")))
+            settings.add_row(*map(printable, (key, left.get(key, ""), right.get(key, ""))))
     paired = Table(title="second minus first, paired by volume", title_justify="left")
     for name in ("condition", "metric", "mean difference", "std over volumes", "n volumes"):
         paired.add_column(name, justify="right" if name != "condition" else "left")
@@ -195,7 +198,7 @@ def compare(first: Path, second: Path) -> list[Table]:
                 continue
             difference = np.array([two[condition][v] - one[condition][v] for v in common])
             spread = f"{difference.std(ddof=1):.4f}" if len(common) > 1 else ""
-            paired.add_row(condition, metric, f"{difference.mean():+.4f}", spread, str(len(common)))
+            paired.add_row(printable(condition), metric, f"{difference.mean():+.4f}", spread, str(len(common)))
     content = {run.record["content_hash"] for run in (a, b) if "content_hash" in run.record}
     if a.record.get("data_hash") != b.record.get("data_hash") or len(content) > 1:
         paired.caption = "the runs used different data: only volumes of the same name are paired"

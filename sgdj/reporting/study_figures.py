@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 from sgdj.reporting.rows import Row
 from sgdj.reporting.style import STRATEGIES, save_both
 from sgdj.reporting.tables import COLUMNS, TITLES, Line, level_text
+from sgdj.text import label as plain
 
 mpl.use("Agg")
 _ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
 
 
 def _title(row: Row) -> str:
-    return f"{TITLES[row.task]}, {row.data} data, scale {row.scale}"
+    return plain(f"{TITLES[row.task]}, {row.data} data, scale {row.scale}")
 
 
 def _name(row: Row) -> str:
@@ -48,7 +49,7 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
         face = colour if line.first.architecture == "gd" else "white"
         points = np.array([[row.mean("clean"), row.mean(attack)] for row in line.rows])
         axes[0].plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
-        axes[0].plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=line.name)
+        axes[0].plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=plain(line.name))
     for (_, strategy), group in other.items():
         colour, marker, name = STRATEGIES[strategy]
         ordered = sorted(group, key=lambda row: next(iter(row.level.values())))

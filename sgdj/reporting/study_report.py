@@ -10,6 +10,7 @@ import numpy as np
 from sgdj.reporting import claims, deviations, levels, margins, robustness, steadiness, study_figures, tables
 from sgdj.reporting.rows import Row, read, read_audits
 from sgdj.reporting.tables import TITLES, Line
+from sgdj.run_directory import write_atomically
 
 _CLAIMS_HEAD = """# The paper's claims, tested
 
@@ -89,7 +90,7 @@ def put_excerpt(readme: Path, folder: Path) -> None:
     text = readme.read_text()
     new = re.sub(pattern, lambda m: m[1] + "\n\n".join(shown) + "\n" + m[2], text, flags=re.DOTALL)
     if new != text:
-        readme.write_text(new)
+        write_atomically(readme, new.encode())
 
 
 def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Path]:
@@ -125,8 +126,8 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         found = tables.lines(_by_experiment(rows, f"table_{task}", task))
         out = folder / "tables"
         out.mkdir(parents=True, exist_ok=True)
-        (out / f"{task}.csv").write_text(tables.as_csv(task, found))
-        (out / f"{task}.tex").write_text(tables.as_latex(task, found))
+        write_atomically(out / f"{task}.csv", tables.as_csv(task, found).encode())
+        write_atomically(out / f"{task}.tex", tables.as_latex(task, found).encode())
         marked = [(one.architecture, one.strategy) for one in audited if one.task == task and one.failed]
         text += [tables.markdown(task, found, seeds, marked), "", robustness.light(audited, task), ""]
         text += ["Beside the paper's figures:", ""]
@@ -148,7 +149,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         timed.append(_times(folder, found, task))
     departures = [row for row in rows if row.experiment == "deviations"]
     if departures:
-        (top / "upstream.md").write_text(deviations.document(departures))
+        write_atomically(top / "upstream.md", deviations.document(departures).encode())
     wider = [row for row in rows if row.experiment.startswith("robustness_")]
     if wider:
         (top / "robustness").mkdir(exist_ok=True)
@@ -156,5 +157,5 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     written = {top / "README.md": "\n".join(text), top / "claims.md": "\n".join(tested)}
     written[folder / "times.md"] = _TIMES_HEAD + "\n".join(timed)
     for path, content in written.items():
-        path.write_text(content.rstrip() + "\n")
+        write_atomically(path, (content.rstrip() + "\n").encode())
     return list(written)

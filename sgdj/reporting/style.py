@@ -1,8 +1,14 @@
 """How every figure looks, and how it is written."""
 
+import warnings
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
+
+from sgdj.run_directory import write_atomically
+from sgdj.text import file_name
 
 #: Colour-blind safe (Okabe & Ito, 2008).
 COLOURS = {"first": "#0072B2", "second": "#D55E00", "third": "#009E73", "fourth": "#CC79A7"}
@@ -19,11 +25,16 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure with fixed metadata, so that equal figures are equal files."""
     dated = {"CreationDate": None, "Producer": None, "Creator": None}
     metadata = {"Software": None} if path.suffix == ".png" else dated
-    figure.savefig(path, dpi=150, metadata=metadata)
+    kind: Any = path.suffix.removeprefix(".")
+    content = BytesIO()  # and into the file in one step, which follows no link
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")  # a name's letters: drawn as boxes
+        figure.savefig(content, dpi=150, metadata=metadata, format=kind)
+    write_atomically(path, content.getvalue())
 
 
 def save_both(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as PNG and PDF."""
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in (".png", ".pdf"):
-        save(figure, folder / f"{name}{suffix}")
+        save(figure, folder / file_name(name, suffix))

@@ -11,6 +11,8 @@ import numpy as np
 from sgdj.errors import InputError
 from sgdj.reporting.published import reported
 from sgdj.reporting.rows import Row, matrix
+from sgdj.text import cell, latex, printable
+from sgdj.text import markdown as plain
 
 TITLES = {"mri": "Single-coil MRI", "seismic": "Seismic deconvolution", "denoising": "Denoising"}
 NAMES = {
@@ -153,11 +155,12 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
     volumes = len(first.values["network"]["clean"]["psnr"])
     budget = f"ρ = {first.attack['rho']:g}" if first.attack["rho"] is not None else f"ε = {first.attack['epsilon']:g}"
     data = "synthetic data" if first.data == "synthetic" else "real data"
+    attack = plain(first.attack["name"].upper())
     text = [
-        f"### {TITLES[task]} ({data}, scale {first.scale})",
+        f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{first.attack['name'].upper()}, {budget}, {first.attack['steps']} steps; random noise of the same norm.",
+        f"{attack}, {budget}, {first.attack['steps']} steps; random noise of the same norm.",
         "",
         "| training | level | seeds | data | " + " | ".join(columns) + " |",
         "|---|---|---|---|" + "---|" * len(columns),
@@ -167,7 +170,7 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
     for line in found:
         cells = [_shown(line, found, condition) for condition in columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
-        head = f"| {line.name}{mark} | {level_text(line.first)} | {len(line.rows)} | {data} | "
+        head = f"| {plain(line.name)}{mark} | {level_text(line.first)} | {len(line.rows)} | {data} | "
         text.append(head + " | ".join(cells) + " |")
     absent = missing(found, seeds)
     text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
@@ -179,14 +182,14 @@ def excerpt(task: str, found: Sequence[Line]) -> str:
     columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
     data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
     text = [
-        f"{TITLES[task]}, {data}, scale {found[0].first.scale}, PSNR (dB), mean ± std over seeds:",
+        f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:",
         "",
         "| training | seeds | " + " | ".join(columns) + " |",
         "|---|---|---|---|---|",
     ]
     for line in found:
         cells = [_number(line.cell(condition, "psnr"), 2) for condition in columns.values()]
-        text.append(f"| {line.name} | {len(line.rows)} | " + " | ".join(cells) + " |")
+        text.append(f"| {plain(line.name)} | {len(line.rows)} | " + " | ".join(cells) + " |")
     return "\n".join(text)
 
 
@@ -227,10 +230,10 @@ def against_paper(task: str, found: Sequence[Line]) -> str:
         spread = f" ± {float(r['psnr_std']):.2f}" if r["psnr_std"] else ""
         ours = f"{float(r['psnr']):.2f}{spread} / {float(r['ssim']):.3f}"
         text.append(
-            f"| {r['training']} | {r['column']} | {paper} | {ours} | {r['psnr_minus_paper'] or '—'} | "
+            f"| {plain(r['training'])} | {r['column']} | {paper} | {ours} | {r['psnr_minus_paper'] or '—'} | "
             f"{r['n_volumes']} | {r['n_seeds']} | {r['data']} |"
         )
-    text += ["", "Commands:", "", *(f"    {line.command}" for line in found)]
+    text += ["", "Commands:", "", *(f"    {printable(line.command)}" for line in found)]
     return "\n".join(text)
 
 
@@ -239,7 +242,7 @@ def as_csv(task: str, found: Sequence[Line]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, _HEADER, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records(task, found))
+    writer.writerows({key: cell(value) for key, value in record.items()} for record in records(task, found))
     return out.getvalue()
 
 
@@ -247,7 +250,7 @@ def as_latex(task: str, found: Sequence[Line]) -> str:
     """The table for booktabs; the best of each column is bold."""
     columns = COLUMNS[task]
     out = [
-        f"% {TITLES[task]}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM",
+        printable(f"% {TITLES[task]}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
         rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
         r"\toprule",
         "training & " + " & ".join(columns) + r" \\",
@@ -262,5 +265,5 @@ def as_latex(task: str, found: Sequence[Line]) -> str:
                 text = f"{mean:.{digits}f}" + ("" if spread is None else rf" \pm {spread:.{digits}f}")
                 shown.append(rf"$\mathbf{{{text}}}$" if _best(found, condition, metric) is line else f"${text}$")
             cells.append(" / ".join(shown))
-        out.append(f"{line.name} & " + " & ".join(cells) + r" \\")
+        out.append(f"{latex(line.name)} & " + " & ".join(cells) + r" \\")
     return "\n".join([*out, r"\bottomrule", r"\end{tabular}", ""])

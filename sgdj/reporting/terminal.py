@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sgdj.attacks.audit import Check
+from sgdj.text import printable
 
 
 def _cell(entry: dict[str, Any]) -> str:
@@ -17,7 +18,7 @@ def _cell(entry: dict[str, Any]) -> str:
 
 def result_table(summary: dict[str, Any], title: str) -> Table:
     """Conditions by PSNR and SSIM, the starting point beside the network."""
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    table = Table(title=printable(title), title_justify="left", caption_justify="left")
     table.add_column("condition")
     table.add_column("‖δ‖/‖y‖", justify="right")
     for reconstructor in ("zero_filled", "network"):
@@ -27,7 +28,7 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
     for condition, network in summary["network"].items():
         start = summary["zero_filled"][condition]
         norm, y_norm = network["delta_norm"]["mean"], network["y_norm"]["mean"]
-        cells = [condition, "" if norm == 0 else f"{norm / y_norm:.3f}" if norm and y_norm else "—"]
+        cells = [printable(condition), "" if norm == 0 else f"{norm / y_norm:.3f}" if norm and y_norm else "—"]
         for entry in (start, network):
             ssim = entry["ssim"]["mean"]
             cells += [_cell(entry["psnr"]), "—" if ssim is None else f"{ssim:.3f}"]
@@ -44,18 +45,19 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
 
 def audit_table(checks: Sequence[Check], title: str) -> Table:
     """Outcome of every check."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=printable(title), title_justify="left")
     table.add_column("", justify="right")
     for name in ("check", "outcome", "measured", "rule"):
         table.add_column(name, overflow="fold")
     for check in checks:
-        table.add_row(str(check.number), check.name, check.status, check.value, check.rule)
+        table.add_row(*map(printable, (check.number, check.name, check.status, check.value, check.rule)))
     return table
 
 
 def show(table: Table) -> None:
     """Print a table to standard output, at full width where there is no terminal."""
-    console = Console()
+    plain: dict[str, Any] = {"markup": False, "emoji": False}  # names are no markup
+    console = Console(**plain)
     if not console.is_terminal:
-        console = Console(width=120)
+        console = Console(width=120, **plain)
     console.print(table)

@@ -1,0 +1,43 @@
+"""SEG-Y files with new samples and the headers of another one."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+_TEXT, _BINARY, _TRACE = 3200, 400, 240  # bytes of the headers
+_FORMAT_CODE = 24  # where it stands in the binary header
+_IEEE = 5  # 32-bit floats
+
+
+def write_segy(source: Path, target: Path, section: np.ndarray) -> str:
+    """Write a section (depth, traces) with all headers of a SEG-Y file.
+
+    A file of floating-point samples keeps their format. Integers could not hold the result: their output has the
+    format code 5, 32-bit IEEE floats, and is otherwise the same.
+
+    Returns
+    -------
+    str
+        What the samples were, if their format was exchanged; else nothing.
+    """
+    import segyio
+
+    with segyio.open(source, ignore_geometry=True) as file:
+        kind, extended, samples = file.dtype, file.ext_headers, len(file.samples)
+    if kind.kind == "f":
+        shutil.copyfile(source, target)
+        with segyio.open(target, "r+", ignore_geometry=True) as file:
+            file.trace.raw[:] = np.ascontiguousarray(section.T, dtype=kind)
+        return ""
+    start = _TEXT + _BINARY + extended * _TEXT
+    data = np.fromfile(source, np.uint8)
+    head = data[:start].copy()
+    head[_TEXT + _FORMAT_CODE : _TEXT + _FORMAT_CODE + 2] = np.frombuffer(_IEEE.to_bytes(2, "big"), np.uint8)
+    length = _TRACE + samples * kind.itemsize
+    headers = data[start : start + section.shape[1] * length].reshape(-1, length)[:, :_TRACE]
+    values = np.ascontiguousarray(section.T, dtype=">f4").view(np.uint8)
+    with target.open("wb") as written:
+        written.write(head.tobytes())
+        written.write(np.concatenate([headers, values], axis=1).tobytes())
+    return f"SEG-Y of {8 * kind.itemsize}-bit integers"

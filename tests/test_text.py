@@ -1,0 +1,147 @@
+"""Names from outside, safe wherever they are shown or stored."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from sgdj import text
+from sgdj.attacks.audit import Check
+from sgdj.auditing import Report, markdown
+from sgdj.errors import InputError, InputErrors, print_error
+from sgdj.model_card import write_model
+from sgdj.ranks import tell
+from sgdj.reconstruction import Outcome
+from sgdj.reporting import figures, tables
+from sgdj.reporting.runs import listing, view
+from sgdj.reporting.terminal import audit_table, show
+from sgdj.run_directory import RunDirectory
+
+#: A file name that clears the screen, reverses the writing and is not UTF-8, as Python gets it.
+HOSTILE = "\x1b[2J\u202egnp.a\udcff\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["file1000_v3", "1 < 2 & [3, 4]", "T2 brain, 3 T.h5", "Größe-β", "图像", "-5", "+1.5e3"]
+)
+def test_ordinary_names_stay_as_they_are(name):
+    assert text.printable(name) == text.cell(name) == text.from_cell(name) == text.label(name) == name
+    assert text.markdown(name) == name
+    assert text.file_name(name, ".png") == f"{name}.png"
+
+
+def test_printable_shows_what_is_invisible():
+    assert text.printable(HOSTILE) == r"\x1b[2J\u202egnp.a\udcff\n"
+
+
+def test_cells_read_back_to_the_same_name():
+    alphabet = "='+-@\t\r\n\\ab1.x|$" + "\x1b\u202e\udcff＝"
+    rng = np.random.default_rng(0)
+    for _ in range(5000):
+        name = "".join(rng.choice(list(alphabet), rng.integers(0, 7)))
+        stored = text.cell(name)
+        assert text.from_cell(stored) == name
+        assert stored.isprintable()
+        if stored[:1] in tuple("=+-@"):
+            float(stored)
+
+
+def test_cells_are_no_formulas_and_numbers_stay():
+    assert text.cell('=HYPERLINK("http://a")') == '\'=HYPERLINK("http://a")'
+    assert [text.cell(value) for value in ("-1.5", -1.5, True, None, "-inf")] == ["-1.5", -1.5, True, None, "-inf"]
+
+
+def test_names_of_too_many_bytes_are_shortened_to_names_of_their_own():
+    one, other = ("ß" * 130 + end for end in "ab")
+    made = {text.file_name(name, ".png") for name in (one, other)}
+    assert len(made) == 2
+    assert all(len(name.encode()) <= 255 and name.endswith(".png") for name in made)
+    assert text.file_name("../a/b", ".png") == "..-a-b.png"
+
+
+def test_terminal_gets_no_commands(capfd):
+    print_error(InputErrors([InputError("bad", HOSTILE, "mend it"), InputError("worse", "b", "mend it")]))
+    tell(f"skipped {HOSTILE}")
+    show(audit_table([Check(1, HOSTILE, "PASS", "[/red] :smile:", "", False)], HOSTILE))
+    out, err = capfd.readouterr()
+    assert "\x1b" not in out + err
+    assert "\u202e" not in out + err
+    assert err.splitlines()[:2] == [r"error: bad, \x1b[2J\u202egnp.a\udcff\n: mend it", "error: worse, b: mend it"]
+    assert "[/red] :smile:" in out
+
+
+def test_runs_are_listed_with_hostile_values(tmp_path, capfd):
+    (tmp_path / "run.json").write_text(json.dumps({"status": HOSTILE}))
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"task": "[/bold]\x1b[31m", "strategy": {"name": "x"}}))
+    show(listing([view(tmp_path)]))
+    out, _ = capfd.readouterr()
+    assert "\x1b" not in out
+    assert "[/bold]" in out
+
+
+def test_rows_of_a_run_read_back(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.evaluation.mkdir()
+    run.write_rows("samples.csv", ("volume", "psnr"), [{"volume": name, "psnr": -1.5} for name in ("=a", HOSTILE, "b")])
+    content = (run.evaluation / "samples.csv").read_text()
+    assert "\n=a" not in content
+    rows = list(csv.DictReader(io.StringIO(content)))
+    assert [text.from_cell(row["volume"]) for row in rows] == ["=a", HOSTILE, "b"]
+    assert [row["psnr"] for row in rows] == ["-1.5"] * 3
+
+
+def test_markdown_of_an_audit_has_no_markup_from_outside():
+    checks = [Check(1, "a|b", "PASS", "<img src=x> ![](http://a)", "`", False)]
+    made = markdown(Report("Audit: mri, <script>`m`:f\n# title", checks, None, None))
+    assert "<" not in made
+    assert made.splitlines()[0] == r"# Audit: mri, &lt;script>\`m\`:f\\n# title"
+    (line,) = [line for line in made.splitlines() if line.startswith("| 1")]
+    assert line == r"| 1 | a\|b | PASS | &lt;img src=x> ![\](http://a) | \` |"
+
+
+def test_model_card_has_no_markup_from_outside(tmp_path):
+    entry = {metric: {"mean": 1.0, "n_volumes": 1} for metric in ("psnr", "ssim")}
+    config = {
+        "task": "mri", "epochs": 1, "scale": "small", "dataset": {"name": "a|b"},
+        "strategy": {"name": "<b>"}, "architecture": {"name": "gd"},
+    }  # fmt: skip
+    record = {
+        "commit": None, "parameters": 1, "seed": 0, "data": "real", "data_hash": "00", "config_hash": "11",
+        "versions": {"torch": "2"}, "device": "cpu", "machine": "<i>", "threads": 1, "command": "python run.py a=`|`",
+    }  # fmt: skip
+    checkpoint = {"sgdj_config": yaml.safe_dump(config), "state_dict": {}}
+    write_model(tmp_path / "model", checkpoint, record, {"network": {"clean": entry, "shift|x": entry}})
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "<b>" not in card
+    assert "<i>" not in card
+    assert r"| command | `` python run.py a=`\|` `` |" in card
+    assert r"| data | a\|b, real; hash `00` |" in card
+    assert r"| shift\|x | 1.00 | 1.000 |" in card
+    assert "commit `unknown`" in card
+
+
+def test_latex_and_labels():
+    assert text.latex(r"a_b & 50 % \input{x}") == r"a\_b \& 50 \% \textbackslash{}input\{x\}"
+    assert text.latex(tables.NAMES["gd", "jitter"]) == "SGD jittering"
+    assert len(text.label("a" * 300)) <= 100
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", [r"$\foo$.png", "$", r"a\$b$c", "图像.png", HOSTILE, "a" * 250])
+def test_figures_take_any_name(tmp_path, name):
+    image = np.ones((8, 8), np.float32)
+    figures.file_panel(Outcome(image, image), name, tmp_path / "panel.png")
+    with Image.open(tmp_path / "panel.png") as drawn:
+        assert drawn.size[0] > 100
+
+
+def test_figures_follow_no_link(tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    (tmp_path / "panel.png").symlink_to("mine.png")
+    image = np.ones((8, 8), np.float32)
+    figures.file_panel(Outcome(image, image), "a", tmp_path / "panel.png")
+    assert (tmp_path / "mine.png").read_bytes() == b"mine"
