@@ -80,7 +80,7 @@ class Killer:
     def install(self) -> None:
         """Put the hooks into the program."""
         from sgdj import checkpoints, evaluation, job, training
-        from sgdj.run_directory import RunDirectory, write_atomically
+        from sgdj.run_directory import RunDirectory, temporary_path, write_atomically
 
         append, add, write_model = RunDirectory.append_metrics, evaluation._Table.add, job.write_model
         step, validate = training.Keeper.on_train_batch_end, training.Training.validation_step
@@ -100,7 +100,7 @@ class Killer:
             validate(module, *arguments)
 
         def written(path: Path, content: bytes) -> None:
-            temporary = path.with_name(f".{path.name}.tmp")
+            temporary = temporary_path(path.parent)
             if path.suffix == ".sha256":
                 self.at("writer: before the hash")
             elif self.is_due("writer: half of the file"):

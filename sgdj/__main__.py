@@ -1,8 +1,15 @@
-"""``python -m sgdj`` does what ``run.py`` does."""
+"""``python -m sgdj`` and the command ``sgdj`` do what ``run.py`` does."""
 
-import sys
+from sgdj.early import leave, leave_at_once
 
-from sgdj.cli import main
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    leave_at_once()  # before the imports that take time
+    from sgdj import cli
+
+    leave(cli.main())
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,21 @@ FORMAT = 1
 
 def _hash_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
+
+
+def _recorded(path: Path) -> str | None:
+    """The hash that was written for a checkpoint, or None if there is none or it is damaged beyond reading."""
+    try:
+        words = _hash_path(path).read_bytes()[:1024].split()
+    except OSError:
+        return None
+    return words[0].decode("ascii", "replace") if words else None
+
+
+def _is_weights(state: Any) -> bool:
+    return isinstance(state, dict) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    )
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -46,10 +60,9 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"the checkpoint cannot be read ({error.strerror})", where, "check the path") from error
-    try:
-        expected = _hash_path(path).read_text().split()[0]
-    except (OSError, IndexError) as error:
-        raise InputError("the checkpoint's .sha256 is missing", where, "copy it along with the checkpoint") from error
+    expected = _recorded(path)
+    if expected is None:
+        raise InputError("the checkpoint's .sha256 is missing", where, "copy it along with the checkpoint")
     if hashlib.sha256(data).hexdigest() != expected:
         raise InputError("the checkpoint is damaged (its hash differs)", where, "use an earlier one")
     try:
@@ -57,7 +70,7 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     except Exception as error:
         raise InputError("this is not a checkpoint of tensors and plain types", where, "use another file") from error
     version = content.get("sgdj_format") if isinstance(content, dict) else None
-    if version is None or "state_dict" not in content:
+    if not isinstance(version, int) or not _is_weights(content.get("state_dict")):
         raise InputError("this is not a checkpoint of this program", where, "use RUN_DIR/checkpoints/best.ckpt")
     if version > FORMAT:
         raise InputError(f"the checkpoint has format {version}, newer than {FORMAT}", where, "update sgdj")
@@ -66,22 +79,21 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
 
 def copy_checkpoint(source: Path, target: Path) -> None:
     """Copy a checkpoint with its hash, in durable steps."""
-    digest = _hash_path(source).read_text().split()[0]
-    write_atomically(_hash_path(target), f"{digest}  {target.name}\n".encode())
+    write_atomically(_hash_path(target), f"{_recorded(source)}  {target.name}\n".encode())
     write_atomically(target, source.read_bytes())
 
 
 def is_intact(path: Path) -> bool:
     """Whether a checkpoint is there and has the hash that was written for it."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == _hash_path(path).read_text().split()[0]
-    except (OSError, IndexError):
+        return hashlib.sha256(path.read_bytes()).hexdigest() == _recorded(path)
+    except OSError:
         return False
 
 
 def same_content(one: Path, other: Path) -> bool:
     """Whether two intact checkpoints have one hash."""
-    return _hash_path(one).read_text().split()[0] == _hash_path(other).read_text().split()[0]
+    return _recorded(one) == _recorded(other)
 
 
 def epoch_path(folder: Path, epoch: int) -> Path:
@@ -89,29 +101,28 @@ def epoch_path(folder: Path, epoch: int) -> Path:
     return folder / f"epoch-{epoch:04d}.ckpt"
 
 
+def epoch_of(path: Path) -> int:
+    """The epoch that an epoch checkpoint's name says."""
+    return int(path.stem.split("-")[1])
+
+
 def epoch_checkpoints(folder: Path) -> list[Path]:
-    """Epoch checkpoints, newest first."""
-    return sorted((p for p in folder.glob("epoch-*.ckpt") if re.fullmatch(r"epoch-\d{4,}\.ckpt", p.name)), reverse=True)
+    """Epoch checkpoints, newest first; by number, since text puts epoch 10,000 before epoch 9,999."""
+    named = (path for path in folder.glob("epoch-*.ckpt") if re.fullmatch(r"epoch-\d{4,}\.ckpt", path.name))
+    return sorted(named, key=epoch_of, reverse=True)
 
 
-def newest_intact(folder: Path, tell: Callable[[str], None]) -> Path | None:
-    """Newest epoch checkpoint that is intact; each one skipped is told with its reason."""
-    for path in epoch_checkpoints(folder):
-        try:
-            read_checkpoint(path)
-        except InputError as error:
-            tell(f"skipped {error}")
-        else:
-            return path
-    return None
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and its hash."""
+    path.unlink(missing_ok=True)
+    _hash_path(path).unlink(missing_ok=True)
 
 
 def prune(folder: Path, keep: int, best: int | None) -> None:
     """Remove all but the newest `keep` epoch checkpoints and that of the best epoch, the twin of ``best.ckpt``."""
     spared = None if best is None else epoch_path(folder, best)
     for path in (p for p in epoch_checkpoints(folder)[keep:] if p != spared):
-        path.unlink(missing_ok=True)
-        _hash_path(path).unlink(missing_ok=True)
+        remove_checkpoint(path)
 
 
 def load_weights(network: nn.Module, checkpoint: dict[str, Any]) -> None:

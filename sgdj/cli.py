@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from sgdj.errors import ExitCode, InputErrors, print_error
 from sgdj.execution import execute
-from sgdj.signals import stop
 from sgdj.text import say
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
@@ -32,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if multirun:
         from sgdj.sweep import sweep
 
-        with stop.obeyed():
-            return sweep(overrides)
+        return sweep(overrides)
     return int(execute(overrides)["exit_code"])
 
 

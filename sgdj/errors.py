@@ -3,9 +3,11 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
-from errno import ENOSPC
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
 
 from sgdj.text import say
 
@@ -75,26 +77,87 @@ class ResourceError(RunError):
     exit_code = ExitCode.RESOURCES
 
 
-class Interrupted(RunError):
-    """A signal asked for an orderly stop."""
+class CheckFailed(RunError):
+    """What is there is not what was written."""
+
+    exit_code = ExitCode.CHECK_FAILED
+
+
+class Interrupted(BaseException):
+    """A signal asked for an orderly stop; like `KeyboardInterrupt` no `Exception`, which libraries catch and drop."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by signal {signum}")
         self.exit_code = ExitCode(128 + signum)
 
 
+_FULL = (os.strerror(ENOSPC), os.strerror(EDQUOT), "No space left on device", f"errno = {ENOSPC},")
 _NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
 _LEFT_ALONE = ("Connection closed by peer", "Connection reset by peer")
 
 
-def as_run_error(error: BaseException) -> RunError | None:
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it was raised from or while handling."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def disk_full(error: BaseException, path: Path | None = None) -> ResourceError | None:
+    """What to tell if an error comes of a full disk, however a library wrapped it; None if it does not.
+
+    Parameters
+    ----------
+    error
+        The error, whose causes are looked at, too.
+    path
+        What was being written; without it, the file that an error of the chain names.
+    """
+    chain = list(_chain(error))
+    if known := next((e for e in chain if isinstance(e, ResourceError)), None):
+        return known
+    for one in chain:
+        by_number = isinstance(one, OSError) and one.errno in (ENOSPC, EDQUOT)
+        by_text = isinstance(one, OSError | RuntimeError) and any(
+            sign in str(one) for sign in _FULL
+        )  # HDF5 has no number
+        if by_number or by_text:
+            named = (e.filename for e in chain if isinstance(e, OSError) and isinstance(e.filename, str | bytes))
+            place = path or next(map(os.fsdecode, named), None)
+            where = "" if place is None else f" ({place})"
+            return ResourceError(f"the disk is full{where}: free some space and run the same command again")
+    return None
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Within, a full disk is told with the path that was being written.
+
+    Raises
+    ------
+    ResourceError
+        If the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, ResourceError) or (full := disk_full(error, path)) is None:
+            raise
+        raise full from error
+
+
+def as_run_error(error: BaseException) -> RunError | Interrupted | None:
     """Troubles of the machine in the program's own terms; None for a fault of the program."""
-    if isinstance(error, RunError):
+    if isinstance(error, Interrupted):
         return error
     if isinstance(error, KeyboardInterrupt):
         return Interrupted(2)
-    if isinstance(error, OSError) and error.errno == ENOSPC:
-        return ResourceError(f"the disk is full ({error.filename}): free some space and run the same command again")
+    if full := disk_full(error):
+        return full
+    if isinstance(error, RunError):
+        return error
     text = str(error) if isinstance(error, RuntimeError) else ""
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if out_of_memory or any(sign in text for sign in _NO_MEMORY):

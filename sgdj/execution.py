@@ -20,17 +20,17 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
     dict
         `exit_code`, and the run's record if there is one.
     """
-    from sgdj.composition import parse
-    from sgdj.config import load
-
     try:
-        with stop.obeyed():
-            job = load(parse(overrides), in_sweep)
-            from sgdj.devices import torch_device
+        from sgdj.composition import parse
+        from sgdj.config import load
 
-            torch_device(job.config["device"])  # a missing device is told before the slow imports
-            from sgdj.job import run
+        job = load(parse(overrides), in_sweep)
+        from sgdj.devices import torch_device
 
+        torch_device(job.config["device"])  # a missing device is told before the slow imports
+        from sgdj.job import run
+
+        with stop.obeyed():  # until here nothing is written, and a signal may end the process at once
             return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:
         known = as_run_error(error)

@@ -53,6 +53,13 @@ def decides(key: str) -> bool:
     return not any(key == part or key.startswith(f"{part}.") for part in _NO_IDENTITY)
 
 
+def settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a configuration that decide its numbers, by dotted key."""
+    return {
+        key: value for key, value in leaves(config) if decides(key) and not (key in YOUNGER and YOUNGER[key] == value)
+    }
+
+
 def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, Any] | None = None) -> str:
     """Hash that names a run: canonical configuration, data and result version.
 
@@ -70,8 +77,5 @@ def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, 
     str
         12 hexadecimal digits.
     """
-    kept = {
-        key: value for key, value in leaves(config) if decides(key) and not (key in YOUNGER and YOUNGER[key] == value)
-    }
-    text = json.dumps([RESULT_VERSION, kept, manifest, extra or {}], sort_keys=True)
+    text = json.dumps([RESULT_VERSION, settings(config), manifest, extra or {}], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

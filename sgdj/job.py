@@ -1,5 +1,6 @@
 """One run from checked configuration to finished run directory."""
 
+import math
 import os
 import re
 import shlex
@@ -22,10 +23,12 @@ from sgdj.checkpoints import load_weights, read_checkpoint
 from sgdj.config import Job
 from sgdj.consistency import TRAINING
 from sgdj.data.generate import digest, file_digest
+from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import Source, Split
 from sgdj.devices import torch_device
 from sgdj.draws import Draws
-from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError, as_run_error
+from sgdj.earlier import Earlier, look, same_settings
+from sgdj.errors import CheckFailed, Diverged, ExitCode, InputError, Interrupted, ResourceError, as_run_error, writing
 from sgdj.evaluation import COLUMNS, Result, conditions, evaluate, trial
 from sgdj.identity import decides, identity
 from sgdj.instantiate import build
@@ -42,10 +45,12 @@ from sgdj.reconstruct_files import reconstruct_files
 from sgdj.reporting import figures
 from sgdj.reporting.run_report import report
 from sgdj.reporting.terminal import audit_table, show
+from sgdj.resuming import has_own
 from sgdj.run_directory import RunDirectory
+from sgdj.signals import stop
 from sgdj.text import say
 from sgdj.tracking import Tracker
-from sgdj.verification import hashes, verify
+from sgdj.verification import damaged, hashes, verify
 
 
 def _now() -> str:
@@ -89,8 +94,8 @@ class Run:
         torch.set_num_threads(self.config["trainer"]["threads"] or cores)
         self.source: Source = build(self.config, "dataset")
         self.acquisition: Acquisition = build(self.config, "operator")
-        self.source.prepare()
-        self._check_sizes()
+        if not isinstance(self.source, GeneratedSource):  # reading only; what is generated is known by its parameters
+            self.source.prepare()
         manifest = self.source.manifest()
         self.extra = {}
         if self.config["mode"] in ("evaluate", "audit") and self.config["checkpoint"]:
@@ -104,7 +109,6 @@ class Run:
             file = source_file(self.config["reconstructor"])
             self.extra["reconstructor"] = "unknown" if file is None else file_digest(file)
         self.key = identity(self.config, manifest, self.extra)
-        self.data_hash = digest(manifest)
         folder = self.config["run_dir"]
         self.run = RunDirectory(Path(folder) if folder else _default_folder(self.config, self.key))
 
@@ -123,25 +127,26 @@ class Run:
                     )
 
     def go(self) -> dict[str, Any]:
-        """Run, continue or skip.
+        """Run, continue or skip; everything is checked before the first file is written.
 
         Returns
         -------
         dict
             The run's record, with its folder under `folder`.
         """
-        record = self.run.read_record()
-        if record and record.get("config_hash") != self.key and not self.config["force"]:
-            raise InputError(
-                f"the folder holds another run ({self._difference()})",
-                f"run_dir={self.run.path}",
-                "choose another folder, or force=true to replace it",
-            )
-        if record.get("status") == "finished" and not self.config["force"]:
-            tell(f"already finished: {self.run.path} (force=true repeats it)")
-            return {**record, "folder": str(self.run.path), "skipped": True}
-        devices = max(self.config["trainer"]["devices"], world())
-        if devices > 1 and self.config["mode"] in TRAINING:
+        earlier = self._look()
+        if self._is_done(earlier):
+            return self._skip(earlier)
+        devices = max(self.config["trainer"]["devices"], world()) if self.config["mode"] in TRAINING else 1
+        self._check_devices(devices)
+        if rank() == 0:
+            self.run.refuse_unwritable()
+        self._check_parts()
+        with writing(Path(self.config["dataset"].get("directory", "."))):
+            self.source.prepare()
+        self.data_hash = digest(self.source.manifest())
+        self._check_sizes()
+        if devices > 1:
             self._check_shares(devices)
             if world() == 1:
                 return self._launch(devices)
@@ -149,26 +154,107 @@ class Run:
             tell(note)
         if rank() > 0:
             self._train_or_load(initial_network(self.config), lambda row: None)
-            return record
+            return earlier.record
         self.run.claim()
+        begun = earlier.found
         try:
-            return self._run_claimed(record)
+            earlier = self._look()  # again: until now another process may have been at work there
+            begun = earlier.found
+            if self._is_done(earlier):
+                return self._skip(earlier)
+            self.run.sweep_up()
+            return self._run_claimed(earlier)
+        except InputError:
+            if not begun and not any(self.run.checkpoints.glob("*.ckpt")):
+                self.run.withdraw()
+            raise
         finally:
             self.run.release()
+
+    def _look(self) -> Earlier:
+        """What the folder holds; another run is refused, unless it is to be replaced."""
+        if rank() > 0:  # the leader decides, and may be changing it already
+            record = self.run.read_record()
+            return Earlier(record, bool(record), record.get("config_hash") == self.key)
+        earlier = look(self.run, self.key, self.config)
+        if earlier.found and not earlier.same and not self.config["force"]:
+            raise InputError(
+                f"the folder holds another run ({self._difference()})",
+                f"run_dir={self.run.path}",
+                "choose another folder, or force=true to replace it",
+            )
+        return earlier
+
+    def _is_done(self, earlier: Earlier) -> bool:
+        """Whether the run was finished, and what it measured is as it was.
+
+        Raises
+        ------
+        CheckFailed
+            If it is not, and nothing is left to make it from.
+        """
+        if not earlier.same or earlier.record.get("status") != "finished" or self.config["force"]:
+            return False
+        changed = damaged(self.run, earlier.record)
+        if not changed:
+            return True
+        some = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+        if self.config["mode"] in TRAINING and not self._has_checkpoints():
+            raise CheckFailed(
+                f"damaged since the run was finished, and no checkpoint is left to make it from, {some} "
+                f"in {self.run.path}: force=true trains again"
+            )
+        tell(f"damaged since the run was finished, and made anew: {some}")
+        return False
+
+    def _skip(self, earlier: Earlier) -> dict[str, Any]:
+        tell(f"already finished: {self.run.path} (force=true repeats it)")
+        return {**earlier.record, "folder": str(self.run.path), "skipped": True}
+
+    def _has_checkpoints(self) -> bool:
+        return has_own(self.run, self.key, same_settings(self.config))
+
+    def _check_devices(self, count: int) -> None:
+        """Whether there are as many devices, and a share of every batch for each, as far as the settings show."""
+        if count == 1:
+            return
+        found = torch.cuda.device_count()
+        if self.device.type == "cuda" and local_world() == 1 and count > found:
+            raise InputError(f"{count} of {found} CUDA devices", "trainer.devices", f"use {found} or fewer")
+        dataset = self.config["dataset"]
+        for split, node in (("train", "trainer"), ("val", "evaluation")):
+            images = (dataset.get("samples") or dataset.get("volumes") or {}).get(split) or 0
+            number = images * dataset.get("slices", 1) if isinstance(self.source, GeneratedSource) else 0
+            self._check_share(split, node, number, count)
+
+    def _check_share(self, split: str, node: str, number: int, count: int) -> None:
+        """Whether the smallest batch of so many images of one shape can be shared; 0 if their number is not known."""
+        batch_size = self.config[node]["batch_size"]
+        smallest = min(number % batch_size or batch_size, number or batch_size)
+        if smallest < count:
+            raise InputError(
+                f"a batch of {smallest} {split} images cannot be shared by {count} processes",
+                f"{node}.batch_size",
+                "choose one whose last batch is larger, or lower trainer.devices",
+            )
+
+    def _check_parts(self) -> None:
+        """Build everything that is needed later: a mistake is told before anything is written."""
+        network = initial_network(self.config)
+        build(self.config, "attack")
+        for name in self.config["shift"]:
+            build(self.config, f"shift.{name}")
+        if self.config["mode"] in TRAINING:
+            build(self.config, "strategy")
+        elif not self.config["reconstructor"]:
+            load_weights(network, read_checkpoint(Path(self.config["checkpoint"])))
 
     def _check_shares(self, count: int) -> None:
         """Every process needs a sample of every batch."""
         for split, node in (("train", "trainer"), ("val", "evaluation")):
-            batch_size = self.config[node]["batch_size"]
             images = self.source.images("train" if split == "train" else "val")
-            shapes = Counter(images.shape(i) for i in range(len(images)))
-            smallest = min(number % batch_size or batch_size for number in shapes.values())
-            if min(smallest, batch_size) < count:
-                raise InputError(
-                    f"a batch of {smallest} {split} images cannot be shared by {count} processes",
-                    f"{node}.batch_size",
-                    "choose one whose last batch is larger, or lower trainer.devices",
-                )
+            for number in Counter(images.shape(i) for i in range(len(images))).values():
+                self._check_share(split, node, number, count)
 
     def _launch(self, count: int) -> dict[str, Any]:
         """Run in several processes on this machine."""
@@ -186,13 +272,24 @@ class Run:
         more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
         return shown + more or "of other data or another version of this program"
 
-    def _run_claimed(self, record: dict[str, Any]) -> dict[str, Any]:
-        going_on = record.get("status") in ("running", "interrupted") and self.config["resume"]
-        if self.config["force"] or not going_on:
-            self.run.clear()
-            record = {}
+    def _goes_on(self, earlier: Earlier) -> bool:
+        """Whether the run goes on from checkpoints of an earlier one; says so if there is one and it does not."""
+        if not earlier.found:
+            return False
+        wanted = earlier.same and self.config["resume"] and not self.config["force"]
+        if wanted and earlier.record.get("diverged"):
+            tell("beginning again: the earlier run diverged")
+        elif wanted and self.config["mode"] in TRAINING:
+            if self._has_checkpoints():
+                return True
+            tell("beginning at epoch 0: the earlier run left no intact checkpoint")
+        return False
+
+    def _run_claimed(self, earlier: Earlier) -> dict[str, Any]:
         network = initial_network(self.config)
-        self.run.start(
+        going_on = self._goes_on(earlier)
+        record = earlier.record if going_on else {}
+        removed = self.run.start(
             self.config,
             {
                 "status": "running",
@@ -218,7 +315,10 @@ class Run:
                 **({"acceleration": a} if (a := self._acceleration()) else {}),
                 **self.extra,
             },
+            afresh=not going_on,
         )
+        if removed:
+            tell(f"removed {removed} files of the earlier run: {self.run.path}")
         name = f"{self.config['task']} {self.run.path.parent.name} {self.run.path.name}"
         tracker = Tracker(self.config["logger"], self.run.path, name, self.config, tell)
         if self.device.type == "cpu" and self.config["trainer"]["reuse_memory"]:
@@ -243,7 +343,9 @@ class Run:
         except BaseException as error:
             trouble = isinstance(as_run_error(error), Interrupted | ResourceError) or isinstance(error, OSError)
             with suppress(OSError):  # a full disk must not hide what happened
-                self._close("interrupted" if trouble else "failed")  # the same command goes on, or begins again
+                if isinstance(error, Diverged):
+                    self.run.record["diverged"] = True  # the same command begins again; after anything else it goes on
+                self._close("interrupted" if trouble else "failed")
             raise
         finally:
             tracker.finish(failed)
@@ -264,12 +366,15 @@ class Run:
         if self.config["mode"] in ("evaluate", "audit"):
             load_weights(network, read_checkpoint(Path(self.config["checkpoint"])))
             return
-        from sgdj.training import train  # Lightning takes seconds to import
+        with stop.patiently():  # a signal in the middle of an import can be lost
+            from sgdj.training import train  # Lightning takes seconds to import
+        stop.check()
 
         text = OmegaConf.to_yaml(OmegaConf.create(self.config))
         strategy = build(self.config, "strategy")
         train(
-            self.config, text, network, strategy, self.source, self.acquisition, self.run, log, tell
+            self.config, text, network, strategy, self.source, self.acquisition, self.run, self.key, log, tell,
+            same_settings(self.config),
         )  # fmt: skip
         if rank() == 0:
             figures.training_curve(self.run.metrics(), self.run.figures / "training.png")
@@ -277,7 +382,11 @@ class Run:
     def _score(self, result: Result) -> None:
         """Keep what levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
         measured = result.summary["network"]
-        score = (measured["clean"]["psnr"]["mean"] + measured[self.config["attack"]["name"]]["psnr"]["mean"]) / 2
+        means = [measured[name]["psnr"]["mean"] for name in ("clean", self.config["attack"]["name"])]
+        if any(mean is None or not math.isfinite(mean) for mean in means):
+            tell("no score: a PSNR on the validation data is not finite")
+            return
+        score = sum(means) / 2
         self.run.update(score=round(score, 6))
         print(f"score, mean of clean and attacked PSNR on the validation data: {score:.3f} dB", flush=True)
 

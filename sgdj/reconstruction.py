@@ -190,8 +190,6 @@ class KSpaceFormat(Format):
         return self.acquisition.lines(columns, name, self.draws)
 
 
-
-
 def _output_size(file: h5py.File, shape: tuple[int, ...]) -> tuple[int, int]:
     """Reconstruction matrix from the ISMRMRD header, else the smaller side of k-space squared."""
     from xml.etree import ElementTree

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sgdj.early import SIGNALS
 from sgdj.errors import Interrupted
-
-#: Ctrl-C; what SLURM sends before it preempts a job or ends it; what `sbatch --signal=USR1@60` sends a minute earlier.
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Stop:
@@ -56,11 +54,11 @@ class Stop:
     @contextmanager
     def patiently(self) -> Iterator[None]:
         """Within, the first signal is only noted, for `check`."""
-        self._patient = True
+        former, self._patient = self._patient, True
         try:
             yield
         finally:
-            self._patient = False
+            self._patient = former
 
     def check(self) -> None:
         """Stop here if a signal came.

@@ -14,7 +14,16 @@ from omegaconf import OmegaConf
 
 from sgdj.composition import CONF, GROUPS, expand, parse, swept
 from sgdj.config import Job, load
-from sgdj.errors import ExitCode, InputError, InputErrors, print_error
+from sgdj.errors import (
+    ExitCode,
+    InputError,
+    InputErrors,
+    Interrupted,
+    ResourceError,
+    as_run_error,
+    print_error,
+    writing,
+)
 from sgdj.execution import execute
 from sgdj.importable import python_path
 from sgdj.signals import stop
@@ -64,6 +73,12 @@ def _check_all(overrides: Sequence[str]) -> list[Job]:
     return jobs
 
 
+def _seconds(record: dict[str, Any]) -> float:
+    """How long a run took; 0 if its record is damaged."""
+    value = record.get("wall_s")
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def estimate(jobs: Sequence[Job]) -> str:
     """Time and disk that a sweep will take, from finished runs of the same kind under its output folder."""
     from statistics import median
@@ -81,7 +96,7 @@ def estimate(jobs: Sequence[Job]) -> str:
     like = [known[kind(job.config)] for job in jobs if kind(job.config) in known]
     if not like:
         return "no finished run of the same kind to estimate time and disk from"
-    seconds = sum(median(run.record["wall_s"] for run in runs) for runs in like)
+    seconds = sum(median(_seconds(run.record) for run in runs) for runs in like)
     size = sum(median(run.size() for run in runs) for runs in like)
     rest = "" if len(like) == len(jobs) else f", for {len(like)} of them (no finished run is like the others)"
     return f"estimate, one after the other: {seconds / 60:.1f} minutes, {size / 2**20:.1f} MiB{rest}"
@@ -108,7 +123,9 @@ def _run_one(config: Any) -> JobResult:
         say(f"job: {' '.join(overrides)}", sys.stderr)
         result = execute(overrides, in_sweep=True)
     kept = {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped", "score")}
-    (Path(hydra.runtime.output_dir) / _RESULT).write_text(json.dumps(kept | {"overrides": overrides}))
+    path = Path(hydra.runtime.output_dir) / _RESULT
+    with writing(path):
+        path.write_text(json.dumps(kept | {"overrides": overrides}))
     return JobResult(kept)
 
 
@@ -182,18 +199,31 @@ def sweep(overrides: Sequence[str]) -> int:
     try:
         searching = _search(overrides)
         jobs = _check_all(overrides)
-    except (InputError, InputErrors) as error:
-        print_error(error)
-        return int(error.exit_code)
+        return _run_all(overrides, jobs, searching)
+    except BaseException as error:  # while jobs are checked: those that run tell their own
+        known = as_run_error(error)
+        if known is None:
+            raise
+        print_error(known)
+        return int(known.exit_code)
+
+
+def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> int:
+    """Run checked jobs and tell what became of them."""
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
-    with _scratch(overrides, jobs) as folder:
+    with stop.obeyed(), _scratch(overrides, jobs) as folder:
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster
+            if isinstance(known := as_run_error(error), ResourceError):
+                raise known from error
             line = " ".join(str(error).split()) or type(error).__name__
             say(f"error: the launcher gave up: {line[:200]}", sys.stderr)
             _tell(_results(Path(folder)), overrides, count)
             return int(ExitCode.CHECK_FAILED)
+        except Interrupted:  # between two jobs
+            print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
+            raise
         return _tell(_results(Path(folder)), overrides, count)

@@ -23,9 +23,9 @@ from sgdj.checkpoints import (
     copy_checkpoint,
     epoch_path,
     load_weights,
-    newest_intact,
     prune,
     read_checkpoint,
+    remove_checkpoint,
     write_checkpoint,
 )
 from sgdj.data.batch import Batch
@@ -33,13 +33,13 @@ from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
 from sgdj.devices import accelerator, torch_device
 from sgdj.draws import Draws
-from sgdj.errors import Diverged, InputError, Interrupted
+from sgdj.errors import Diverged, InputError, Interrupted, as_run_error
 from sgdj.metrics import sample_metrics
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.progress import bar
 from sgdj.ranks import local_world, rank, world
-from sgdj.resuming import best_epoch, last_consistent, out_of_patience
+from sgdj.resuming import METRICS, RUN, best_epoch, kept_rows, last_consistent, out_of_patience
 from sgdj.run_directory import RunDirectory
 from sgdj.signals import stop
 from sgdj.statistics import volume_mean
@@ -140,8 +140,7 @@ class VerifiedCheckpoints(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a checkpoint and its hash."""
-        Path(path).unlink(missing_ok=True)
-        Path(f"{path}.sha256").unlink(missing_ok=True)
+        remove_checkpoint(Path(path))
 
 
 class Keeper(Callback):
@@ -151,18 +150,31 @@ class Keeper(Callback):
     ----------
     run
         The run directory.
+    key
+        The run's configuration hash, kept in every checkpoint.
     keep
         Number of epoch checkpoints kept.
     report
         Called with every row of metrics.
+
+    Attributes
+    ----------
+    restored
+        Whether the training has begun, or gone on from its checkpoint.
     """
 
-    def __init__(self, run: RunDirectory, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
-        self.run, self.keep, self.report = run, keep, report
+    def __init__(self, run: RunDirectory, key: str, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
+        self.run, self.key, self.keep, self.report = run, key, keep, report
+        self.rows, self.restored = run.metrics(), False
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Replace Lightning's handlers, which end with the wrong exit codes."""
+        self.restored = True
         stop.install()
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        """Keep in every checkpoint which run it is of, and the rows of metrics, which a damaged file may lose."""
+        checkpoint.update({RUN: self.key, METRICS: kept_rows(self.rows)})
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the clock."""
@@ -191,7 +203,8 @@ class Keeper(Callback):
         if rank() > 0:
             trainer.save_checkpoint(path)  # all take part, the leader writes
             return
-        best = best_epoch([*self.run.metrics(), row])
+        self.rows.append(row)
+        best = best_epoch(self.rows)
         self.run.append_metrics(row)  # without its checkpoint, which comes next, a row does not count
         trainer.save_checkpoint(path)
         if best == trainer.current_epoch:
@@ -271,8 +284,10 @@ def train(
     source: Source,
     acquisition: Acquisition,
     run: RunDirectory,
+    key: str,
     log: Callable[[dict[str, Any]], None],
     tell: Callable[[str], None],
+    same_settings: Callable[[str], bool],
 ) -> None:
     """Train, or go on from the last finished epoch, and leave the best weights in `network`.
 
@@ -297,15 +312,16 @@ def train(
     val_loader = batches(val_images, measure, config["evaluation"]["batch_size"], workers=workers, part=part)
     distributed.join(torch_device(config["device"]))
     if rank() == 0:
-        resume = last_consistent(run, tell)
+        resume = last_consistent(run, key, same_settings, tell)
     distributed.barrier()
-    if rank() > 0:
-        resume = newest_intact(run.checkpoints, lambda line: None)
     done = len(run.metrics())
+    if rank() > 0:
+        resume = epoch_path(run.checkpoints, done - 1) if done else None
     if resume is not None:
-        tell(f"continuing after epoch {done - 1}")
+        going_on = f"resuming at epoch {done}" if done < config["epochs"] else "all are trained"
+        tell(f"continuing after epoch {done - 1}: {going_on}")
     if done < config["epochs"] and not out_of_patience(run.metrics(), settings["patience"]):
-        keeper = Keeper(run, settings["keep"], log)
+        keeper = Keeper(run, key, settings["keep"], log)
         callbacks: list[Callback] = [keeper, TrainingBar()] if rank() == 0 else [keeper]
         if settings["patience"] is not None:
             callbacks.insert(0, EarlyStopping("val_psnr", patience=settings["patience"], mode="max"))
@@ -324,7 +340,14 @@ def train(
                 use_distributed_sampler=False,
             )
             module = Training(network, strategy, draws, settings, config_text)
-            trainer.fit(module, train_loader, val_loader, ckpt_path=resume, weights_only=True)
+            try:
+                trainer.fit(module, train_loader, val_loader, ckpt_path=resume, weights_only=True)
+            except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+                if resume is None or keeper.restored or as_run_error(error) is not None:
+                    raise
+                raise InputError(
+                    f"the checkpoint cannot be gone on from ({type(error).__name__})", str(resume), "move it away"
+                ) from error
         stop.check()
     if rank() > 0:
         return

@@ -121,8 +121,9 @@ def test_40_a_disk_that_fills_while_data_are_generated(tmp_path, small_disk, tas
 def test_40_a_full_disk_at_the_start(cli, small_disk):
     (small_disk / "rest").write_bytes(b"0" * 2**20)
     code, _, err = cli(*SMOKE, f"output_dir={small_disk}")
-    assert (code, err.count("\n")) == (2, 1)
-    assert "the folder cannot be written (No space left on device)" in err
+    assert (code, err.count("\n")) == (4, 1)
+    assert f"the disk is full ({small_disk}" in err
+    assert [p.name for p in small_disk.iterdir()] == ["rest"]
 
 
 def test_40_a_disk_that_fills_keeps_the_old_checkpoint(cli, small_disk, tmp_path, monkeypatch):
@@ -225,10 +226,11 @@ KILLED_WHILE_SAVING = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
 from sgdj import checkpoints
+from sgdj.run_directory import temporary_path
 original = checkpoints.write_atomically
 def killed(path, content):
     if path.name == "epoch-0002.ckpt":
-        path.with_name(".epoch-0002.ckpt.tmp").write_bytes(content[: len(content) // 2])
+        temporary_path(path.parent).write_bytes(content[: len(content) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     original(path, content)
 checkpoints.write_atomically = killed

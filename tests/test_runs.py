@@ -269,22 +269,23 @@ def test_an_interrupted_run_ends_with_the_same_bits(cli, tmp_path, monkeypatch, 
     assert (whole / "evaluation" / "samples.csv").read_bytes() == (parts.evaluation / "samples.csv").read_bytes()
 
 
-def test_a_damaged_checkpoint_is_skipped_by_name(cli, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("names", "epoch"), [(("epoch-0003.ckpt",), 3), (("epoch-0003.ckpt", "last.ckpt"), 2)])
+def test_a_damaged_checkpoint_is_skipped_by_name(cli, tmp_path, names, epoch):
     arguments = ("task=toy", "scale=smoke", "epochs=4", *QUIET)
     assert cli(*arguments, "run_dir=whole")[0] == 0
     assert cli(*arguments, "run_dir=damaged")[0] == 0
     run = RunDirectory(tmp_path / "damaged")
     run.record = run.read_record()
     run.update(status="interrupted", trained=False)
-    path = run.checkpoints / "epoch-0003.ckpt"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    for path in (run.checkpoints / name for name in names):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
     code, _, err = cli(*arguments, "run_dir=damaged")
     assert code == 0
     assert "epoch-0003.ckpt" in err
     assert "is damaged" in err
-    assert "continuing after epoch 2" in err
+    assert f"continuing after epoch {epoch}" in err
     assert same(weights(tmp_path / "whole"), weights(run.path))
 
 

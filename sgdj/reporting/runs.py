@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.table import Table
 from sgdj.errors import InputError
 from sgdj.nodes import get, leaves
 from sgdj.plain_yaml import read_mapping
+from sgdj.run_directory import RunDirectory
 from sgdj.statistics import volume_averages
 from sgdj.text import from_cell, printable
 
@@ -43,7 +43,7 @@ class RunView:
     def facts(self) -> dict[str, str]:
         """What runs are filtered by."""
         node = self.config.get
-        strategy, architecture = node("strategy") or {}, node("architecture") or {}
+        strategy, architecture = self.node("strategy"), self.node("architecture")
         return {
             "task": str(node("task", "?")),
             "architecture": str(architecture.get("name", "?")),
@@ -55,6 +55,11 @@ class RunView:
             "status": self.status,
         }
 
+    def node(self, name: str) -> dict[str, Any]:
+        """A node of the configuration; empty if it is missing or damaged."""
+        found = self.config.get(name)
+        return found if isinstance(found, dict) else {}
+
     @property
     def status(self) -> str:
         """The recorded status; a run that says running while nobody holds its lock was killed."""
@@ -63,8 +68,11 @@ class RunView:
 
     def psnr(self, condition: str) -> float | None:
         """Mean PSNR of the network under a condition."""
-        entry = self.summary.get("network", {}).get(condition)
-        return None if entry is None else entry["psnr"]["mean"]
+        try:
+            value = self.summary["network"][condition]["psnr"]["mean"]
+        except (KeyError, TypeError):
+            return None
+        return float(value) if isinstance(value, int | float) else None
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -148,8 +156,8 @@ def listing(found: Sequence[RunView]) -> Table:
     table.add_column("folder", overflow="fold")
     for run in found:
         facts = run.facts
-        attack = (run.config.get("attack") or {}).get("name", "")
-        shift = next(iter(run.config.get("shift") or {}), "")
+        attack = run.node("attack").get("name", "")
+        shift = next(iter(run.node("shift")), "")
         scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
         names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]
         table.add_row(*map(printable, names), *scores, f"{run.size() / 2**20:.1f}", printable(run.path))
@@ -208,9 +216,13 @@ def compare(first: Path, second: Path) -> list[Table]:
 def tidy(found: Sequence[RunView], really: bool) -> str:
     """Remove the checkpoints of finished runs; those of others stay, since they are needed to go on."""
     finished = [run for run in found if run.status == "finished" and (run.path / "checkpoints").is_dir()]
-    size = sum(p.stat().st_size for run in finished for p in (run.path / "checkpoints").iterdir())
+    own = [p for run in finished for p in RunDirectory(run.path).own_files() if p.parent.name == "checkpoints"]
+    size = sum(p.stat().st_size for p in own)
     if really:
+        for path in own:
+            path.unlink(missing_ok=True)
         for run in finished:
-            shutil.rmtree(run.path / "checkpoints")
+            with suppress(OSError):  # something of the user's is in it
+                (run.path / "checkpoints").rmdir()
     done = "removed" if really else "would remove (add --yes)"
     return f"{done} checkpoints of {len(finished)} finished runs, {size / 2**20:.1f} MiB"
