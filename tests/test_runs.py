@@ -162,8 +162,7 @@ def test_a_private_wandb_record_names_neither_host_nor_user_nor_folder(finished,
         "command": b"run_dir=",
         "program": os.fsencode(sys.argv[0]),
     }
-    elsewhere = {"folder": os.fsencode(finished)}
-    assert {"host", "folder", "packages"} <= _told(finished / "wandb", names | elsewhere)
+    assert {"host", "home", "packages"} <= _told(finished / "wandb", names)
     run = tmp_path / "alice" / "run"
     arguments = ["task=toy", "scale=smoke", "epochs=1", "trainer.threads=1", f"run_dir={run}"]
     code, _, err = cli(*arguments, "logger.private=true", "evaluation.panels=1")

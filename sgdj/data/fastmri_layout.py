@@ -57,4 +57,11 @@ def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acqu
         file.attrs["norm"] = float(np.linalg.norm(target))
         file.flush()
         image = file.id.get_file_image()
-    path.write_bytes(image)
+    with path.open("wb", buffering=0) as written:
+        rest = memoryview(image)
+        try:
+            while rest:
+                rest = rest[written.write(rest) :]
+        except OSError as error:  # no part of a volume stays
+            path.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(path)) from error

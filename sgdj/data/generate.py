@@ -103,8 +103,12 @@ def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path],
         If the disk is full.
     """
     folder = directory / f"{spec['generator']}-{digest(spec)[:12]}"
+    doing = "read"
     try:
-        return folder if _intact(folder, spec) else _generate(directory, folder, spec, build)
+        if _intact(folder, spec):
+            return folder
+        doing = "written"
+        return _generate(directory, folder, spec, build)
     except OSError as error:
         if error.errno in _FULL:
             raise ResourceError(
@@ -112,7 +116,7 @@ def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path],
             ) from error
         reason = error.strerror or type(error).__name__
         raise InputError(
-            f"the data cannot be read or written ({reason})", f"dataset.directory={directory}", "choose another folder"
+            f"the data cannot be {doing} ({reason})", f"dataset.directory={directory}", "choose another folder"
         ) from error
 
 

@@ -19,7 +19,7 @@ _REMEMBERED = 2**20  # bytes from which on a hash is kept on disk; a smaller fil
 #: Path, size, times of the last change of content and of the inode (ns), and inode: a file that has all of them in
 #: common with an earlier one is taken for the same.
 _Identity = tuple[str, int, int, int, int]
-_known: dict[_Identity, str] = {}  # of this process
+_known: dict[_Identity, str] = {}  # what this process has read
 
 
 def digest(value: Any) -> str:
@@ -69,31 +69,26 @@ def file_digests(paths: Sequence[Path], what: str, remember: bool = True) -> dic
         If a file cannot be read.
     """
     identities = {path: _identity(path) for path in paths}
-    unknown = [path for path in paths if identities[path] not in _known]
-    if remember and any(identities[path][1] >= _REMEMBERED for path in unknown):
+    found = {path: _known[identity] for path, identity in identities.items() if identity in _known}
+    if remember and any(identities[path][1] >= _REMEMBERED for path in identities if path not in found):
         remembered = _read_cache()
-        for path in unknown:
-            name, *rest = identities[path]
-            if (entry := remembered.get(name)) is not None and entry[:-1] == rest:
-                _known[identities[path]] = entry[-1]
-    unknown = [path for path in unknown if identities[path] not in _known]
-    new = []
+        for path, (name, *rest) in identities.items():
+            if path not in found and (entry := remembered.get(name)) is not None and entry[:-1] == rest:
+                found[path] = entry[-1]
+    unknown = [path for path in identities if path not in found]
+    new = {}
     try:
         with bar() as progress:
             task = progress.add_task(f"{what} (MiB)", total=sum(identities[p][1] for p in unknown) >> 20, note="")
             for path in unknown:
-                found = file_digest(path, lambda size: progress.advance(task, size / 2**20))
+                found[path] = file_digest(path, lambda size: progress.advance(task, size / 2**20))
                 if _identity(path) == identities[path]:  # or somebody wrote to it meanwhile
-                    _known[identities[path]] = found
-                    new.append(identities[path])
-                else:
-                    identities[path] = _identity(path)
-                    _known[identities[path]] = file_digest(path)
+                    _known[identities[path]] = new[identities[path]] = found[path]
     finally:  # an interruption loses only the file at which it came
-        large = [identity for identity in new if identity[1] >= _REMEMBERED]
+        large = {name: [size, *rest, sha] for (name, size, *rest), sha in new.items() if size >= _REMEMBERED}
         if remember and large:
-            _write_cache({identity[0]: [*identity[1:], _known[identity]] for identity in large})
-    return {path: _known[identities[path]] for path in paths}
+            _write_cache(large)
+    return found
 
 
 def _cache_file() -> Path:
