@@ -105,7 +105,7 @@ def build(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """Run a committed row again, elsewhere, and compare value by value."""
-    from sgdj.reporting.collecting import collect
+    from sgdj.reporting.collecting import collect, older_samples_hash
     from sgdj.reporting.rows import difference, read_row
 
     if len(arguments) != 1:
@@ -119,9 +119,12 @@ def check(arguments: list[str]) -> int:
             return done.returncode
         (made,) = [p.parent for p in Path(elsewhere).rglob("run.json")]
         again, _ = collect(made, row.experiment)
+        older = older_samples_hash(made / "evaluation" / "samples.csv")
     worst = difference(row, again)
     same = "the same bits" if worst == 0 else "not the same bits"
     print(f"{arguments[0]}: {same}; largest difference of a volume's PSNR {worst:.2e} dB")
+    if older == row.samples_hash != again.samples_hash:
+        print("samples.csv is the same but for columns that are younger than the row")
     if again.machine != row.machine:
         print(f"written on another machine ({row.machine}; this is {again.machine}), whose rounding may differ")
     if again.config_hash != row.config_hash:

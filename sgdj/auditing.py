@@ -1,8 +1,9 @@
 """Audit a reconstructor: run the checks, write the report."""
 
 import json
+import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sgdj.attacks.base import Attack
 from sgdj.data.loader import Measure
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
+from sgdj.errors import RunError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.run_directory import write_atomically
@@ -32,12 +34,15 @@ class Report:
         In the order of their numbers.
     largest, frobenius
         Means over samples of `sgdj.sensitivity.Sensitivity`; None without a gradient.
+    notes
+        What was changed of what the reconstructor returns, such as its precision.
     """
 
     title: str
     checks: list[Check]
     largest: float | None
     frobenius: float | None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Check]:
@@ -97,9 +102,13 @@ def audit(
     tell("sensitivity")
     try:
         local = sensitivity(reconstructor, batch, draws)
-    except RuntimeError:  # a check has told by now that there is no gradient
-        return Report(title, found, None, None)
-    return Report(title, found, float(local.largest.mean()), float(local.frobenius.mean()))
+        means = [float(value.mean()) for value in (local.largest, local.frobenius)]
+    except Exception as error:  # a check has told by now that there is no gradient
+        if isinstance(error, RunError) or (isinstance(error, RuntimeError | MemoryError) and as_run_error(error)):
+            raise
+        means = [math.nan]
+    largest, frobenius = means if all(map(math.isfinite, means)) else (None, None)
+    return Report(title, found, largest, frobenius, getattr(reconstructor, "notes", []))
 
 
 def markdown(report: Report) -> str:
@@ -118,7 +127,7 @@ def markdown(report: Report) -> str:
         name = plain(f"{check.name} (of this tool)" if check.self_test else check.name)
         outcome = f"**{check.status}**" if check.status == "FAIL" else check.status
         text.append(f"| {check.number} | {name} | {outcome} | {plain(check.value)} | {plain(check.rule)} |")
-    return "\n".join([*text, "", report.jacobian]) + "\n"
+    return "\n".join([*text, "", report.jacobian, *(f"The reconstructor: {note}." for note in report.notes)]) + "\n"
 
 
 def write(report: Report, folder: Path) -> None:

@@ -398,8 +398,8 @@ def _entry(values: list[tuple[str, float]]) -> dict[str, float | int | None]:
     finite = [(volume, value) for volume, value in values if not math.isnan(value)]
     mean, std = volume_mean(finite), volume_std(finite)
     return {
-        "mean": None if math.isnan(mean) else mean,
-        "std": None if math.isnan(std) else std,
+        "mean": mean if math.isfinite(mean) else None,  # JSON has no infinity
+        "std": std if math.isfinite(std) else None,
         "n_samples": len(finite),
         "n_volumes": len({volume for volume, _ in finite}),
     }

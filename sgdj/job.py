@@ -406,7 +406,7 @@ class Run:
         )
         write_audit(found, self.run.evaluation)
         show(audit_table(found.checks, found.title))
-        print(found.jacobian)
+        print("\n".join([found.jacobian, *(f"network: {note}" for note in found.notes)]))
         self.run.update(exit_code=int(ExitCode.CHECK_FAILED if found.failed else ExitCode.DONE))
         say(f"run directory: {self.run.path}")
 

@@ -23,20 +23,25 @@ def volume_mean(values: Iterable[tuple[str, float]]) -> float:
 
 
 def volume_std(values: Iterable[tuple[str, float]]) -> float:
-    """Standard deviation (n - 1) over volumes of the means over their samples; NaN below two volumes."""
+    """Standard deviation (n - 1) over volumes of the means over their samples; NaN below two or if one is infinite."""
     averages = list(volume_averages(values).values())
-    return float(np.std(averages, ddof=1)) if len(averages) > 1 else math.nan
+    return float(np.std(averages, ddof=1)) if len(averages) > 1 and np.isfinite(averages).all() else math.nan
 
 
 def volume_interval(values: Iterable[tuple[str, float]]) -> tuple[float, float, float, int]:
-    """Mean over volumes, its 95 % interval by Student's t, and their number; NaN limits for fewer than two."""
+    """Mean over volumes, its 95 % interval by Student's t, and their number.
+
+    The limits are NaN for fewer than two volumes, or if one is infinite.
+    """
     from scipy.stats import t
 
     means = list(volume_averages(values).values())
     if not means:
         return math.nan, math.nan, math.nan, 0
     mean, n = float(np.mean(means)), len(means)
-    half = float(t.ppf(0.975, n - 1) * np.std(means, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    if n < 2 or not math.isfinite(mean):
+        return mean, math.nan, math.nan, n
+    half = float(t.ppf(0.975, n - 1) * np.std(means, ddof=1) / math.sqrt(n))
     return mean, mean - half, mean + half, n
 
 

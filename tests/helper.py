@@ -27,3 +27,50 @@ def dense(operator: Operator, shape: tuple[int, ...], dtype: torch.dtype) -> Ten
     size = int(torch.tensor(shape).prod())
     columns = [operator.forward(e.reshape(1, *shape)).flatten() for e in torch.eye(size, dtype=dtype)]
     return torch.stack(columns, dim=1)
+
+
+class _Backward(torch.autograd.Function):
+    """The identity with a backward pass of one's own."""
+
+    @staticmethod
+    def forward(ctx, x, rule):
+        ctx.rule = rule
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return ctx.rule(gradient), None
+
+
+def detached(x):
+    return x.detach()
+
+
+def without_grad(x):
+    with torch.no_grad():
+        return x.clone()
+
+
+def constant_gradient_of_zero(x):
+    return _Backward.apply(x, torch.zeros_like)
+
+
+def nan_gradient(x):
+    return _Backward.apply(x, lambda gradient: gradient * torch.nan)
+
+
+def huge_gradient(x):
+    return _Backward.apply(x, lambda gradient: gradient * 1e30)
+
+
+def failing_backward(x):
+    return _Backward.apply(x, lambda gradient: {}["gone"])
+
+
+def other_graph(x):
+    """A graph that leads to something else than y."""
+    return x.detach() * torch.ones((), requires_grad=True)
+
+
+#: Maps of an image to itself that leave no usable gradient.
+CUTS = (detached, without_grad, constant_gradient_of_zero, nan_gradient, huge_gradient, failing_backward, other_graph)

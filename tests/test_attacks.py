@@ -23,6 +23,7 @@ from sgdj.networks import DnCNN, GradientDescent, Reconstructor, StepSize
 from sgdj.operators import CartesianFourier, Convolution, Identity
 from sgdj.operators.wavelets import ricker
 from sgdj.sensitivity import sensitivity
+from tests.helper import CUTS, detached
 
 
 def problems():
@@ -403,3 +404,98 @@ def test_sensitivity_bounds_small_perturbations(trained):
         assert (ratio < 1.05).all()
         if isinstance(attack, APGD):
             assert (ratio > 0.9).all()
+
+
+class Cut(Reconstructor):
+    """A network whose output passes through something that spoils its gradient."""
+
+    def __init__(self, network: Reconstructor, cut) -> None:
+        super().__init__()
+        self.network, self.cut = network, cut
+
+    def forward(self, y, operator, perturb=None):
+        return self.cut(self.network(y, operator))
+
+
+def errors(network, data, delta):
+    with torch.no_grad():
+        return squared_error(network(data.y + delta, data.operator), data.x)
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.__name__)
+@pytest.mark.parametrize("search", [partial(PGD, step_size=1.0), APGD], ids=["pgd", "apgd"])
+def test_without_a_usable_gradient_another_search_attacks_and_says_so(trained, cut, search):
+    network, data = Cut(LinearMap(64, torch.complex64), cut), trained[1]
+    attack = search(rho=0.1, steps=4, restarts=1, random_start=False)
+    found = attack.found(network, data, Draws(0))
+    assert found.believable.tolist() == [False] * 3
+    assert found.why.startswith("no usable gradient: its ")
+    assert (attack.ball.norm(found.delta).flatten() <= attack.budget(data.y).flatten() * (1 + 1e-5)).all()
+    noise = torch.stack([errors(network, data, Gaussian(rho=0.1)(network, data, Draws(i))) for i in range(10)])
+    assert (errors(network, data, found.delta) > noise.amax(0)).all()
+
+
+def test_sweeps_and_the_worst_of_several_attacks_pass_it_on(trained):
+    network, data = Cut(LinearMap(64, torch.complex64), detached), trained[1]
+    attack = APGD(rho=0.1, steps=2, restarts=1, random_start=False)
+    swept = sweep([attack.scaled(0.5), attack], network, data, Draws(0))
+    assert not any(one.believable.any() for one in swept.found)
+    found = WorstOf(rho=0.1, attacks={"one": attack, "noise": Gaussian(rho=0.1)}).found(network, data, Draws(0))
+    assert not found.believable.any()
+    assert found.why.startswith("no usable gradient")
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: type(a).__name__)
+def test_what_honest_gradients_find_is_believed_and_the_same(trained, attack):
+    network, data = trained
+    found = attack.found(network, data, Draws(0))
+    assert found.believable.all() and found.why == ""
+    assert torch.equal(found.delta, attack(network, data, Draws(0)))
+
+
+def test_gradients_are_judged_for_every_sample_by_itself(trained):
+    network, data = trained
+
+    def second(x):
+        return torch.cat([x[:1], x[1:2].detach(), x[2:]])
+
+    attack = PGD(rho=0.1, steps=4, step_size=1.0, restarts=1, random_start=False)
+    found = attack.found(Cut(network, second), data, Draws(0))
+    assert found.believable.tolist() == [True, False, True]
+    assert found.why.startswith("no usable gradient: its gradient is zero")
+    honest = attack(network, data, Draws(0))
+    assert torch.equal(found.delta[::2], honest[::2])
+
+
+def test_searches_that_need_no_gradient_are_believed_without_one(trained):
+    network, data = Cut(trained[0], detached), trained[1]
+    for attack in (SPSA(rho=0.1, steps=2, directions=2, width=0.3, restarts=1, random_start=False), Gaussian(rho=0.1)):
+        assert attack.found(network, data, Draws(0)).believable.all()
+
+
+def test_a_perturbation_that_makes_the_error_nan_is_told(trained):
+    network, data = trained
+
+    class Fragile(Reconstructor):
+        def forward(self, y, operator, perturb=None):
+            x = network(y, operator)
+            broken = (y - data.y).abs().flatten(1).amax(1) > 0
+            return torch.where((broken & torch.tensor([False, True, False])).view(3, 1, 1, 1), torch.nan, x)
+
+    for attack in (APGD(rho=0.1, steps=4, restarts=1, random_start=False), ATTACKS[0]):
+        found = attack.found(Fragile(), data, Draws(0))
+        assert found.believable.tolist() == [True, False, True]
+        assert "NaN" in found.why
+        assert torch.isfinite(errors(Fragile(), data, found.delta)).all()
+
+
+@pytest.mark.parametrize("budget", [{"rho": 0.1}, {"rho": math.inf}, {"epsilon": math.inf}, {"epsilon": 0.0}])
+def test_budgets_of_zero_and_infinity_end(trained, budget):
+    network, data = trained
+    silent = replace(data, y=torch.zeros_like(data.y))
+    for batch in (data, silent):
+        for attack in (APGD(**budget, steps=2, restarts=1, random_start=False), Gaussian(**budget)):
+            found = attack.found(network, batch, Draws(0))
+            if float(attack.budget(batch.y).max()) == 0:  # there is nothing to search
+                assert found.believable.all()
+                assert float(found.delta.abs().max()) == 0

@@ -12,8 +12,10 @@ from sgdj.attacks.self_test import GradientMasked, LinearMap
 from sgdj.data.batch import Problem, measure
 from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, Reconstructor, StepSize
+from sgdj.networks.external import External
 from sgdj.operators.acquisition import CartesianAcquisition, ConvolutionAcquisition, IdentityAcquisition
 from tests.conftest import only_run
+from tests.helper import CUTS
 
 FOURIER = CartesianAcquisition(
     noise=0.05, mask="gaussian", acceleration=2, center_fraction=0.1, axis="columns", masks="fixed", mask_adjoint=True
@@ -58,7 +60,7 @@ def failed(checks) -> set[int]:
 @pytest.mark.parametrize("cls", [GradientDescent, ProximalGradient])
 def test_honest_networks_pass(kind, cls):
     checks = audit(network(kind, cls), kind).full()
-    assert [check.number for check in checks] == list(range(1, 19))
+    assert [check.number for check in checks] == list(range(1, 20))
     assert failed(checks) == set(), [(c.name, c.value) for c in checks if c.status == "FAIL"]
     assert {check.number for check in checks if check.self_test} == {16, 17}
 
@@ -127,6 +129,47 @@ def test_changed_weights_are_flagged():
     assert 18 in failed(audit(Remembering(network("fourier"))).light())
 
 
+class Mixing(Reconstructor):
+    """Subtracts a share of the batch's mean."""
+
+    def __init__(self, inner: Reconstructor) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, y, operator, perturb=None):
+        x = self.inner(y, operator)
+        return x - 0.01 * x.mean(0, keepdim=True)
+
+
+def test_dependence_on_neighbours_in_a_batch_is_flagged():
+    assert 19 in failed(audit(Mixing(network("fourier"))).light())
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=lambda cut: cut.__name__)
+def test_an_audit_finishes_without_a_usable_gradient(cut):
+    network = External(lambda y, operator: cut(operator.adjoint(y)))
+    assert 13 in failed(audit(network).light())
+
+
+def test_a_full_audit_finishes_on_a_network_that_is_cut(cli, tmp_path):
+    (tmp_path / "cut.py").write_text("def network(y, operator):\n    return operator.adjoint(y).detach()\n")
+    options = ("audit.samples=2", "audit.random_draws=3", "audit.steps=3", "dataset.volumes.test=1")
+    code, out, err = cli("mode=audit", "task=mri", "scale=smoke", "logger=none", "reconstructor=cut:network", *options)
+    assert code == 5, err
+    assert "Jacobian ∂x̂/∂y cannot be computed" in out
+    report = json.loads(next(tmp_path.rglob("audit.json")).read_text())
+    assert [check["number"] for check in report["checks"]] == list(range(1, 20))
+    assert {check["number"]: check["status"] for check in report["checks"]}[13] == "FAIL"
+
+
+def test_a_network_in_single_precision_is_differenced_in_single_precision():
+    """Its output answers to no change of 1e-7, whatever it is called with."""
+    inner = network("fourier")
+    single = External(lambda y, operator: inner(y.to(torch.complex64), operator))
+    assert 14 not in failed(audit(single).light())
+    assert single.notes == []
+
+
 def test_the_mode_writes_its_report(cli, tmp_path):
     smoke = ("task=seismic", "scale=smoke", "logger=none", "trainer.threads=1")
     assert cli(*smoke)[0] == 0
@@ -136,7 +179,7 @@ def test_the_mode_writes_its_report(cli, tmp_path):
     run = next((tmp_path / "audits").rglob("run.json")).parent
     report = json.loads((run / "evaluation" / "audit.json").read_text())["checks"]
     assert code == (5 if any(check["status"] == "FAIL" for check in report) else 0)
-    assert [check["number"] for check in report] == [1, 2, 3, 5, 13, 14, 15, 18]
+    assert [check["number"] for check in report] == [1, 2, 3, 5, 13, 14, 15, 18, 19]
     assert "perturbations keep the budget" in (run / "evaluation" / "audit.md").read_text()
     assert "run directory" in out
     again, _, err = cli("mode=audit", *light)

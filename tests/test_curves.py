@@ -1,12 +1,14 @@
 """Curves: their points from samples, and what a run leaves of them."""
 
 import csv
+import hashlib
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from sgdj.reporting.collecting import older_samples_hash, samples_hash
 from sgdj.reporting.curves import points
 from tests.conftest import only_run
 
@@ -85,3 +87,20 @@ def test_an_impossible_shift_is_one_line_before_training(cli, tmp_path, argument
     assert words in err
     assert len(err.strip().splitlines()) == 1
     assert not any(tmp_path.iterdir())
+
+
+def test_the_hash_of_older_rows_is_that_of_the_file_without_younger_columns(tmp_path):
+    older = b"condition,psnr,replaced\r\nclean,20.0,\r\nnew,21.0,\r\n"
+    younger = b"condition,psnr,replaced,believable\r\nclean,20.0,,1\r\nnew,21.0,,0\r\n"
+    (tmp_path / "older.csv").write_bytes(older)
+    (tmp_path / "younger.csv").write_bytes(younger)
+    expected = hashlib.sha256(older).hexdigest()
+    assert older_samples_hash(tmp_path / "older.csv") == samples_hash(tmp_path / "older.csv") == expected
+    assert older_samples_hash(tmp_path / "younger.csv") == expected != samples_hash(tmp_path / "younger.csv")
+
+
+def test_a_point_without_a_measurement_is_left_out():
+    """‖δ‖ / ‖y‖ has no value where y is zero."""
+    row = {"reconstructor": "network", "condition": "pgd", "attack": "pgd", "shift": "", "volume": "a", "level": 0.1}
+    rows = [row | {"y_norm": 0.0, "delta_norm": 0.0, "psnr": 20.0, "ssim": 0.5, "nmse": 0.1}]
+    assert points(rows) == []

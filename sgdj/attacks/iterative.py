@@ -17,7 +17,7 @@ from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 
 #: Effort of the search that stands in for one without a usable gradient; see `climb_without_gradients`.
-_DIRECTIONS, _WIDTH = 10, 0.3
+_FEWEST_STEPS, _DIRECTIONS, _WIDTH = 20, 10, 0.3
 
 
 @dataclass(eq=False, kw_only=True)
@@ -119,7 +119,7 @@ class Iterative(Attack):
             best = Best(delta, hill.mean(delta))
         climb_without_gradients(
             hill, self.ball, torch.zeros_like(delta), best, batch, draws,
-            steps=self.steps, directions=_DIRECTIONS, width=_WIDTH,
+            steps=max(self.steps, _FEWEST_STEPS), directions=_DIRECTIONS, width=_WIDTH,
         )  # fmt: skip
         return best.delta
 

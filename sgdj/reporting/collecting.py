@@ -45,9 +45,28 @@ def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in node.items() if YOUNGER.get(f"{key}.{name}", unset) != value}
 
 
-def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
+#: Columns of `samples.csv` that are younger than other rows, the youngest last.
+_YOUNGER_COLUMNS = (b"believable",)
+
+
+def samples_hash(path: Path) -> str:
+    """SHA-256 of ``samples.csv``."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def older_samples_hash(path: Path) -> str:
+    """SHA-256 of what ``samples.csv`` was before it had columns younger than other rows."""
+    lines = path.read_bytes().split(b"\r\n")
+    for name in reversed(_YOUNGER_COLUMNS):
+        if lines[0].endswith(b"," + name):
+            lines = [line.rpartition(b",")[0] for line in lines]
+    return hashlib.sha256(b"\r\n".join(lines)).hexdigest()
+
+
+def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]], list[str]]:
     cells: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
     budgets: dict[str, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    unbelievable: dict[str, None] = {}
     with path.open(newline="") as file:
         for line in csv.DictReader(file):
             who, condition, volume = (from_cell(line[key]) for key in ("reconstructor", "condition", "volume"))
@@ -55,8 +74,11 @@ def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
                 if line.get(metric):
                     cells[who, condition, metric].append((volume, float(line[metric])))
             if who == "network":
+                if line.get("believable") == "0":
+                    unbelievable[condition] = None
                 budgets[condition]["epsilon"].append((volume, float(line["epsilon"])))
-                budgets[condition]["rho"].append((volume, float(line["delta_norm"]) / float(line["y_norm"])))
+                if line["delta_norm"] and float(line["y_norm"]):  # a measurement of zeros has no ρ
+                    budgets[condition]["rho"].append((volume, float(line["delta_norm"]) / float(line["y_norm"])))
     values: Values = defaultdict(lambda: defaultdict(dict))
     for (who, condition, metric), pairs in cells.items():
         values[who][condition][metric] = volume_averages(pairs)
@@ -64,7 +86,7 @@ def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]]]:
         condition: {name: float(np.mean(list(volume_averages(pairs).values()))) for name, pairs in entry.items()}
         for condition, entry in budgets.items()
     }
-    return values, means
+    return values, means, list(unbelievable)
 
 
 def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
@@ -111,15 +133,16 @@ def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
         If the run is not finished.
     """
     run, path = _finished(folder, "samples.csv")
-    values, budgets = _read_samples(path)
+    values, budgets, unbelievable = _read_samples(path)
     row = Row(
         **_common(run, experiment),
         iterations=run.config["architecture"].get("iterations", 0),
-        samples_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
+        samples_hash=samples_hash(path),
         attack=_without_younger(run.config["attack"], "attack"),
         definitions={name: run.summary["definitions"][name] for name in _COMPARED},
         budgets=budgets,
         values=values,
+        unbelievable=unbelievable,
     )
     log = folder / "metrics.jsonl"  # an evaluation has none
     metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []

@@ -32,6 +32,8 @@ class Point:
         Mean over volumes, and its 95 % interval.
     n_volumes
         Number of volumes.
+    believable
+        1 if all of its samples are, else 0; see `sgdj.attacks.base.Found`.
     """
 
     reconstructor: str
@@ -43,6 +45,7 @@ class Point:
     low: float
     high: float
     n_volumes: int
+    believable: int = 1
 
 
 COLUMNS = tuple(field.name for field in fields(Point))
@@ -51,6 +54,11 @@ COLUMNS = tuple(field.name for field in fields(Point))
 def _value(row: dict[str, Any], metric: str) -> float:
     value = math.sqrt(row["nmse"]) if metric == "relative_error" else row[metric]
     return value if math.isfinite(value) else math.nan  # an empty reference has no relative error
+
+
+def _ratio(row: dict[str, Any]) -> float:
+    """‖δ‖ / ‖y‖; none for a measurement of zeros."""
+    return row["delta_norm"] / row["y_norm"] if row["y_norm"] else math.nan
 
 
 def _places(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -76,12 +84,12 @@ def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
     for (who, condition), group in groups.items():
         lies = [("attack", name) for name in attacks] if condition == "clean" else _places(group)
         for kind, name in lies:
-            ratio = volume_mean((row["volume"], row["delta_norm"] / row["y_norm"]) for row in group)
-            x = ratio if kind == "attack" else group[0]["level"]
+            x = group[0]["level"] if kind != "attack" else volume_mean((row["volume"], _ratio(row)) for row in group)
+            believable = min(row.get("believable", 1) for row in group)
             for metric in METRICS:
                 mean, low, high, n = volume_interval((row["volume"], _value(row, metric)) for row in group)
-                if n:
-                    curves[who, name, metric][x] = Point(who, kind, name, x, metric, mean, low, high, n)
+                if n and not math.isnan(x):
+                    curves[who, name, metric][x] = Point(who, kind, name, x, metric, mean, low, high, n, believable)
     return [curve[x] for curve in curves.values() if len(curve) > 1 for x in sorted(curve)]
 
 

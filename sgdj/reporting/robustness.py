@@ -96,11 +96,12 @@ def audits(found: Sequence[Audited]) -> str:
     """One column per network, one line per check."""
     names = [NAMES[one.architecture, one.strategy] for one in found]
     text = ["| | check | rule | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(found)]
-    for i, check in enumerate(found[0].checks):
+    for check in max((one.checks for one in found), key=len):  # older audits have fewer
         cells = []
         for one in found:
-            status, value = one.checks[i]["status"], one.checks[i]["value"]
-            cells.append(markdown(value) if status == "PASS" else f"**{markdown(status)}**: {markdown(value)}")
+            same = next((c for c in one.checks if c["number"] == check["number"]), {"status": "PASS", "value": "—"})
+            status, value = markdown(same["status"]), markdown(same["value"])
+            cells.append(value if status == "PASS" else f"**{status}**: {value}")
         text.append(
             f"| {check['number']} | {markdown(check['name'])} | {markdown(check['rule'])} | " + " | ".join(cells) + " |"
         )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ class Row(Measured):
         Mean over volumes, by condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
     values
         Volume means.
+    unbelievable
+        Conditions under which some sample of the network cannot be believed; see `sgdj.attacks.base.Found`.
     """
 
     iterations: int
@@ -95,6 +97,7 @@ class Row(Measured):
     definitions: dict[str, str]
     budgets: dict[str, dict[str, float]]
     values: Values
+    unbelievable: list[str] = field(default_factory=list)
 
     def mean(self, condition: str, metric: str = "psnr", reconstructor: str = "network") -> float:
         """Mean over volumes."""

@@ -56,6 +56,10 @@ class Line:
         """Any of them; they differ in seed and values only."""
         return self.rows[0]
 
+    def doubts(self, condition: str) -> bool:
+        """Whether some seed's value under a condition cannot be believed."""
+        return any(condition in row.unbelievable for row in self.rows)
+
     def cell(self, condition: str, metric: str, reconstructor: str = "network") -> tuple[float, float | None]:
         """Mean over seeds of the volume means, and standard deviation (n - 1) over seeds."""
         means = [row.mean(condition, metric, reconstructor) for row in self.rows]
@@ -138,7 +142,7 @@ def _shown(line: Line, found: Sequence[Line], condition: str) -> str:
     for metric, digits in _DIGITS.items():
         text = _number(line.cell(condition, metric), digits)
         texts.append(f"**{text}**" if _best(found, condition, metric) is line else text)
-    return " / ".join(texts)
+    return " / ".join(texts) + (" ‡" if line.doubts(condition) else "")
 
 
 def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
@@ -172,6 +176,8 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
         head = f"| {plain(line.name)}{mark} | {level_text(line.first)} | {len(line.rows)} | {data} | "
         text.append(head + " | ".join(cells) + " |")
+    if any(line.doubts(condition) for line in found for condition in columns.values()):
+        text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
     absent = missing(found, seeds)
     text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
     return "\n".join(text)
