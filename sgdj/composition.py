@@ -45,14 +45,14 @@ def _as_path(key: str, raw: str) -> str | None:
     """The same KEY=VALUE with every path in quotes; None where Hydra's own reading stands."""
     override = understood(f"{key}={raw}")
     if override is None:
-        special = raw[:1] in ("'", '"', "[", "{") or "${" in raw
+        special = raw[:1] in ("'", '"') or "${" in raw
         return None if special else f"{key}={','.join(map(_path, raw.split(',')))}"
     value = override.value()
     if isinstance(value, str) and "${" not in value and value.startswith("~"):
         return f"{key}={_path(value)}"
-    if isinstance(value, Sweep | list | dict | str) or value is None:
+    if isinstance(value, Sweep | str) or value is None:
         return None
-    return f"{key}={literal(raw)}"  # a name that looks like a number
+    return f"{key}={literal(raw)}"  # a name that looks like a number or a list
 
 
 def _unreadable(text: str) -> InputError:

@@ -23,8 +23,12 @@ def _check(text: str) -> None:
     """
     if "${" in text:
         raise ValueError("interpolations are not read")
-    depth = 0
+    depth, first = 0, True
     for event in yaml.parse(text, Loader=_LOADER):
+        if first and isinstance(event, yaml.NodeEvent):
+            first = False
+            if not isinstance(event, yaml.MappingStartEvent):
+                raise ValueError("it is no mapping")
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("YAML aliases are not read")
         if isinstance(event, yaml.CollectionStartEvent):

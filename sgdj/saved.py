@@ -325,7 +325,7 @@ def other_architecture(checkpoint: Path) -> dict[str, Any]:
     """
     saved = read_saved(checkpoint)
     node = {"architecture": saved.config["architecture"]}
-    texts = [key for key in [*saved.texts, *saved.foreign] if key.startswith("architecture")]
+    texts = [key for key in [*saved.foreign, *saved.texts] if key.startswith("architecture")]
     if texts:
         mend = "name a network whose classes are all of this project"
         raise InputError("this is no option of the project", f"{texts[0]} in {saved.where}", mend)
