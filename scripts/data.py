@@ -37,8 +37,8 @@ def _max_gib(overrides: list[str]) -> float | None:
     return found or None
 
 
-def _refused(line: "Suggestion", max_gib: float | None) -> str:
-    """Why a run would refuse the data of a command line; nothing if it takes it."""
+def _tried(line: "Suggestion", max_gib: float | None) -> tuple[str, str]:
+    """The command line with what it lacks, and why a run would refuse its data (nothing if it takes it)."""
     from sgdj.composition import parse
     from sgdj.config import load
     from sgdj.instantiate import build
@@ -50,11 +50,13 @@ def _refused(line: "Suggestion", max_gib: float | None) -> str:
         config["dataset"] |= {"partition": "none"} if "dataset.partition" in line.dataset else {}
         source = build(config, "dataset")
         source.prepare()
-        for split in ("test",) if "dataset.partition" in line.dataset else SPLITS:
-            source.images(split)
+        if "dataset.partition" in line.dataset:
+            source.images("test")
+            return str(line), ""
+        count, *_ = [len(source.images(split)) for split in SPLITS]  # an empty one is refused
+        return f"{line} trainer.batch_size={count}" if count < config["trainer"]["batch_size"] else str(line), ""
     except RunError as error:
-        return str(error).splitlines()[0]
-    return ""
+        return str(line), str(error).splitlines()[0]
 
 
 def describe_path(path: Path, max_gib: float | None) -> int:
@@ -73,12 +75,12 @@ def describe_path(path: Path, max_gib: float | None) -> int:
     volumes = [d for d in found if d.kind != "other"]
     good = [d for d in volumes if not d.problem]
     say(f"{len(good)} of {len(volumes)} files are usable, one volume each")
-    lines = [(line, _refused(line, max_gib) if line.dataset else "") for line in suggestions(path, found)]
-    works = [str(line) for line, refused in lines if not refused]
+    lines = [(line, *(_tried(line, max_gib) if line.dataset else (str(line), ""))) for line in suggestions(path, found)]
+    works = [text for _, text, refused in lines if not refused]
     say("to use them:" if works else "nothing here can be used")
     for line in works:
         say(f"    {line}")
-    for line, refused in ((line, refused) for line, refused in lines if refused):
+    for line, refused in ((line, refused) for line, _, refused in lines if refused):
         say(f"not yet a data set: {line.dataset.get('dataset.root', line.dataset.get('dataset.path'))}: {refused}")
     return int(ExitCode.DONE if good and len(good) == len(volumes) else ExitCode.CHECK_FAILED)
 

@@ -297,9 +297,8 @@ def _kspace_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggesti
 
 
 def _image_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestion]:
-    for folder, items in _by_folder([d for d in found if d.kind == "images"]).items():
-        whole = path.is_dir() and _trains(items) and not any(d.kind == "complex" for d in found)
-        if whole and len(items) >= 3:
+    for folder, items in _by_folder([d for d in found if d.kind in ("images", "complex")]).items():
+        if path.is_dir() and _trains(items) and len(items) >= 3:
             yield _run("denoising", "images", {"dataset.path": str(folder)}, True)
         else:
             for item in (d for d in items if "train" in d.uses):
