@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import torch
 
+from sgdj.data.convention import check_convention
 from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
 from sgdj.data.hashing import file_digest
 from sgdj.data.hdf5 import open_hdf5, read_mask, read_text, safe_dataset
@@ -146,6 +147,8 @@ class KSpaceFormat(Format):
         if reference is not None:
             size = (reference.shape[1], reference.shape[2])
         columns = kspace.shape[2]
+        if mask is None and reference is not None and _fits(reference.shape, kspace.shape):
+            check_convention(kspace[len(kspace) // 2], reference[len(kspace) // 2], f"{where}:kspace")
         lines = self._simulated(columns, source.name) if mask is None else torch.from_numpy(mask)
         operator = CartesianFourier(lines)
         sampled = np.where(lines.numpy(), kspace, 0)
@@ -188,6 +191,11 @@ class KSpaceFormat(Format):
             raise InputError("the file has no mask, and none can be simulated for rows", name, "add a mask (columns,)")
         self.tell(f"{name}: no mask of its own, undersampled with the network's ({self.acquisition.mask})")
         return self.acquisition.lines(columns, name, self.draws)
+
+
+def _fits(inner: tuple[int, ...], outer: tuple[int, ...]) -> bool:
+    """Whether a volume has as many slices as another, none of them larger."""
+    return inner[0] == outer[0] and inner[1] <= outer[1] and inner[2] <= outer[2]
 
 
 def _output_size(file: h5py.File, shape: tuple[int, ...]) -> tuple[int, int]:

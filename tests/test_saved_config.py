@@ -86,9 +86,7 @@ def campaign(folder):
     def watch(event, args):
         if event == "import" and args[0].split(".")[0] == "evil_module":
             seen.append(f"import of {args[0]}")
-        elif event.startswith(("socket.connect", "socket.bind", "socket.getaddrinfo", "os.system")):
-            seen.append(f"{event} {args}")
-        elif event == "subprocess.Popen" and args[0] not in ("git", "uname"):  # of the record
+        elif event.startswith(("socket.connect", "socket.bind", "socket.getaddrinfo", "os.system")) or (event == "subprocess.Popen" and args[0] not in ("git", "uname")):
             seen.append(f"{event} {args}")
         elif event == "open" and isinstance(args[0], str) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             path = Path(args[0]).resolve()

@@ -1,17 +1,33 @@
-"""Say what a file or folder holds, whether it can be used, and how."""
+"""Say what a file or folder holds, whether it can be used, and how.
 
-from collections.abc import Callable
+What is called usable was read by the readers that a run uses.
+"""
+
+import shlex
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from sgdj.data.hdf5 import open_hdf5, safe_dataset
+from sgdj.data.convention import check_convention
+from sgdj.data.fastmri import FastMRIImages, scan_volume
+from sgdj.data.hdf5 import open_hdf5, read_mask, safe_dataset
 from sgdj.data.images import SUFFIXES as IMAGES
-from sgdj.data.images import read_stack
+from sgdj.data.images import check_contrast, read_stack
+from sgdj.data.numpy_files import read_npy
 from sgdj.data.section import SUFFIXES as SECTIONS
 from sgdj.data.section import read_section
+from sgdj.data.values import check_values
 from sgdj.errors import InputError
+from sgdj.metrics import SSIM_WINDOW
+from sgdj.quoting import argument
+
+_READ_WHOLE = 2**30  # bytes of a volume's k-space up to which every slice is read, as a run does
+_USUAL_CROP, _FEW_SLICES = 320, 9  # what the options of dataset=fastmri are made for
+_PANEL, _GAP, _SMALLEST_SHARE = (128, 64), 16, 0.1  # of dataset=section
 
 
 @dataclass
@@ -23,13 +39,15 @@ class Description:
     path
         The file.
     kind
-        "fastmri", "section", "images" or "other".
+        "fastmri", "section", "images", "complex" or "other".
     facts
         Name and value of what was found.
     uses
-        What it can be used for: "train" (references are there), "reconstruct".
+        What it can be used for: "train" (references are there), "reconstruct", "convert".
     problem
         Why it cannot be used, if it cannot.
+    settings
+        What the data set's options must be for it.
     """
 
     path: Path
@@ -37,78 +55,195 @@ class Description:
     facts: dict[str, str] = field(default_factory=dict)
     uses: list[str] = field(default_factory=list)
     problem: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A command line that uses what was found.
+
+    Parameters
+    ----------
+    words
+        The program and its first arguments, as they are typed.
+    dataset
+        The data set's options, by dotted key; empty where the command line has none.
+    task
+        Task whose data this is.
+    """
+
+    words: str
+    dataset: dict[str, Any] = field(default_factory=dict)
+    task: str = ""
+
+    def __str__(self) -> str:
+        return " ".join([self.words, *(argument(key, value) for key, value in self.dataset.items())])
 
 
 def _span(array: np.ndarray) -> str:
     return f"{array.min():.4g} … {array.max():.4g}"
 
 
-def _describe_kspace(path: Path) -> Description:
+def _reason(error: InputError) -> str:
+    return f"{error.what}: {error.mend}"
+
+
+def _training(path: Path, found: Description, max_gib: float | None) -> None:
+    """Whether a volume can be trained on, as `FastMRISource` finds it."""
+    try:
+        volume = scan_volume(path, None, max_gib)
+        if min(volume.shape) < SSIM_WINDOW:
+            raise InputError(
+                f"its images have {volume.shape[0]} x {volume.shape[1]} pixels",
+                str(path),
+                f"metrics need {SSIM_WINDOW} x {SSIM_WINDOW}",
+            )
+        with open_hdf5(path) as file:
+            size = safe_dataset(file, "kspace", "c", 3, max_gib).nbytes
+        if size <= _READ_WHOLE:
+            slices = FastMRIImages([volume], [(0, s) for s in range(volume.slices)], "complex", 0, max_gib)
+            for s in range(len(slices)):
+                slices[s]
+    except InputError as error:
+        found.facts["no training"] = _reason(error)
+        return
+    found.uses.insert(0, "train")
+    if min(volume.shape) < _USUAL_CROP or volume.slices < _FEW_SLICES:
+        found.settings = {"dataset.crop": None, "dataset.slice_offsets": None}
+
+
+def _describe_kspace(path: Path, max_gib: float | None) -> Description:
     found = Description(path, "fastmri")
     with open_hdf5(path) as file:
-        kspace = safe_dataset(file, "kspace", "c", 3)
+        kspace = safe_dataset(file, "kspace", "c", 3, max_gib)
         found.facts["k-space"] = f"{kspace.dtype} {kspace.shape} (slices, rows, columns)"
         for name in ("acquisition", "patient_id", "acceleration", "num_low_frequency"):
             if name in file.attrs:
-                found.facts[name] = str(file.attrs[name])
+                found.facts[name] = str(file.attrs[name])[:100]
         if kspace.size == 0:
-            raise InputError("the volume has no slices", str(path), "remove the file")
+            raise InputError("the volume has no slices", str(path), "store one at least")
         middle = kspace[kspace.shape[0] // 2]
-        bad = int((~np.isfinite(middle)).sum())
-        if bad:
-            raise InputError(f"the middle slice holds {bad} values that are NaN or infinite", str(path), "remove it")
+        check_values(middle, "the middle slice", str(path))
         if "mask" in file:
-            mask = safe_dataset(file, "mask", "b", 1)[()].astype(bool)
-            found.facts["mask"] = f"{int(mask.sum())} of {mask.size} lines, R = {mask.size / max(mask.sum(), 1):.2f}"
+            mask = read_mask(file, kspace.shape[2])
+            found.facts["mask"] = f"{int(mask.sum())} of {mask.size} lines, R = {mask.size / mask.sum():.2f}"
         else:
             sampled = np.abs(middle).sum(0) > 0
             found.facts["sampling"] = (
                 "full" if sampled.mean() > 0.8 else f"{int(sampled.sum())} of {sampled.size} lines are not zero"
             )
         found.uses.append("reconstruct")
-        if "reconstruction_esc" in file:
-            target = safe_dataset(file, "reconstruction_esc", "f", 3)
-            found.facts["reference"] = f"{target.dtype} {target.shape}, {_span(target[()])}"
-            found.uses.insert(0, "train")
+        stored = "reconstruction_esc" in file
+        if stored:
+            target = safe_dataset(file, "reconstruction_esc", "f", 3, max_gib)
+            values = target[()]
+            span = _span(values) if values.size else "empty"
+            found.facts["reference"] = f"{target.dtype} {target.shape}, {span}"
+            fits = target.shape[0] == kspace.shape[0] and all(np.less_equal(target.shape, kspace.shape))
+            if fits and "mask" not in file:
+                check_convention(middle, values[len(values) // 2], f"{path}:kspace")
         else:
             found.facts["reference"] = "none (as in the fastMRI test split)"
+    if stored:
+        _training(path, found, max_gib)
     return found
 
 
-def _describe_section(path: Path) -> Description:
-    section = read_section(path, None)
+def _arrays(path: Path) -> list[str]:
+    """Names of the arrays in an ``.npz`` file; none if it is damaged, which its reader tells."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return []
+
+
+def _any_section(path: Path, max_gib: float | None) -> tuple[np.ndarray, str | None]:
+    """The section under a known name, or the first array that is one, with its key."""
+    try:
+        return read_section(path, None, max_gib), None
+    except InputError as error:
+        for key in _arrays(path) if path.suffix.lower() == ".npz" and "known name" in error.what else []:
+            try:
+                return read_section(path, key, max_gib), key
+            except InputError:
+                continue
+        raise
+
+
+def _describe_section(path: Path, max_gib: float | None) -> Description:
+    section, key = _any_section(path, max_gib)
     facts = {"section": f"{section.shape} (depth samples, traces)", "values": _span(section)}
-    signed = section.min() < 0
-    facts["quantity"] = "reflectivity or traces (negative values)" if signed else "velocity or impedance (positive)"
-    return Description(path, "section", facts, ["train", "reconstruct"] if signed else ["train"])
+    positive = section.min() > 0
+    facts["quantity"] = "velocity or impedance (positive)" if positive else "reflectivity or traces"
+    uses = [] if positive or key else ["reconstruct"]
+    settings: dict[str, Any] = {"dataset.quantity": "velocity" if positive else "reflectivity"}
+    if key:
+        settings["dataset.key"] = key
+    depth, traces = section.shape
+    for gap in (_GAP, 4, 0):
+        width = int((traces - 2 * gap) * _SMALLEST_SHARE)
+        if min(depth, width) >= SSIM_WINDOW:
+            break
+    panel = [min(_PANEL[0], depth), min(_PANEL[1], width)]
+    if min(panel) < SSIM_WINDOW:
+        facts["no training"] = f"{depth} samples and {traces} traces are too few to be cut into train, val and test"
+    elif not np.diff(section, axis=0).any() if positive else not section.any():
+        facts["no training"] = "there is no reflector in it"
+    else:
+        uses.insert(0, "train")
+        if panel != list(_PANEL):
+            settings |= {"dataset.panel": panel, "dataset.gap": gap}
+    if not uses:
+        raise InputError(facts["no training"], str(path), "give a larger section")
+    return Description(path, "section", facts, uses, settings=settings)
 
 
-def _describe_images(path: Path) -> Description:
-    stack = read_stack(path)
+def _describe_images(path: Path, max_gib: float | None) -> Description:
+    if path.suffix.lower() == ".npy":
+        array = read_npy(path, max_gib)
+        if np.iscomplexobj(array):
+            check_values(array, "the array", str(path))
+            if array.ndim not in (2, 3) or 0 in array.shape:
+                raise InputError(f"the array has shape {array.shape}", str(path), "(S, H, W) or (H, W) is expected")
+            return Description(path, "complex", {"complex images": f"{array.shape}, {array.dtype}"}, ["convert"])
+    stack = read_stack(path, max_gib)
     facts = {"images": f"{stack.shape} (images, rows, columns)", "values": _span(stack)}
-    return Description(path, "images", facts, ["train", "reconstruct"])
+    check_contrast(stack, str(path))
+    uses = ["train", "reconstruct"]
+    if min(stack.shape[1:]) < SSIM_WINDOW:
+        facts["no training"] = f"metrics need {SSIM_WINDOW} x {SSIM_WINDOW} pixels"
+        uses.remove("train")
+    return Description(path, "images", facts, uses)
 
 
-_READERS: dict[str, Callable[[Path], Description]] = {
-    ".h5": _describe_kspace,
-    **dict.fromkeys(IMAGES, _describe_images),
-    **dict.fromkeys((s for s in SECTIONS if s != ".npy"), _describe_section),
+_KINDS: dict[str, tuple[str, Callable[[Path, float | None], Description]]] = {
+    ".h5": ("fastmri", _describe_kspace),
+    **dict.fromkeys(IMAGES, ("images", _describe_images)),
+    **dict.fromkeys((s for s in SECTIONS if s != ".npy"), ("section", _describe_section)),
 }
 
 
-def describe_file(path: Path) -> Description:
-    """Look into one file; what is wrong with it is told in `Description.problem`."""
-    reader = _READERS.get(path.suffix.lower())
+def describe_file(path: Path, max_gib: float | None = None) -> Description:
+    """Look into one file; what is wrong with it is told in `Description.problem`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    max_gib
+        `dataset.max_gib`.
+    """
+    kind, reader = _KINDS.get(path.suffix.lower(), ("other", None))
     if reader is None:
-        return Description(path, "other", problem="not a data file")
+        return Description(path, kind, problem="not a data file")
     try:
-        return reader(path)
+        return reader(path, max_gib)
     except InputError as error:
-        kind = {".h5": "fastmri", **dict.fromkeys(IMAGES, "images")}.get(path.suffix.lower(), "section")
-        return Description(path, kind, problem=f"{error.what}: {error.mend}")
+        return Description(path, kind, problem=_reason(error))
 
 
-def describe(path: Path) -> list[Description]:
+def describe(path: Path, max_gib: float | None = None) -> list[Description]:
     """Look into a file, or every file of a folder and its sub-folders.
 
     Raises
@@ -119,37 +254,85 @@ def describe(path: Path) -> list[Description]:
     if not path.exists():
         raise InputError("no such file or folder", str(path), "check the path")
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
-    return [describe_file(p) for p in files]
+    return [describe_file(p, max_gib) for p in files]
 
 
-def suggestions(path: Path, found: list[Description]) -> list[str]:
-    """Command lines that would use what was found."""
+def _by_folder(found: Sequence[Description]) -> dict[Path, list[Description]]:
+    folders: dict[Path, list[Description]] = {}
+    for item in found:
+        folders.setdefault(item.path.parent, []).append(item)
+    return folders
+
+
+def _volumes_in(folder: Path) -> int:
+    return sum(p.suffix.lower() == ".h5" for p in folder.iterdir())
+
+
+def _trains(items: Sequence[Description]) -> bool:
+    """Whether a run could read all of a folder's files."""
+    return bool(items) and all("train" in item.uses for item in items)
+
+
+def _run(task: str, dataset: str, settings: dict[str, Any], train: bool) -> Suggestion:
+    words = f"python run.py task={task}" if train else "python run.py mode=evaluate checkpoint=CHECKPOINT"
+    everything = {"dataset": dataset, **settings} | ({} if train else {"dataset.partition": "none"})
+    return Suggestion(words, everything, task)
+
+
+def _kspace_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestion]:
+    folders = _by_folder([d for d in found if d.kind == "fastmri"])
+    if path.is_file():  # a data set is a folder, of which only one file was looked at
+        folders = {folder: items for folder, items in folders.items() if _volumes_in(folder) == 1}
+    halves = {folder.parent for folder in folders if folder.name == "singlecoil_train" and _trains(folders[folder])}
+    for parent in sorted(halves):
+        parts = [folders.get(parent / name, []) for name in ("singlecoil_train", "singlecoil_val")]
+        settings = next((d.settings for part in parts for d in part if d.settings), {})
+        if all(map(_trains, parts)) and len(parts[1]) >= 2:
+            yield _run("mri", "fastmri", {"dataset.root": str(parent), **settings}, True)
+            folders = {folder: items for folder, items in folders.items() if folder.parent != parent}
+    for folder, items in folders.items():
+        if _trains(items):
+            settings = next((d.settings for d in items if d.settings), {})
+            yield _run("mri", "fastmri", {"dataset.root": str(folder), **settings}, len(items) >= 3)
+
+
+def _image_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestion]:
+    for folder, items in _by_folder([d for d in found if d.kind in ("images", "complex")]).items():
+        if path.is_dir() and _trains(items) and len(items) >= 3:
+            yield _run("denoising", "images", {"dataset.path": str(folder)}, True)
+        else:
+            for item in (d for d in items if "train" in d.uses):
+                yield _run("denoising", "images", {"dataset.path": str(item.path)}, False)
+
+
+def suggestions(path: Path, found: list[Description]) -> list[Suggestion]:
+    """Command lines that use what was found, quoted for the shell and for Hydra.
+
+    A file that cannot be used keeps its folder from being a data set, as a run would.
+
+    Parameters
+    ----------
+    path
+        What was described.
+    found
+        What `describe` found there.
+    """
+    lines = [*_kspace_lines(path, found)]
     usable = [d for d in found if not d.problem]
-    lines = []
-    kspace = [d for d in usable if d.kind == "fastmri"]
-    with_reference = [d for d in kspace if "train" in d.uses]
-    split = path.is_dir() and (path / "singlecoil_train").is_dir() and (path / "singlecoil_val").is_dir()
-    folder = path if path.is_dir() else path.parent
-    if with_reference and (split or len(with_reference) >= 3):
-        lines.append(f"python run.py task=mri dataset=fastmri dataset.root={folder}")
-    elif with_reference:
-        lines.append(
-            f"python run.py mode=evaluate checkpoint=CHECKPOINT dataset=fastmri dataset.root={folder} "
-            "dataset.partition=none dataset.crop=null"
-        )
-    if kspace:
-        lines.append(f"python run.py mode=reconstruct checkpoint=CHECKPOINT input={path} output=FOLDER")
-    for section in (d for d in usable if d.kind == "section"):
-        quantity = "reflectivity" if "reconstruct" in section.uses else "velocity"
-        lines.append(
-            f"python run.py task=seismic dataset=section dataset.path={section.path} dataset.quantity={quantity}"
-        )
-        if "reconstruct" in section.uses:
-            lines.append(f"python run.py mode=reconstruct checkpoint=CHECKPOINT input={section.path} output=FOLDER")
-    images = [d for d in usable if d.kind == "images"]
-    if images:
-        alone = " dataset.partition=none" if len(images) < 3 else ""
-        mode = "mode=evaluate checkpoint=CHECKPOINT" if alone else "task=denoising"
-        lines.append(f"python run.py {mode} dataset=images dataset.path={path}{alone}")
-        lines.append(f"python scripts/data.py convert {path} FOLDER  # then use it as fastMRI files")
+    for section in (d for d in usable if d.kind == "section" and "train" in d.uses):
+        settings = {"dataset": "section", "dataset.path": str(section.path), **section.settings}
+        lines.append(Suggestion("python run.py task=seismic", settings, "seismic"))
+    lines += _image_lines(path, found)
+    for kinds, of in ((("fastmri",), "k-space"), (("section",), "sections"), (("images",), "images")):
+        items = [d for d in usable if d.kind in kinds and "reconstruct" in d.uses]
+        places = [path] if path.is_file() else sorted({d.path.parent for d in items})
+        for place in places if items else []:
+            words = (
+                f"python run.py mode=reconstruct checkpoint=CHECKPOINT {argument('input', str(place))} output=FOLDER"
+            )
+            lines.append(Suggestion(f"{words}  # {of}"))
+    pictures = [d for d in usable if d.kind in ("images", "complex")]
+    for place in [path] if path.is_file() and pictures else sorted({d.path.parent for d in pictures}):
+        words = f"python scripts/data.py convert {shlex.quote(str(place))} FOLDER"
+        lines.append(Suggestion(f"{words}  # to the fastMRI layout"))
     return lines

@@ -216,10 +216,10 @@ class FastMRISource(Source):
 
     def _list(self, folder: Path) -> list[Path]:
         files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-        strays = [path.name for path in files if path.suffix != ".h5" and path.name != "manifest.json"]
+        strays = [path.name for path in files if path.suffix.lower() != ".h5" and path.name != "manifest.json"]
         if strays:
             self._notes.append(f"{folder}: passed over {', '.join(strays[:5])}{' …' if len(strays) > 5 else ''}")
-        found = [path for path in files if path.suffix == ".h5"]
+        found = [path for path in files if path.suffix.lower() == ".h5"]
         if not found:
             raise InputError("no .h5 file", f"dataset.root={folder}", "give a folder of fastMRI single-coil files")
         return found
