@@ -1,7 +1,6 @@
 """Measured files in, reconstructions out, volume by volume."""
 
 import os
-import traceback
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
@@ -28,6 +27,7 @@ from sgdj.operators import Acquisition, CartesianAcquisition, CartesianFourier, 
 from sgdj.output_folder import Item, OutputFolder, name_outputs
 from sgdj.progress import follow
 from sgdj.segy_output import write_segy
+from sgdj.text import say_traceback
 
 _SHOWN = 5  # names in a note
 
@@ -489,6 +489,6 @@ def _tell_failure(error: Exception, item: Item, code: ExitCode) -> None:
         print_error(ResourceError(f"out of memory, {item.source}: it is left out; give it more memory"))
         return
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
+        say_traceback(error)
     what = f"a fault of this program ({type(error).__name__}: {error})"
     print_error(InputError(what, str(item.source), "please report it; the file is left out"))

@@ -143,3 +143,13 @@ def test_figures_follow_no_link(tmp_path):
     image = np.ones((8, 8), np.float32)
     figures.file_panel(Outcome(image, image), "a", tmp_path / "panel.png")
     assert (tmp_path / "mine.png").read_bytes() == b"mine"
+
+
+def test_tracebacks_hold_no_commands(capfd):
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError as error:
+        text.say_traceback(error)
+    _, err = capfd.readouterr()
+    assert "\x1b" not in err
+    assert r"ValueError: \x1b[2J" in err
