@@ -261,7 +261,13 @@ class SectionFormat(Format):
                 str(source),
                 f"save it alone, or under the name {_MEASURED[0]}",
             )
-        if len(names) > 1 and chosen:
+        if chosen is None and len(names) > 1:
+            raise InputError(
+                f"none of the arrays {', '.join(names)} is a real section (depth, traces)",
+                str(source),
+                f"save it under the name {_MEASURED[0]}",
+            )
+        if len(names) > 1:
             self.tell(f"{source.name}: the array {chosen} of {', '.join(names)} is taken for the measurement")
         return chosen
 

@@ -17,7 +17,7 @@ from tifffile import imread, imwrite
 from sgdj import cli as cli_module
 from sgdj.checkpoints import read_checkpoint, write_checkpoint
 from sgdj.data.fastmri_layout import write_volume
-from sgdj.data.fft import image_to_kspace
+from sgdj.data.fft import center_crop, image_to_kspace
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError, InputErrors
 from sgdj.networks import StartingPoint
@@ -478,27 +478,34 @@ def test_outputs_do_not_lie_among_inputs(images, tmp_path):
     assert images.notes == ["a.png: reconstructed before"]
 
 
-def write_kspace(path: Path, slices: int, shape: tuple[int, int], reference: np.ndarray | None) -> None:
-    rows, columns = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    image = np.stack([((rows**2 + columns**2) < 0.5) * (1.0 + i) for i in range(slices)])
+def write_kspace(path: Path, shape: tuple[int, int, int], reference: tuple[int, int, int] | None = None) -> None:
+    """A volume whose reference, of another shape, is cropped or padded at its centre, with slices of zeros added."""
+    rows, columns = np.mgrid[-1 : 1 : shape[1] * 1j, -1 : 1 : shape[2] * 1j]
+    image = np.stack([(rows**2 + columns**2 < 0.5) + np.exp(-8 * (rows**2 + columns**2)) * i for i in range(shape[0])])
     with h5py.File(path, "w") as file:
         file["kspace"] = image_to_kspace(image).astype(np.complex64)
         if reference is not None:
-            file["reconstruction_esc"] = reference.astype(np.float32)
+            image = np.pad(
+                image, [(0, max(m - n, 0)) for n, m in zip(shape, reference, strict=True)][:1] + [(0, 0)] * 2
+            )
+            pads = [(max(m - n, 0) // 2, max(m - n, 0) // 2) for n, m in zip(shape[1:], reference[1:], strict=True)]
+            image = center_crop(np.pad(image, [(0, 0), *pads]), (reference[1], reference[2]))
+            file["reconstruction_esc"] = image.astype(np.float32)
 
 
 def test_references_that_do_not_fit(tmp_path):
     call = Call(tmp_path, "mri")
-    rng = np.random.default_rng(0)
-    for name, slices, shape, reference in (
-        ("a", 2, (64, 48), (2, 32, 32)),
-        ("b", 2, (64, 24), (2, 32, 32)),  # wider than k-space
-        ("c", 2, (64, 48), (3, 32, 32)),
-        ("d", 2, (64, 48), (2, 6, 6)),
-        ("e", 2, (64, 48), (2, 0, 6)),
+    for name, shape, reference in (
+        ("a", (2, 64, 48), (2, 32, 32)),
+        ("b", (2, 64, 24), (2, 32, 32)),  # wider than k-space
+        ("c", (2, 64, 48), (3, 32, 32)),
+        ("d", (2, 64, 48), (2, 6, 6)),
+        ("e", (2, 64, 48), (2, 0, 6)),
+        ("f", (1, 64, 48), (1, 32, 32)),
     ):
-        write_kspace(tmp_path / "in" / f"{name}.h5", slices, shape, rng.random(reference))
-    write_kspace(tmp_path / "in" / "f.h5", 1, (64, 48), np.zeros((1, 32, 32)))
+        write_kspace(tmp_path / "in" / f"{name}.h5", shape, reference)
+    with h5py.File(tmp_path / "in" / "f.h5", "a") as file:
+        file["reconstruction_esc"][...] = 0
     done = call(drawn=True)
     assert (done.skipped, done.failed) == ([], {})
     shapes = {}
@@ -519,7 +526,7 @@ def test_references_that_do_not_fit(tmp_path):
 def test_scores_are_rewritten_whatever_became_of_them(tmp_path):
     call = Call(tmp_path, "mri")
     for name in ("=a.h5", "b.h5"):
-        write_kspace(tmp_path / "in" / name, 1, (16, 16), np.ones((1, 12, 12)))
+        write_kspace(tmp_path / "in" / name, (1, 16, 16), (1, 12, 12))
     call(source="in/=a.h5")
     (tmp_path / "out" / "scores.csv").write_bytes(b'\xff\x00,\n"')
     call()
@@ -539,10 +546,10 @@ def test_a_header_that_cannot_be_believed_gives_no_size(tmp_path):
         ("b", text.format(-8)),
         ("c", f"<!DOCTYPE h [<!ENTITY e '8'>]>{text.format('&e;')}"),
     ):
-        write_kspace(tmp_path / "in" / f"{name}.h5", 1, (16, 16), None)
+        write_kspace(tmp_path / "in" / f"{name}.h5", (1, 16, 16))
         with h5py.File(tmp_path / "in" / f"{name}.h5", "a") as file:
             file["ismrmrd_header"] = header
-    write_kspace(tmp_path / "in" / "d.h5", 1, (16, 16), None)
+    write_kspace(tmp_path / "in" / "d.h5", (1, 16, 16))
     with h5py.File(tmp_path / "in" / "d.h5", "a") as file:  # declared as 2 GiB, of which nothing is stored
         file.create_dataset("ismrmrd_header", (), dtype=f"S{2**31 - 2}")
     call()
@@ -590,8 +597,10 @@ def test_which_array_of_several_is_said(tmp_path):
     np.savez(tmp_path / "in" / "a.npz", model=traces * 2, data=traces)
     np.savez(tmp_path / "in" / "b.npz", section=traces, dt=0.004)
     np.savez(tmp_path / "in" / "c.npz", one=traces, two=traces)
+    np.savez(tmp_path / "in" / "d.npz", one=traces[0], dt=0.004)
     done = call()
-    assert done.skipped == ["c.npz"]
+    assert done.skipped == ["c.npz", "d.npz"]
+    assert any("none of the arrays one, dt is a real section" in note for note in call.notes)
     assert any("which of the arrays one, two was measured is not told" in note for note in call.notes)
     assert "a.npz: the array data of model, data is taken for the measurement" in call.notes
     with np.load(tmp_path / "out" / "a.npz") as one, np.load(tmp_path / "out" / "b.npz") as two:
