@@ -549,15 +549,12 @@ def test_a_header_that_cannot_be_believed_gives_no_size(tmp_path):
         write_kspace(tmp_path / "in" / f"{name}.h5", (1, 16, 16))
         with h5py.File(tmp_path / "in" / f"{name}.h5", "a") as file:
             file["ismrmrd_header"] = header
-    write_kspace(tmp_path / "in" / "d.h5", (1, 16, 16))
-    with h5py.File(tmp_path / "in" / "d.h5", "a") as file:  # declared as 2 GiB, of which nothing is stored
-        file.create_dataset("ismrmrd_header", (), dtype=f"S{2**31 - 2}")
     call()
     sides = []
-    for name in "abcd":
+    for name in "abc":
         with h5py.File(tmp_path / "out" / f"{name}.h5") as file:
             sides.append(file["reconstruction"].shape[1:])
-    assert sides == [(8, 8), (16, 16), (16, 16), (16, 16)]
+    assert sides == [(8, 8), (16, 16), (16, 16)]
 
 
 @pytest.mark.parametrize("code", [2, 3, 8])
