@@ -2,14 +2,13 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
-from sgdj.text import say
+from sgdj.text import say, say_traceback
 
 
 class ExitCode(IntEnum):
@@ -172,7 +171,7 @@ def as_run_error(error: BaseException) -> RunError | Interrupted | None:
 def print_error(error: BaseException) -> None:
     """Tell an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
+        say_traceback(error)
     mistakes = error.mistakes if isinstance(error, InputErrors) else [error]
     for mistake in mistakes:
         say(f"error: {str(mistake) or type(mistake).__name__}", sys.stderr)

@@ -2,14 +2,13 @@
 
 import shlex
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
 from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, print_error
 from sgdj.ranks import rank
 from sgdj.signals import stop
-from sgdj.text import say
+from sgdj.text import say, say_traceback
 
 
 def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
     except BaseException as error:
         known = as_run_error(error)
         if known is None:
-            traceback.print_exception(error)
+            say_traceback(error)
             say(f"error: a fault of this program ({type(error).__name__}): please report it", sys.stderr)
             return {"exit_code": int(ExitCode.FAULT), "error": f"{type(error).__name__}: {error}"}
         if rank() == 0 or isinstance(known, ResourceError):  # the leader speaks for all

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from sgdj.data.generate import file_digest
-from sgdj.errors import InputError, InputErrors
+from sgdj.errors import InputError, InputErrors, as_run_error
 from sgdj.nodes import leaves
 from sgdj.run_directory import sync_folder, write_atomically
 from sgdj.text import cell, file_name, folded
@@ -353,19 +353,18 @@ class OutputFolder:
             If the folder cannot be written.
         """
         removed = 0
-        if self._earlier is not None and self._other():
-            for name, entry in self._earlier.outputs.items():
-                removed += self._remove(name, entry)
-                if entry.scores:
-                    (self.path / SCORES).unlink(missing_ok=True)
-            self._write_record()
-        elif self._earlier is not None:
-            self.record.outputs = self._earlier.outputs
         try:
-            with self.private():
-                pass
+            with self.private() as place:
+                if self._earlier is not None and self._other():
+                    for name, entry in self._earlier.outputs.items():
+                        removed += self._remove(name, entry)
+                        if entry.scores:
+                            (self.path / SCORES).unlink(missing_ok=True)
+                    self._write_record(place)
+                elif self._earlier is not None:
+                    self.record.outputs = self._earlier.outputs
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise as_run_error(error) or self._unwritable(error) from error
         return removed
 
     def _remove(self, name: str, entry: Entry) -> bool:
@@ -407,23 +406,29 @@ class OutputFolder:
         if former is not None:
             self._remove(item.output, former)
         self.record.outputs[item.output] = entry
-        self._write_record()
+        self._write_record(made.parent)
         for name, path in ((item.panel, panel), (item.output, made)):
             if path is not None:
-                target = self.path / name
-                target.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-                os.replace(path, target)
-                sync_folder(target.parent)
+                self._move(path, name)
 
-    def _write_record(self) -> None:
+    def _move(self, path: Path, name: str) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+        sync_folder(target.parent)
+
+    def _write_record(self, place: Path) -> None:
+        """Write record and scores in a private folder, then put them in place."""
         text = json.dumps(asdict(self.record), indent=1)  # bytes that are not UTF-8 become escapes
-        write_atomically(self.path / RECORD, text.encode() + b"\n")
+        write_atomically(place / RECORD, text.encode() + b"\n")
+        self._move(place / RECORD, RECORD)
         rows = [{"file": entry.input, **entry.scores} for entry in self.record.outputs.values() if entry.scores]
         if rows:
             content = io.StringIO(newline="")
             writer = csv.DictWriter(content, list(dict.fromkeys(key for row in rows for key in row)))
             writer.writeheader()
             writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
-            write_atomically(self.path / SCORES, content.getvalue().encode())
+            write_atomically(place / SCORES, content.getvalue().encode())
+            self._move(place / SCORES, SCORES)

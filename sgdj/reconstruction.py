@@ -1,7 +1,6 @@
 """Measured files in, reconstructions out, volume by volume."""
 
 import os
-import traceback
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
@@ -29,6 +28,7 @@ from sgdj.operators import Acquisition, CartesianAcquisition, CartesianFourier, 
 from sgdj.output_folder import Item, OutputFolder, name_outputs
 from sgdj.progress import follow
 from sgdj.segy_output import write_segy
+from sgdj.text import say_traceback
 
 _SHOWN = 5  # names in a note
 
@@ -250,7 +250,13 @@ class SectionFormat(Format):
                 str(source),
                 f"save it alone, or under the name {_MEASURED[0]}",
             )
-        if len(names) > 1 and chosen:
+        if chosen is None and len(names) > 1:
+            raise InputError(
+                f"none of the arrays {', '.join(names)} is a real section (depth, traces)",
+                str(source),
+                f"save it under the name {_MEASURED[0]}",
+            )
+        if len(names) > 1:
             self.tell(f"{source.name}: the array {chosen} of {', '.join(names)} is taken for the measurement")
         return chosen
 
@@ -478,6 +484,6 @@ def _tell_failure(error: Exception, item: Item, code: ExitCode) -> None:
         print_error(ResourceError(f"out of memory, {item.source}: it is left out; give it more memory"))
         return
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        traceback.print_exception(error)
+        say_traceback(error)
     what = f"a fault of this program ({type(error).__name__}: {error})"
     print_error(InputError(what, str(item.source), "please report it; the file is left out"))

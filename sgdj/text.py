@@ -7,6 +7,7 @@ that the program works with stay as they were given.
 import hashlib
 import re
 import sys
+import traceback
 import unicodedata
 from typing import Any, TextIO
 
@@ -33,6 +34,12 @@ def printable(text: Any) -> str:
 def say(line: Any, file: TextIO | None = None) -> None:
     """Print a line at once, to standard output or to `file`, with what is in it made `printable`."""
     print(printable(line), file=file or sys.stdout, flush=True)
+
+
+def say_traceback(error: BaseException) -> None:
+    """Print a traceback to standard error, `printable` line by line: a message may hold names."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        say(line, sys.stderr)
 
 
 def _is_number(text: str) -> bool:
