@@ -137,7 +137,7 @@ class Run:
         devices = max(self.config["trainer"]["devices"], world()) if self.config["mode"] in TRAINING else 1
         self._check_devices(devices)
         if rank() == 0:
-            self.run.refuse_unwritable()
+            self.run.refuse_early()
         self._check_parts()
         with writing(Path(self.config["dataset"].get("directory", "."))):
             self.source.prepare()
@@ -159,6 +159,8 @@ class Run:
             begun = earlier.found
             if self._is_done(earlier):
                 return self._skip(earlier)
+            if earlier.found and not earlier.record:
+                tell(f"run.json cannot be read, and is made anew: {self.run.path}")
             self.run.sweep_up()
             return self._run_claimed(earlier)
         except InputError:
@@ -201,7 +203,8 @@ class Run:
                 f"damaged since the run was finished, and no checkpoint is left to make it from, {some} "
                 f"in {self.run.path}: force=true trains again"
             )
-        tell(f"damaged since the run was finished, and made anew: {some}")
+        if self.run.claimed:
+            tell(f"damaged since the run was finished, and made anew: {some}")
         return False
 
     def _skip(self, earlier: Earlier) -> dict[str, Any]:
