@@ -15,7 +15,6 @@ from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
-from sgdj.run_directory import write_atomically
 from sgdj.sensitivity import sensitivity
 
 
@@ -122,5 +121,5 @@ def markdown(report: Report) -> str:
 
 def write(report: Report, folder: Path) -> None:
     """Write ``audit.json`` and ``audit.md``."""
-    write_atomically(folder / "audit.json", json.dumps(asdict(report), indent=1).encode() + b"\n")
-    write_atomically(folder / "audit.md", markdown(report).encode())
+    (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    (folder / "audit.md").write_text(markdown(report))

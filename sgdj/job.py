@@ -162,7 +162,8 @@ class Run:
             if earlier.found and not earlier.record:
                 tell(f"run.json cannot be read, and is made anew: {self.run.path}")
             self.run.sweep_up()
-            return self._run_claimed(earlier)
+            with writing(self.run.path):
+                return self._run_claimed(earlier)
         except InputError:
             if not begun and not any(self.run.checkpoints.glob("*.ckpt")):
                 self.run.withdraw()

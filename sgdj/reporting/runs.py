@@ -40,7 +40,7 @@ class RunView:
     def facts(self) -> dict[str, str]:
         """What runs are filtered by."""
         node = self.config.get
-        strategy, architecture = self.node("strategy"), self.node("architecture")
+        strategy, architecture = node("strategy") or {}, node("architecture") or {}
         return {
             "task": str(node("task", "?")),
             "architecture": str(architecture.get("name", "?")),
@@ -51,11 +51,6 @@ class RunView:
             "mode": str(node("mode", "?")),
             "status": self.status,
         }
-
-    def node(self, name: str) -> dict[str, Any]:
-        """A node of the configuration; empty if it is missing or damaged."""
-        found = self.config.get(name)
-        return found if isinstance(found, dict) else {}
 
     @property
     def status(self) -> str:
@@ -88,7 +83,7 @@ def _locked(path: Path) -> bool:
 
 
 def _load(path: Path, loader: Any) -> dict[str, Any]:
-    with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):
+    with suppress(OSError, ValueError, yaml.YAMLError):
         loaded = loader(path.read_text())
         return loaded if isinstance(loaded, dict) else {}
     return {}
@@ -142,8 +137,8 @@ def listing(found: Sequence[RunView]) -> Table:
     table.add_column("folder", overflow="fold")
     for run in found:
         facts = run.facts
-        attack = run.node("attack").get("name", "")
-        shift = next(iter(run.node("shift")), "")
+        attack = (run.config.get("attack") or {}).get("name", "")
+        shift = next(iter(run.config.get("shift") or {}), "")
         scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
         names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]
         table.add_row(*names, *scores, f"{run.size() / 2**20:.1f}", str(run.path))

@@ -1,11 +1,8 @@
 """How every figure looks, and how it is written."""
 
-from io import BytesIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
-
-from sgdj.run_directory import write_atomically
 
 #: Colour-blind safe (Okabe & Ito, 2008).
 COLOURS = {"first": "#0072B2", "second": "#D55E00", "third": "#009E73", "fourth": "#CC79A7"}
@@ -22,9 +19,7 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure with fixed metadata, so that equal figures are equal files."""
     dated = {"CreationDate": None, "Producer": None, "Creator": None}
     metadata = {"Software": None} if path.suffix == ".png" else dated
-    drawn = BytesIO()  # a writer of PDF that runs out of disk space cannot be ended in order
-    figure.savefig(drawn, format=path.suffix[1:], dpi=150, metadata=metadata)
-    write_atomically(path, drawn.getvalue())
+    figure.savefig(path, dpi=150, metadata=metadata)
 
 
 def save_both(figure: Figure, folder: Path, name: str) -> None:

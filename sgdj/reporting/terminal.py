@@ -15,16 +15,6 @@ def _cell(entry: dict[str, Any]) -> str:
     return f"{entry['mean']:.2f}" if entry["std"] is None else f"{entry['mean']:.2f} ± {entry['std']:.2f}"
 
 
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    """What a mean is of another; None where there is none."""
-    return part / whole if part is not None and whole else None
-
-
-def _gain(network: float | None, start: float | None) -> str:
-    """By how much the network is better; nothing where a PSNR is not a number."""
-    return "—" if network is None or start is None else f"{network - start:+.2f}"
-
-
 def result_table(summary: dict[str, Any], title: str) -> Table:
     """Conditions by PSNR and SSIM, the starting point beside the network."""
     table = Table(title=title, title_justify="left", caption_justify="left")
@@ -36,12 +26,13 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
     table.add_column("gain (dB)", justify="right")
     for condition, network in summary["network"].items():
         start = summary["zero_filled"][condition]
-        rho = _ratio(network["delta_norm"]["mean"], network["y_norm"]["mean"])
-        cells = [condition, "—" if rho is None else f"{rho:.3f}" if rho else ""]
+        norm, y_norm = network["delta_norm"]["mean"], network["y_norm"]["mean"]
+        cells = [condition, "" if norm == 0 else f"{norm / y_norm:.3f}" if norm and y_norm else "—"]
         for entry in (start, network):
             ssim = entry["ssim"]["mean"]
             cells += [_cell(entry["psnr"]), "—" if ssim is None else f"{ssim:.3f}"]
-        table.add_row(*cells, _gain(network["psnr"]["mean"], start["psnr"]["mean"]))
+        pair = network["psnr"]["mean"], start["psnr"]["mean"]
+        table.add_row(*cells, "—" if None in pair else f"{pair[0] - pair[1]:+.2f}")
     clean = summary["network"]["clean"]["psnr"]
     table.caption = f"mean ± std over {clean['n_volumes']} volumes ({clean['n_samples']} samples)"
     shares = (entry.get("replaced", {}).get("mean") for entry in summary["network"].values())
