@@ -17,7 +17,6 @@ from sgdj.draws import Draws
 from sgdj.errors import RunError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
-from sgdj.run_directory import write_atomically
 from sgdj.sensitivity import sensitivity
 from sgdj.text import markdown as plain
 
@@ -132,5 +131,5 @@ def markdown(report: Report) -> str:
 
 def write(report: Report, folder: Path) -> None:
     """Write ``audit.json`` and ``audit.md``."""
-    write_atomically(folder / "audit.json", json.dumps(asdict(report), indent=1).encode() + b"\n")
-    write_atomically(folder / "audit.md", markdown(report).encode())
+    (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    (folder / "audit.md").write_text(markdown(report))

@@ -1,6 +1,7 @@
 """Exit codes, and the exceptions that lead to them."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,7 +91,11 @@ class Interrupted(BaseException):
         self.exit_code = ExitCode(128 + signum)
 
 
-_FULL = (os.strerror(ENOSPC), os.strerror(EDQUOT), "No space left on device", f"errno = {ENOSPC},")
+#: What libraries say of a full disk where they do not pass its number on: the system's words, HDF5, and NumPy.
+_FULL = re.compile(
+    "|".join(map(re.escape, {os.strerror(ENOSPC), os.strerror(EDQUOT), "No space left on device"}))
+    + rf"|errno = ({ENOSPC}|{EDQUOT}),|\d+ requested and \d+ written"
+)
 _NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
 _LEFT_ALONE = ("Connection closed by peer", "Connection reset by peer")
 
@@ -112,19 +117,17 @@ def disk_full(error: BaseException, path: Path | None = None) -> ResourceError |
     error
         The error, whose causes are looked at, too.
     path
-        What was being written; without it, the file that an error of the chain names.
+        What was being written; of a folder the file in it that an error of the chain names, if one does.
     """
     chain = list(_chain(error))
     if known := next((e for e in chain if isinstance(e, ResourceError)), None):
         return known
     for one in chain:
         by_number = isinstance(one, OSError) and one.errno in (ENOSPC, EDQUOT)
-        by_text = isinstance(one, OSError | RuntimeError) and any(
-            sign in str(one) for sign in _FULL
-        )  # HDF5 has no number
+        by_text = isinstance(one, OSError | RuntimeError) and _FULL.search(str(one)) is not None
         if by_number or by_text:
             named = (e.filename for e in chain if isinstance(e, OSError) and isinstance(e.filename, str | bytes))
-            place = path or next(map(os.fsdecode, named), None)
+            place = path if path and not path.is_dir() else next(map(os.fsdecode, named), path)
             where = "" if place is None else f" ({place})"
             return ResourceError(f"the disk is full{where}: free some space and run the same command again")
     return None

@@ -140,7 +140,7 @@ class Run:
         devices = max(self.config["trainer"]["devices"], world()) if self.config["mode"] in TRAINING else 1
         self._check_devices(devices)
         if rank() == 0:
-            self.run.refuse_unwritable()
+            self.run.refuse_early()
         self._check_parts()
         with writing(Path(self.config["dataset"].get("directory", "."))):
             self.source.prepare()
@@ -162,8 +162,11 @@ class Run:
             begun = earlier.found
             if self._is_done(earlier):
                 return self._skip(earlier)
+            if earlier.found and not earlier.record:
+                tell(f"run.json cannot be read, and is made anew: {self.run.path}")
             self.run.sweep_up()
-            return self._run_claimed(earlier)
+            with writing(self.run.path):
+                return self._run_claimed(earlier)
         except InputError:
             if not begun and not any(self.run.checkpoints.glob("*.ckpt")):
                 self.run.withdraw()
@@ -204,7 +207,8 @@ class Run:
                 f"damaged since the run was finished, and no checkpoint is left to make it from, {some} "
                 f"in {self.run.path}: force=true trains again"
             )
-        tell(f"damaged since the run was finished, and made anew: {some}")
+        if self.run.claimed:
+            tell(f"damaged since the run was finished, and made anew: {some}")
         return False
 
     def _skip(self, earlier: Earlier) -> dict[str, Any]:

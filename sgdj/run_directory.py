@@ -142,6 +142,11 @@ class RunDirectory:
         """Folder of the figures."""
         return self.path / "figures"
 
+    @property
+    def claimed(self) -> bool:
+        """Whether this process holds the lock."""
+        return self._lock is not None and self._lock.is_locked
+
     def read_record(self) -> dict[str, Any]:
         """``run.json``, or nothing if there is none, it is damaged, or no run of this program wrote it."""
         try:
@@ -157,13 +162,13 @@ class RunDirectory:
         except InputError:
             return {}
 
-    def refuse_unwritable(self) -> None:
-        """See whether the folder can be created and written, without leaving anything there.
+    def refuse_early(self) -> None:
+        """See whether the folder can be claimed, without leaving anything there: told before data are generated.
 
         Raises
         ------
         InputError
-            If it cannot.
+            If it cannot be created or written, or another run holds it.
         ResourceError
             If the disk is full.
         """
@@ -175,6 +180,9 @@ class RunDirectory:
                 file.write(b"0" * 4096)
         except OSError as error:
             raise self._unwritable(error) from error
+        if (self.path / ".lock").exists():
+            self.claim()
+            self.release()
 
     def entries(self) -> list[Path]:
         """What is in the folder, without the lock, empty folders of a run, and what a killed process half wrote."""
