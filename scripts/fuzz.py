@@ -1,6 +1,6 @@
 """Damage valid files and settings in every way that comes to mind, read them, and see what comes out.
 
-python scripts/fuzz.py [minutes=10] [readers=hdf5,mask,npz,segy,images,checkpoint,config] [seed=0]
+python scripts/fuzz.py [minutes=10] [readers=hdf5,mask,npz,segy,images,checkpoint,config,saved,record] [seed=0]
 
 Only the project's own input error may come out of a reader. What does harm is kept in tests/corpus. Writes
 results/reliability/fuzz.json and results/reliability.md.
@@ -167,9 +167,18 @@ def _images() -> list[bytes]:
             buffer = BytesIO()
             Image.fromarray(array).save(buffer, kind)
             found.append(buffer.getvalue())
-    for stack in (gray, rng.normal(size=(3, 24, 20)).astype("f4")):
+    float_stack = rng.normal(size=(3, 24, 20)).astype("f4")
+    for stack, how in (
+        (gray, {"photometric": "minisblack"}), (float_stack, {"photometric": "minisblack"}),
+        (gray, {"photometric": "miniswhite", "byteorder": ">"}), (gray.astype("u2"), {"tile": (16, 16)}),
+        (colour, {"photometric": "rgb", "compression": "zlib"}),
+    ):  # fmt: skip
         buffer = BytesIO()
-        imwrite(buffer, stack, photometric="minisblack")
+        imwrite(buffer, stack, **how)
+        found.append(buffer.getvalue())
+    for mode, compression in (("L", "tiff_lzw"), ("P", None), ("1", "group4")):
+        buffer = BytesIO()
+        Image.fromarray(gray).convert(mode).save(buffer, "TIFF", compression=compression)
         found.append(buffer.getvalue())
     buffer = BytesIO()
     np.save(buffer, gray)
@@ -245,6 +254,85 @@ def _read_config(path: Path) -> None:
         load(job, in_sweep=True)
 
 
+def _saved() -> list[bytes]:
+    """Resolved configurations, as they lie beside checkpoints."""
+    from omegaconf import OmegaConf
+
+    from sgdj.composition import parse
+    from sgdj.config import load
+
+    lines = ("task=toy strategy=adversarial", "task=mri strategy=jitter attack=worst_of", "task=seismic shift=[block]")
+    configs = [load(parse([*line.split(), "scale=smoke"])).config for line in lines]
+    return [OmegaConf.to_yaml(OmegaConf.create(config)).encode() for config in configs]
+
+
+def _read_saved(path: Path) -> None:
+    """The content as the configuration beside a checkpoint, and as that inside of a safetensors file."""
+    import torch
+    from safetensors.torch import save_file
+
+    from sgdj.composition import parse
+    from sgdj.config import load
+    from sgdj.model_card import FORMAT, KEY
+
+    content = path.read_bytes()
+    beside, inside = path.parent / "run" / "checkpoints" / "best.ckpt", path.with_name("a.safetensors")
+    beside.parent.mkdir(parents=True)
+    beside.write_bytes(b"")
+    (beside.parent.parent / "config.yaml").write_bytes(content)
+    indented = "\n".join(f"  {line}" for line in content.decode(errors="replace").splitlines())
+    save_file({"network.a": torch.ones(1)}, inside, {KEY: f"format: {FORMAT}\nconfig:\n{indented}\n"})
+    done, last = False, None
+    for checkpoint in (beside, inside):
+        try:
+            load(parse(["mode=evaluate", f"checkpoint={checkpoint}"]))
+            done = True
+        except (InputError, InputErrors) as error:
+            last = error
+    if not done and last is not None:
+        raise last
+
+
+def _record() -> list[bytes]:
+    entry = {
+        "input": "a.h5", "input_sha256": "0" * 64, "output_sha256": "1" * 64, "panel": "panels/a.png",
+        "panel_sha256": "2" * 64, "scores": {"nmse": 0.1},
+    }  # fmt: skip
+    output = {"checkpoint": "3" * 64, "settings": {"task": "mri", "dataset.seed": 0}, "outputs": {"a.h5": entry}}
+    run = {
+        "status": "finished", "config_hash": "0123456789ab", "seed": 0, "wall_s": 1.5, "command": "python run.py",
+        "files": {"config.yaml": "0" * 64}, "versions": {"torch": "2"}, "started": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    row = {"epoch": 0, "global_step": 4, "train_loss": 0.5, "val_psnr": 20.0, "val_ssim": None, "lr": 1e-3}
+    return [json.dumps(output, indent=1).encode(), json.dumps(run, indent=1).encode(), json.dumps(row).encode() + b"\n"]
+
+
+def _read_record(path: Path) -> None:
+    """The content as every record that a later call reads."""
+    from sgdj.output_folder import RECORD, OutputFolder
+    from sgdj.plain_yaml import read_mapping
+    from sgdj.reporting.runs import find, listing
+    from sgdj.run_directory import RunDirectory
+    from sgdj.verification import differences
+
+    for name in ("run.json", "metrics.jsonl", "config.yaml", RECORD):
+        path.with_name(name).write_bytes(path.read_bytes())
+    run, refused = RunDirectory(path.parent), []
+    assert all(isinstance(row["epoch"], int) for row in run.metrics())
+    listing(find([path.parent], {}))
+    for read in (
+        lambda: differences(path.parent),
+        lambda: OutputFolder(path.parent, "3" * 64, {}, force=False).read(),
+        lambda: read_mapping(path.parent / "config.yaml"),
+    ):
+        try:
+            read()
+        except InputError as error:
+            refused.append(error)
+    if len(refused) == 3 and not run.metrics():
+        raise refused[0]
+
+
 def _modules(*names: str) -> tuple[str, ...]:
     return tuple(f"sgdj/{name}.py" for name in names)
 
@@ -252,9 +340,11 @@ def _modules(*names: str) -> tuple[str, ...]:
 READERS = {
     "hdf5": Reader(".h5", _hdf5, _read_hdf5, _modules("data/fastmri", "data/hdf5")),
     "mask": Reader(".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, _modules("reconstruction", "data/hdf5")),
-    "npz": Reader(".npz", _npz, _read_section, _modules("data/section")),
-    "segy": Reader(".sgy", _segy, _read_section, _modules("data/section")),
-    "images": Reader(".png", _images, _read_images, _modules("data/images")),
+    "npz": Reader(".npz", _npz, _read_section, _modules("data/section", "data/numpy_files")),
+    "segy": Reader(".sgy", _segy, _read_section, _modules("data/section", "data/segy")),
+    "images": Reader(
+        ".png", _images, _read_images, _modules("data/images", "data/tiff", "data/pictures", "data/numpy_files")
+    ),
     "checkpoint": Reader(
         ".safetensors",
         _checkpoint,
@@ -265,8 +355,10 @@ READERS = {
         ".txt",
         _config,
         _read_config,
-        _modules("composition", "config", "consistency", "mistakes", "nodes", "schema", "trained"),
+        _modules("composition", "config", "consistency", "mistakes", "nodes", "quoting", "schema"),
     ),
+    "saved": Reader(".yaml", _saved, _read_saved, _modules("saved", "trained", "plain_yaml", "model_metadata")),
+    "record": Reader(".json", _record, _read_record, _modules("run_directory", "output_folder", "reporting/runs")),
 }
 
 _WORDS = [b"\0" * 8, b"\xff" * 8, b"\x7f\xff\xff\xff", b"-1", b"nan", b"1e999", b"[", b"{", b"../", b"=", b"$", b"\n"]

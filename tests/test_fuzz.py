@@ -34,7 +34,7 @@ def test_a_short_round(name):
         attempt(reader, content, count)
     assert count.read > 0
     before = count.refused
-    fuzz.fuzz(reader, 0, 30 if name == "config" else 150, count, lambda content: None)
+    fuzz.fuzz(reader, 0, 30 if name in ("config", "saved") else 150, count, lambda content: None)
     assert count.refused > before
 
 
