@@ -44,7 +44,10 @@ def _hydra(arguments: list[str]) -> int:
 
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     try:
-        load(parse(overrides))
+        parsed = parse(overrides)
+        quoted = dict(zip(overrides, (o.input_line or "" for o in parsed), strict=True))
+        arguments = [quoted.get(a, a) for a in arguments]
+        load(parsed)
     except InputErrors as error:
         if not any(a in ("--help", "-h", "--hydra-help") for a in arguments):
             print_error(error)

@@ -30,9 +30,9 @@ MISTAKES = [
     # quoting
     (("shift=text", "shift.text.text=a=b"), """write "shift.text.text='a=b'\""""),
     (("logger.project=Röntgen",), """write "logger.project='Röntgen'\""""),
-    (("evaluation.curve=[1,2",), "a bracket is open, command line: evaluation.curve=[1,2: write 'evaluation.curve=[1,2]'"),
+    (("evaluation.curve=[1,2",), "a bracket is open, command line: evaluation.curve=[1,2: write 'evaluation.curve="),
     (("shift=text", "shift.text.text=5"), """5 must be text, shift.text.text: write "shift.text.text='5'\""""),
-    (("mode=verify", "run_dir=a,b"), """add -m to run all of them, or write "run_dir='a,b'\""""),
+    (("output_dir=a,b",), """add -m to run all of them, or write "output_dir='a,b'\""""),
     # values and keys
     (("strategy=jitter", "sigma=0.1", "strategy.sigma=0.2"), "the noise level is given twice"),
     (("shift=none",), "no option none, command line: shift: write 'shift=[]' for none"),
