@@ -26,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sgdj.data.generate import file_digest
 from sgdj.errors import InputError, InputErrors, as_run_error
+from sgdj.identity import YOUNGER, decides
 from sgdj.nodes import leaves
 from sgdj.run_directory import sync_folder, write_atomically
 from sgdj.text import cell, file_name, folded
@@ -179,7 +180,12 @@ class OutputFolder:
 
     def __init__(self, path: Path, checkpoint: str, settings: dict[str, Any], force: bool) -> None:
         self.path, self.force = path, force
-        self.record = Record(checkpoint, json.loads(json.dumps(dict(leaves(settings)))))
+        deciding = {
+            key: value
+            for key, value in leaves(settings)
+            if decides(key) and not (key in YOUNGER and YOUNGER[key] == value)  # as for a run's identity
+        }
+        self.record = Record(checkpoint, json.loads(json.dumps(deciding)))
         self._lock: int | None = None
         self._created = False
 

@@ -329,6 +329,7 @@ def test_another_network_or_setting_never_finds_them_done(images, tmp_path):
     with pytest.raises(InputErrors, match=r"with operator.acceleration = 4, here 8, output="):
         images(settings={"operator": {"acceleration": 8}})
     assert (tmp_path / "out" / "a.tif").stat().st_mtime_ns == before
+    images(settings=settings | {"architecture": {"checkpointing": True, "noise_step": "step"}})  # decide nothing
     imwrite(tmp_path / "in" / "b.tif", gray(0.5))
     images(settings=settings, checkpoint="d" * 64, force=True)
     assert "removed 1 reconstructions of another network" in images.notes
