@@ -49,11 +49,13 @@ def test_describe_names_what_is_wrong(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "bad.h5").write_bytes(b"x")
     (tmp_path / "in" / "notes.md").write_text("x")
-    np.savez(tmp_path / "in" / "model.npz", velocity=np.full((60, 90), 2.0))
+    np.savez(tmp_path / "in" / "model.npz", velocity=2 + np.random.default_rng(0).random((60, 190)))
+    np.savez(tmp_path / "in" / "flat.npz", velocity=np.full((60, 190), 2.0))
     done = script("data.py", "describe", "in", cwd=tmp_path)
     assert done.returncode == 5
     assert re.search(r"bad\.h5 .*cannot be used: the file is not an HDF5 file", done.stdout)
-    assert "(60, 90) (depth samples, traces)" in done.stdout
+    assert re.search(r"flat\.npz .*cannot be used: there is no reflector", done.stdout)
+    assert "(60, 190) (depth samples, traces)" in done.stdout
     assert "dataset.path=in/model.npz dataset.quantity=velocity" in done.stdout
     assert "passed over 1 other files: notes.md" in done.stdout
     assert script("data.py", "describe", "nowhere", cwd=tmp_path).returncode == 2

@@ -194,9 +194,8 @@ def _describe_section(path: Path, max_gib: float | None) -> Description:
         uses.insert(0, "train")
         if panel != list(_PANEL):
             settings |= {"dataset.panel": panel, "dataset.gap": gap}
-    if not uses:
-        raise InputError(facts["no training"], str(path), "give a larger section")
-    return Description(path, "section", facts, uses, settings=settings)
+    problem = "" if uses else facts.pop("no training")
+    return Description(path, "section", facts, uses, problem, settings)
 
 
 def _describe_images(path: Path, max_gib: float | None) -> Description:
@@ -275,7 +274,9 @@ def _trains(items: Sequence[Description]) -> bool:
 
 def _run(task: str, dataset: str, settings: dict[str, Any], train: bool) -> Suggestion:
     words = f"python run.py task={task}" if train else "python run.py mode=evaluate checkpoint=CHECKPOINT"
-    everything = {"dataset": dataset, **settings} | ({} if train else {"dataset.partition": "none"})
+    place = next(iter(settings))
+    everything = {"dataset": dataset, place: settings[place]} | ({} if train else {"dataset.partition": "none"})
+    everything |= settings
     return Suggestion(words, everything, task)
 
 

@@ -60,7 +60,9 @@ def damage_told(where: str) -> Iterator[None]:
         yield
     except _DAMAGE as error:
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
-        raise InputError(f"the file is damaged ({reason})", where, "compare it with its source, copy it again") from error
+        raise InputError(
+            f"the file is damaged ({reason})", where, "compare it with its source, copy it again"
+        ) from error
 
 
 def _own(file: h5py.File, name: str) -> h5py.Dataset:
