@@ -244,14 +244,14 @@ class Run:
 
     def _check_parts(self) -> None:
         """Build everything that is needed later: a mistake is told before anything is written."""
-        network = initial_network(self.config)
         build(self.config, "attack")
         for name in self.config["shift"]:
             build(self.config, f"shift.{name}")
         if self.config["mode"] in TRAINING:
             build(self.config, "strategy")
-        elif not self.config["reconstructor"]:
-            load_weights(network, read_checkpoint(Path(self.config["checkpoint"])))
+            initial_network(self.config)
+        elif not self.config["reconstructor"]:  # which is loaded by now
+            load_weights(initial_network(self.config), read_checkpoint(Path(self.config["checkpoint"])))
 
     def _check_shares(self, count: int) -> None:
         """Every process needs a sample of every batch."""
