@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from sgdj.errors import InputError
 from sgdj.identity import settings
+from sgdj.plain_yaml import parse_mapping
 from sgdj.resuming import has_own
 from sgdj.run_directory import RunDirectory
 
@@ -37,11 +37,9 @@ def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
     """Tells of a configuration, as YAML, whether it decides the same numbers as `config`."""
 
     def tells(text: str) -> bool:
-        try:
-            loaded: Any = OmegaConf.to_container(OmegaConf.create(text))
-            return settings(dict(loaded)) == settings(config)
-        except Exception:  # whatever damaged YAML leads to
-            return False
+        with suppress(InputError):
+            return settings(parse_mapping(text.encode(), "config.yaml")) == settings(config)
+        return False
 
     return tells
 

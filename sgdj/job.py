@@ -103,9 +103,7 @@ class Run:
         if self.config["mode"] == "audit":
             self.extra["audit"] = self.config["audit"]
         if self.config["reconstructor"]:
-            network = initial_network(self.config)  # it is told before anything is written if this fails
-            images = self.source.images(self.config["evaluation"]["split"])
-            trial(network, images, self.acquisition, self.config["dataset"]["seed"], self.device)
+            initial_network(self.config)  # it is told before anything is written if this fails
             file = source_file(self.config["reconstructor"])
             self.extra["reconstructor"] = "unknown" if file is None else file_digest(file)
         self.key = identity(self.config, manifest, self.extra)
@@ -146,6 +144,9 @@ class Run:
             self.source.prepare()
         self.data_hash = digest(self.source.manifest())
         self._check_sizes()
+        if self.config["reconstructor"]:
+            images, seed = self.source.images(self.config["evaluation"]["split"]), self.config["dataset"]["seed"]
+            trial(initial_network(self.config), images, self.acquisition, seed, self.device)
         if devices > 1:
             self._check_shares(devices)
             if world() == 1:
