@@ -55,14 +55,14 @@ test: develop lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2
 
 bench: setup ## Measure speed and memory beside the plain implementation (15 quiet minutes)
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m scripts.benchmarks.bench
 
 scaling: setup ## Measure how time and memory grow, and fit a cost model (15 quiet minutes)
-	$(BIN)/python scripts/scaling.py
+	$(BIN)/python -m scripts.benchmarks.scaling
 
 test-all: test ## The tests, then 100 kills and ten minutes of damaged input for every reader (two hours)
-	$(BIN)/python scripts/faults.py
-	$(BIN)/python scripts/fuzz.py
+	$(BIN)/python -m scripts.reliability.faults
+	$(BIN)/python -m scripts.reliability.fuzz
 
 lint: develop ## Lint and check types only
 	$(BIN)/ruff check .

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.common import key_values, status  # noqa: E402
+from sgdj.config.quoting import argument  # noqa: E402
 from sgdj.data.source import SPLITS  # noqa: E402
 from sgdj.errors import ExitCode, InputError, RunError, as_run_error  # noqa: E402
-from sgdj.quoting import argument  # noqa: E402
-from sgdj.scripting import key_values, status  # noqa: E402
 from sgdj.text import say  # noqa: E402
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def _max_gib(overrides: list[str]) -> float | None:
 
 def _tried(line: "Suggestion", max_gib: float | None) -> tuple[str, str]:
     """The command line with what it lacks, and why a run would refuse its data (nothing if it takes it)."""
-    from sgdj.composition import parse
-    from sgdj.config import load
-    from sgdj.instantiate import build
+    from sgdj.config.composition import parse
+    from sgdj.config.instantiate import build
+    from sgdj.config.load import load
 
     given = {key: value for key, value in line.dataset.items() if key != "dataset.partition"}
     words = [word for key, value in given.items() for word in shlex.split(argument(key, value))]
@@ -177,15 +177,15 @@ def convert(source: Path, target: Path, seed: int, matrix: int | None, max_gib: 
 
 def generate(kind: str, overrides: list[str]) -> int:
     """Generate embedded data of any size, number and seed."""
-    from sgdj.composition import parse
-    from sgdj.config import load
-    from sgdj.consistency import FITTING
+    from sgdj.config.composition import parse
+    from sgdj.config.consistency import FITTING
+    from sgdj.config.load import load
 
     tasks = [task for task, groups in FITTING.items() if kind in groups["dataset"]]
     if not tasks or kind in ("fastmri", "section", "images"):
         raise InputError(f"{kind} is not generated", "generate", "choose phantom, layered, patches, subspace or points")
     job = load(parse([f"task={tasks[0]}", f"dataset={kind}", *overrides]))
-    from sgdj.instantiate import build
+    from sgdj.config.instantiate import build
 
     source = build(job.config, "dataset")
     source.prepare()

@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.common import status  # noqa: E402
 from sgdj.errors import ExitCode  # noqa: E402
-from sgdj.scripting import status  # noqa: E402
 from sgdj.text import say  # noqa: E402
 
 
@@ -33,8 +33,8 @@ def main() -> int:
     compare.add_argument("second", type=Path)
     options = parser.parse_args()
 
-    from sgdj.reporting import runs
     from sgdj.reporting.terminal import show
+    from sgdj.runs import catalogue as runs
 
     if options.command == "compare":
         for table in runs.compare(options.first, options.second):

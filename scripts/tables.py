@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from scripts.common import key_values, status  # noqa: E402
 from sgdj.errors import ExitCode, InputError  # noqa: E402
-from sgdj.scripting import key_values, status  # noqa: E402
-from sgdj.study import COMMITTED, cells, folder  # noqa: E402
+from sgdj.study.design import COMMITTED, cells, folder  # noqa: E402
 
 RESULTS = Path("results")
 TITLE = """# Results
@@ -58,7 +58,7 @@ def _say(line: str) -> None:
 
 
 def _build(scale: str, seeds: tuple[int, ...]) -> None:
-    from sgdj.reporting.study_report import build, put_excerpt
+    from sgdj.study.report import build, put_excerpt
 
     target = folder(RESULTS, scale, seeds)
     committed = COMMITTED.get(scale) == seeds
@@ -71,8 +71,8 @@ def _build(scale: str, seeds: tuple[int, ...]) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run what is missing, then build."""
-    from sgdj.campaign import Campaign, default_parallel, missing
-    from sgdj.reporting.rows import read, read_audits
+    from sgdj.study.campaign import Campaign, default_parallel, missing
+    from sgdj.study.rows import read, read_audits
 
     of_launcher = [a for a in arguments if a.startswith(("launcher=", "launcher."))]
     settings = _settings([a for a in arguments if a not in of_launcher])
@@ -93,7 +93,7 @@ def run(arguments: list[str]) -> int:
 
 def build(arguments: list[str]) -> int:
     """Add finished runs that no row shows yet, and rebuild the documents."""
-    from sgdj.reporting.collecting import collect_new
+    from sgdj.study.collecting import collect_new
 
     settings = _settings(arguments)
     seeds, scale = _seeds(settings), settings["scale"]
@@ -105,8 +105,8 @@ def build(arguments: list[str]) -> int:
 
 def check(arguments: list[str]) -> int:
     """Run a committed row again, elsewhere, and compare value by value."""
-    from sgdj.reporting.collecting import collect, older_samples_hash
-    from sgdj.reporting.rows import difference, read_row
+    from sgdj.study.collecting import collect, older_samples_hash
+    from sgdj.study.rows import difference, read_row
 
     if len(arguments) != 1:
         raise InputError("one row expected", "check", "give EXPERIMENT/NAME, such as table_mri/mri-gd-mse-seed0")
@@ -134,9 +134,9 @@ def check(arguments: list[str]) -> int:
 
 def choose(arguments: list[str]) -> int:
     """Write the levels chosen on validation data."""
-    from sgdj.reporting.levels import candidates, is_complete
-    from sgdj.reporting.levels import choose as best
-    from sgdj.reporting.rows import read
+    from sgdj.study.levels import candidates, is_complete
+    from sgdj.study.levels import choose as best
+    from sgdj.study.rows import read
 
     settings = _settings(arguments)
     rows = read(folder(RESULTS, settings["scale"], _seeds(settings)))

@@ -35,12 +35,12 @@ class UNet(nn.Module):
 
 def main(target: Path, seconds: float, overrides: list[str]) -> None:
     """Train with Adam until the time is over."""
-    from sgdj.composition import parse
-    from sgdj.config import load
+    from sgdj.config.composition import parse
+    from sgdj.config.instantiate import build
+    from sgdj.config.load import load
     from sgdj.data.loader import Measure, batches
     from sgdj.draws import Draws
-    from sgdj.instantiate import build
-    from sgdj.metrics import squared_error
+    from sgdj.metrics.image import squared_error
 
     config = load(parse(["task=mri", *overrides])).config
     source, acquisition = build(config, "dataset"), build(config, "operator")

@@ -24,8 +24,8 @@ _PUBLIC = {
     "sgdj.attacks": ("PGD", "Attack", "Gaussian"),
     "sgdj.data": ("Batch",),
     "sgdj.draws": ("Draws",),
-    "sgdj.evaluation": ("Condition", "evaluate"),
-    "sgdj.metrics": ("sample_metrics",),
+    "sgdj.evaluation.evaluate": ("Condition", "evaluate"),
+    "sgdj.metrics.image": ("sample_metrics",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -1,6 +1,6 @@
 """``python -m sgdj`` and the command ``sgdj`` do what ``run.py`` does."""
 
-from sgdj.early import leave, leave_at_once
+from sgdj.runtime.early import leave, leave_at_once
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from sgdj.errors import ExitCode, InputErrors, print_error
-from sgdj.execution import execute
+from sgdj.modes.execute import execute
 from sgdj.text import say
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: unknown option, {flags[0]}: see --help", sys.stderr)
         return int(ExitCode.INPUT)
     if multirun:
-        from sgdj.sweep import sweep
+        from sgdj.modes.sweep import sweep
 
         return sweep(overrides)
     return int(execute(overrides)["exit_code"])
@@ -39,8 +39,8 @@ def _hydra(arguments: list[str]) -> int:
     """Hydra's own help and configuration printing."""
     import hydra
 
-    from sgdj.composition import CONF, parse
-    from sgdj.config import load
+    from sgdj.config.composition import CONF, parse
+    from sgdj.config.load import load
 
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     try:

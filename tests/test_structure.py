@@ -1,4 +1,4 @@
-"""The house: imports only point down."""
+"""The house: every room has its place in one order, and imports only point down."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -6,17 +6,25 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "sgdj"
-GROUND = ("draws", "metrics", "theory", "operators")
-#: Rooms from the ground up; none knows the ones after it.
-FLOORS = [*GROUND, "data", "networks", "attacks", "strategies", "training", "evaluation", "reporting", "job", "cli"]
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "sgdj"
+#: From the ground up: a room may use those before it, and itself.
+ORDER = (
+    "text", "errors", "draws", "metrics", "theory", "config", "runtime", "operators", "data", "networks", "runs",
+    "shifts", "attacks", "reconstruction", "audit", "strategies", "evaluation", "training", "reporting", "modes",
+    "study", "cli", "__main__",
+)  # fmt: skip
 
 
 def _name(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 MODULES = {_name(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def _room(module: str) -> str:
+    return module.split(".")[1]
 
 
 def _imports(module: str) -> set[str]:
@@ -36,10 +44,26 @@ def test_no_module_needs_itself():
     assert len(list(order.static_order())) >= len(MODULES) > 100
 
 
-@pytest.mark.parametrize("room", FLOORS)
+def test_every_module_has_a_room_in_the_order():
+    assert {_room(module) for module in MODULES if module != "sgdj"} == set(ORDER)
+    assert len(list(PACKAGE.glob("*.py"))) <= 6
+
+
+@pytest.mark.parametrize("room", ORDER)
 def test_rooms_know_only_those_below(room):
-    above = set(FLOORS) - set(GROUND if room in GROUND else FLOORS[: FLOORS.index(room) + 1])
-    inside = [module for module in MODULES if module.split(".")[1:2] == [room]]
-    known = {(module, name) for module in inside for name in _imports(module) if name.split(".")[1] in above}
+    below = ORDER[: ORDER.index(room) + 1]
+    inside = [module for module in MODULES if module != "sgdj" and _room(module) == room]
+    known = {(module, name) for module in inside for name in _imports(module) if _room(name) not in below}
     assert inside
     assert not known
+
+
+def test_the_package_does_not_know_its_instruments():
+    named = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert not {name for name in named if name and name.split(".")[0] in ("scripts", "tests")}

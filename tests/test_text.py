@@ -10,16 +10,17 @@ import yaml
 from PIL import Image
 
 from sgdj import text
-from sgdj.attacks.audit import Check
-from sgdj.auditing import Report, markdown
+from sgdj.audit.checks import Check
+from sgdj.audit.report import Report, markdown
 from sgdj.errors import InputError, InputErrors, print_error
-from sgdj.model_card import write_model
-from sgdj.ranks import tell
-from sgdj.reconstruction import Outcome
-from sgdj.reporting import figures, tables
-from sgdj.reporting.runs import listing, view
+from sgdj.reconstruction.files import Outcome
+from sgdj.reporting import figures
 from sgdj.reporting.terminal import audit_table, show
-from sgdj.run_directory import RunDirectory
+from sgdj.runs.catalogue import listing, view
+from sgdj.runs.directory import RunDirectory
+from sgdj.runs.model_card import write_model
+from sgdj.runtime.ranks import tell
+from sgdj.study import tables
 
 #: A file name that clears the screen, reverses the writing and is not UTF-8, as Python gets it.
 HOSTILE = "\x1b[2J\u202egnp.a\udcff\n"

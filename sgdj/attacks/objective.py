@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sgdj.data.batch import Batch
 from sgdj.errors import InputError
-from sgdj.metrics import squared_error
+from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
 
 Goal = Literal["squared_error", "magnitude_error", "region_error", "output_change"]

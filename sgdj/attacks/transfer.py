@@ -9,12 +9,12 @@ from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
 from sgdj.attacks.base import Attack, Found
-from sgdj.checkpoints import load_weights, read_checkpoint
+from sgdj.config.instantiate import build
+from sgdj.config.saved import other_architecture
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.instantiate import build
 from sgdj.networks.base import Reconstructor
-from sgdj.saved import other_architecture
+from sgdj.runs.checkpoints import load_weights, read_checkpoint
 
 
 @dataclass(eq=False, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sgdj.config.quoting import argument
 from sgdj.data.convention import check_convention
 from sgdj.data.fastmri import FastMRIImages, scan_volume
 from sgdj.data.hdf5 import open_hdf5, read_mask, safe_dataset
@@ -22,8 +23,7 @@ from sgdj.data.section import SUFFIXES as SECTIONS
 from sgdj.data.section import read_section
 from sgdj.data.values import check_values
 from sgdj.errors import InputError
-from sgdj.metrics import SSIM_WINDOW
-from sgdj.quoting import argument
+from sgdj.metrics.image import SSIM_WINDOW
 
 _READ_WHOLE = 2**30  # bytes of a volume's k-space up to which every slice is read, as a run does
 _USUAL_CROP, _FEW_SLICES = 320, 9  # what the options of dataset=fastmri are made for

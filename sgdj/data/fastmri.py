@@ -12,13 +12,13 @@ from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
 from sgdj.data.convention import check_convention
 from sgdj.data.fft import center_crop, kspace_to_image
-from sgdj.data.hashing import file_digests
 from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
 from sgdj.data.partition import partition_volumes
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
+from sgdj.runtime.hashing import file_digests
 
 _FOLDERS = ("singlecoil_train", "singlecoil_val")
 _CHECK_AHEAD = 8 * 2**30  # bytes of slices that are read before anything runs; the rest is checked when it is used

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from sgdj.data.hashing import digest, file_digest, file_digests
 from sgdj.errors import InputError, ResourceError
+from sgdj.runtime.hashing import digest, file_digest, file_digests
 
 __all__ = ["MANIFEST", "digest", "file_digest", "generate_once", "write_array"]
 

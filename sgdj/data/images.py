@@ -12,7 +12,6 @@ from sgdj.data.access import access_told
 from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
 from sgdj.data.gray import as_gray
-from sgdj.data.hashing import file_digests
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.partition import partition_volumes
 from sgdj.data.pictures import read_picture
@@ -22,6 +21,7 @@ from sgdj.data.tiff import read_tiff
 from sgdj.data.values import check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
+from sgdj.runtime.hashing import file_digests
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 

@@ -11,7 +11,7 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
-from sgdj.progress import follow
+from sgdj.runtime.progress import follow
 
 
 def reflectivity(impedance: np.ndarray) -> np.ndarray:

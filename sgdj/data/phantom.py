@@ -14,7 +14,7 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.smooth import smooth_noise
 from sgdj.data.source import ImageSet, Split
 from sgdj.draws import Draws
-from sgdj.progress import follow
+from sgdj.runtime.progress import follow
 
 _SCALE = 1e-4  # of the order of fastMRI images
 

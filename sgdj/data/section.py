@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from sgdj.data.arrays import ArrayImages
-from sgdj.data.hashing import file_digests
 from sgdj.data.layered import reflectivity
 from sgdj.data.numpy_files import read_npy, read_npz
 from sgdj.data.segy import read_segy
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import check_values
 from sgdj.errors import InputError
+from sgdj.runtime.hashing import file_digests
 
 _NAMES = ("model", "velocity", "vp", "impedance", "reflectivity", "data")
 SUFFIXES = (".npy", ".npz", ".sgy", ".segy")

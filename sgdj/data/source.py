@@ -6,7 +6,7 @@ from typing import Any, Literal
 from torch.utils.data import Dataset
 
 from sgdj.data.batch import Image
-from sgdj.data.hashing import digest
+from sgdj.runtime.hashing import digest
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from sgdj.config.instantiate import build
 from sgdj.draws import Draws
-from sgdj.instantiate import build
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import external
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sgdj.undersampling import is_reachable
+from sgdj.config.undersampling import is_reachable
 
 _GAUSSIAN_STD = 0.15  # of the line density, as a share of the number of lines
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
-from sgdj.statistics import volume_interval, volume_mean
+from sgdj.metrics.volumes import volume_interval, volume_mean
 
 METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "relative_error": r"relative error $\|\hat{x} - x\| / \|x\|$"}
 ITERATIONS = "iterations"

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from sgdj.evaluation import Panel
-from sgdj.metrics import to_real
-from sgdj.reconstruction import Outcome
+from sgdj.evaluation.evaluate import Panel
+from sgdj.metrics.image import to_real
+from sgdj.reconstruction.files import Outcome
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, STRATEGIES, save, save_both
 from sgdj.text import label

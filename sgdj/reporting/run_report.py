@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sgdj.evaluation import COLUMNS, Result
-from sgdj.instantiate import build
+from sgdj.config.instantiate import build
+from sgdj.evaluation.evaluate import COLUMNS, Result
 from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import result_table, show
-from sgdj.run_directory import RunDirectory
+from sgdj.runs.directory import RunDirectory
+from sgdj.runs.tracking import Tracker
 from sgdj.text import file_name, label, say
-from sgdj.tracking import Tracker
 
 
 def report(config: dict[str, Any], result: Result, run: RunDirectory, tracker: Tracker, synthetic: bool) -> None:

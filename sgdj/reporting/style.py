@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from sgdj.run_directory import write_atomically
+from sgdj.runs.directory import write_atomically
 from sgdj.text import file_name
 
 #: Colour-blind safe (Okabe & Ito, 2008).

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sgdj.attacks.audit import Check
+from sgdj.audit.checks import Check
 from sgdj.text import printable
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.metrics import squared_error
+from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.strategies.base import Strategy
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
-from sgdj.metrics import squared_error
+from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
 from sgdj.strategies.base import Strategy
 

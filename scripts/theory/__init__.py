@@ -1,0 +1,1 @@
+"""Closed forms held to what is learned."""

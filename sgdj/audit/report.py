@@ -1,0 +1,135 @@
+"""Audit a reconstructor: run the checks, write the report."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sgdj.attacks.base import Attack
+from sgdj.audit.checks import SMALL, Audit, Check
+from sgdj.audit.sensitivity import sensitivity
+from sgdj.data.loader import Measure
+from sgdj.data.source import ImageSet
+from sgdj.draws import Draws
+from sgdj.errors import RunError, as_run_error
+from sgdj.networks.base import Reconstructor
+from sgdj.operators.acquisition import Acquisition
+from sgdj.text import markdown as plain
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of an audit.
+
+    Parameters
+    ----------
+    title
+        What was audited.
+    checks
+        In the order of their numbers.
+    largest, frobenius
+        Means over samples of `sgdj.audit.sensitivity.Sensitivity`; None without a gradient.
+    notes
+        What was changed of what the reconstructor returns, such as its precision.
+    """
+
+    title: str
+    checks: list[Check]
+    largest: float | None
+    frobenius: float | None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Check]:
+        """Checks that failed."""
+        return [check for check in self.checks if check.status == "FAIL"]
+
+    @property
+    def jacobian(self) -> str:
+        """The sensitivity in words."""
+        if self.largest is None or self.frobenius is None:
+            return "The Jacobian ∂x̂/∂y cannot be computed."
+        return (
+            f"Jacobian ∂x̂/∂y on the measured entries, mean over samples: largest singular value {self.largest:.3f}, "
+            f"‖J‖_F / √m = {self.frobenius:.3f} (the amplification of white noise)."
+        )
+
+
+def audit(
+    title: str,
+    reconstructor: Reconstructor,
+    images: ImageSet,
+    acquisition: Acquisition,
+    attack: Attack,
+    *,
+    seed: int,
+    settings: dict[str, Any],
+    device: torch.device,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Run the checks on the first images of one shape.
+
+    Parameters
+    ----------
+    title
+        What is audited.
+    reconstructor
+        Itself.
+    images, acquisition
+        Where measurements come from.
+    attack
+        Gives budget, norm and support.
+    seed
+        `dataset.seed`.
+    settings
+        The `audit` node of the configuration.
+    device
+        Where to compute.
+    tell
+        Called with the name of every check before it runs.
+    """
+    draws = Draws(seed)
+    alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][: settings["samples"]]
+    batch = Measure(acquisition, draws)([images[i] for i in alike]).to(device)
+    small = acquisition.operator((SMALL, SMALL), batch.volumes[:3], draws).to(device)
+    checks = Audit(reconstructor.eval(), batch, attack, draws, small, settings["steps"], settings["random_draws"])
+    found = checks.light() if settings["light"] else checks.full(tell)
+    tell("sensitivity")
+    try:
+        local = sensitivity(reconstructor, batch, draws)
+        means = [float(value.mean()) for value in (local.largest, local.frobenius)]
+    except Exception as error:  # a check has told by now that there is no gradient
+        if isinstance(error, RunError) or (isinstance(error, RuntimeError | MemoryError) and as_run_error(error)):
+            raise
+        means = [math.nan]
+    largest, frobenius = means if all(map(math.isfinite, means)) else (None, None)
+    return Report(title, found, largest, frobenius, getattr(reconstructor, "notes", []))
+
+
+def markdown(report: Report) -> str:
+    """The report."""
+    checks, failed = report.checks, report.failed
+    verdict = f"{len(failed)} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
+    text = [
+        f"# {plain(report.title)}",
+        "",
+        f"{verdict[0].upper()}{verdict[1:]}.",
+        "",
+        "| | check | outcome | measured | rule |",
+    ]
+    text.append("|---|---|---|---|---|")
+    for check in checks:
+        name = plain(f"{check.name} (of this tool)" if check.self_test else check.name)
+        outcome = f"**{check.status}**" if check.status == "FAIL" else check.status
+        text.append(f"| {check.number} | {name} | {outcome} | {plain(check.value)} | {plain(check.rule)} |")
+    return "\n".join([*text, "", report.jacobian, *(f"The reconstructor: {note}." for note in report.notes)]) + "\n"
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write ``audit.json`` and ``audit.md``."""
+    (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    (folder / "audit.md").write_text(markdown(report))

@@ -1,0 +1,165 @@
+"""Mistakes of a configuration that no single value shows."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sgdj.config.credentials import has_key
+from sgdj.config.nodes import get, nearest
+from sgdj.config.saved import other_architecture
+from sgdj.config.undersampling import is_reachable, largest_center_fraction
+from sgdj.errors import InputError
+
+#: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
+TRAINING = ("train", "tune")
+
+#: Which operators and data sets belong to a task; options of plugins are not restricted.
+FITTING: dict[str, dict[str, set[str]]] = {
+    "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri", "images"}},
+    "denoising": {"operator": {"identity"}, "dataset": {"patches", "images"}},
+    "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
+    "toy": {"operator": {"identity"}, "dataset": {"subspace", "points"}},
+}
+#: Tasks that a shift makes sense for, where not all do.
+_IMAGES = {"mri", "seismic", "denoising"}
+SHIFT_TASKS: dict[str, set[str]] = {
+    **{f"sgdj.shifts.{name}": {"mri"} for name in ("Sampling", "Phase")},
+    **{f"sgdj.shifts.{name}": {"seismic"} for name in ("Wavelet", "Layers")},
+    **{f"sgdj.shifts.{name}": _IMAGES for name in ("Lesion", "Text", "Texture", "Geometry", "RandomDetail")},
+}
+
+
+def _unreachable(acceleration: float, center_fraction: float, where: str) -> Iterator[InputError]:
+    if not is_reachable(acceleration, center_fraction):
+        yield InputError(
+            f"acceleration {acceleration:g} cannot be reached with a centre fraction of {center_fraction:g}",
+            where,
+            f"lower it to {largest_center_fraction(acceleration):g} or less",
+        )
+
+
+def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
+    """Shifts that a task does not have, levels of shifts that are not chosen, accelerations out of reach."""
+    task, operator, levels = config["task"], config["operator"], config["evaluation"]["shift_levels"]
+    for name, shift in config["shift"].items():
+        meant = SHIFT_TASKS.get(shift["_target_"], {task})
+        if task in FITTING and task not in meant:
+            yield InputError(f"shift {name} does not fit task {task}", "shift", f"it is for {', '.join(sorted(meant))}")
+    for name in levels:
+        if name not in config["shift"]:
+            chosen = ",".join([*config["shift"], name])
+            yield InputError(f"no shift {name} is chosen", "evaluation.shift_levels", f"add it, shift=[{chosen}]")
+    for name, shift in config["shift"].items():
+        if shift["_target_"] != "sgdj.shifts.Sampling" or "acceleration" not in operator:
+            continue
+        given = [operator["acceleration"] if shift["acceleration"] is None else shift["acceleration"]]
+        given += levels.get(name, [])
+        if min(given) < 1:
+            where = f"evaluation.shift_levels.{name}"
+            yield InputError(f"{min(given):g} is no acceleration", where, "give levels of at least 1")
+        center = shift["center_fraction"] or operator["center_fraction"]
+        yield from _unreachable(max(given), center, f"shift.{name}.center_fraction")
+
+
+def _there(path: str, kind: Callable[[Path], bool]) -> bool:
+    """Whether something of a kind is at a path; nothing can be at one that the system does not take."""
+    try:
+        return kind(Path(path))
+    except (OSError, ValueError):
+        return False
+
+
+def _transfer_mistakes(attack: dict[str, Any], key: str) -> Iterator[InputError]:
+    """What is wrong with the other network that an attack is made for."""
+    source = attack.get("source")
+    if source is None:
+        for name, inner in attack.get("attacks", {}).items():
+            yield from _transfer_mistakes(inner, f"{key}.attacks.{name}")
+    elif not _there(source, Path.is_file):
+        yield InputError(f"no such file: {source}", f"{key}.source", "give RUN_DIR/checkpoints/best.ckpt")
+    else:
+        try:
+            other_architecture(Path(source))
+        except InputError as error:
+            yield error
+
+
+def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
+    """Every such mistake of a configuration whose single values hold."""
+    task = config["task"]
+    for group, fitting in FITTING.get(task, {}).items():
+        shipped = set().union(*(options.get(group, set()) for options in FITTING.values()))
+        name = config[group].get("name")
+        if name in shipped and name not in fitting:
+            yield InputError(f"{group} {name} does not fit task {task}", group, nearest("", sorted(fitting)))
+    yield from _shift_mistakes(config)
+    operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
+    if "acceleration" in operator:
+        yield from _unreachable(operator["acceleration"], operator["center_fraction"], "operator.center_fraction")
+    if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
+        yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
+    learned = architecture.get("learned", {})
+    if "groups" in learned and learned["features"] % learned["groups"]:
+        yield InputError(
+            f"{learned['features']} features cannot be divided into {learned['groups']} groups",
+            "architecture.learned.features",
+            f"use a multiple of {learned['groups']}",
+        )
+    channels = 2 if task == "mri" else 1
+    if "channels" in learned and learned["channels"] != channels:
+        what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
+        yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
+    for key in ("attack", "strategy.attack"):
+        node = get(config, key)
+        if isinstance(node, dict) and (node.get("epsilon") is None) == (node.get("rho") is None):
+            yield InputError("give exactly one of epsilon and rho", key, f"set the other to null, {key}.rho=null")
+    if "dimension" in dataset and dataset["dimension"] > dataset["size"]:
+        yield InputError("the subspace is larger than the space", "dataset.dimension", "lower it")
+    available = get(config, "dataset.samples.train")
+    if get(config, "dataset.volumes.train") and "slices" in dataset:
+        available = dataset["volumes"]["train"] * dataset["slices"]
+    if available is not None and config["trainer"]["batch_size"] > available:
+        yield InputError(
+            f"{config['trainer']['batch_size']} exceeds the {available} training images",
+            "trainer.batch_size",
+            "lower it, or enlarge the data set",
+        )
+    if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
+        yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
+    reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set
+    if reading and "root" in dataset and not _there(dataset["root"], Path.is_dir):
+        yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
+    if reading and "path" in dataset and not _there(dataset["path"], Path.exists):
+        yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
+    if "kind" in dataset and dataset["name"] == "images":
+        wanted = "magnitude" if task == "mri" else "real"
+        if dataset["kind"] != wanted:
+            yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
+    yield from _transfer_mistakes(config["attack"], "attack")
+    external = config["reconstructor"]
+    if external is not None and config["mode"] not in ("evaluate", "audit"):
+        yield InputError(
+            "somebody else's network is not trained here", "reconstructor", "add mode=evaluate or mode=audit"
+        )
+    if external is not None and ":" not in external and not _there(external, Path.is_file):
+        yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
+    if external is not None and config["checkpoint"] is not None and not _there(config["checkpoint"], Path.is_file):
+        yield InputError(f"no such file: {config['checkpoint']}", "checkpoint", "give a file of weights")
+    if config["logger"]["mode"] == "online" and not has_key():
+        mend = "run wandb login, or use logger.mode=offline"
+        yield InputError("no key for Weights & Biases", "logger.mode=online", mend)
+    if config["mode"] == "verify" and config["run_dir"] is None:
+        yield InputError("no value", "run_dir", "name the run directory to verify")
+    if config["mode"] not in (*TRAINING, "verify") and config["checkpoint"] is None and external is None:
+        yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
+    if config["mode"] in TRAINING and config["checkpoint"] is not None:
+        yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")
+    for key in ("input", "output"):
+        if (config["mode"] == "reconstruct") != (config[key] is not None):
+            what = "no value" if config[key] is None else "not used in this mode"
+            yield InputError(what, key, f"set {key}=PATH with mode=reconstruct, and only there")
+    if config["input"] is not None and not _there(config["input"], Path.exists):
+        yield InputError(f"no such file or folder: {config['input']}", "input", "give one that exists")
+    if config["mode"] in TRAINING and dataset.get("partition") == "none":
+        yield InputError("no volume is left to train on", "dataset.partition", "use it with mode=evaluate only")

@@ -1,0 +1,125 @@
+"""From the command line to a checked configuration, without importing torch.
+
+Every mistake of a job is collected and told in one line each: Hydra composes, the dataclasses of `sgdj.config.schema` check
+types and ranges, and `sgdj.config.consistency` what no single value can show.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from sgdj.config.composition import check_overrides, compose_config
+from sgdj.config.consistency import inconsistencies
+from sgdj.config.messages import schema_mistakes
+from sgdj.config.trained import from_checkpoint, is_ours
+from sgdj.errors import InputError, InputErrors
+
+
+@dataclass
+class Job:
+    """One checked run.
+
+    Parameters
+    ----------
+    config
+        Resolved configuration in plain types.
+    overrides
+        What reproduces it on the command line.
+    notes
+        What the user should know, such as an ignored sigma.
+    """
+
+    config: dict[str, Any]
+    overrides: list[str]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def experiment(self) -> str | None:
+        """Name of the experiment, if one was asked for."""
+        named = [o.lstrip("+") for o in self.overrides if o.lstrip("+").startswith("experiment=")]
+        return named[-1].removeprefix("experiment=") if named else None
+
+
+def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
+    """Move the top-level sigma into the strategy."""
+    sigma = config.get("sigma")
+    config["sigma"] = None
+    if sigma is None:
+        return []
+    strategy = config.get("strategy", {})
+    if "sigma" in strategy:
+        strategy["sigma"] = sigma
+        return []
+    name = strategy.get("name")
+    if in_sweep:
+        return [f"strategy {name} has no noise level: sigma={sigma} is ignored"]
+    raise InputError(
+        f"strategy {name} has no noise level", f"sigma={sigma}", "remove it, or choose strategy=jitter or input_jitter"
+    )
+
+
+def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
+    """Settle and check a composed configuration.
+
+    Returns
+    -------
+    list of str
+        Notes.
+
+    Raises
+    ------
+    InputErrors
+        With every mistake.
+    """
+    mistakes: list[InputError] = []
+    notes: list[str] = []
+    sigma = config.get("sigma")
+    try:
+        notes = _settle_sigma(config, in_sweep)
+    except InputError as error:
+        mistakes.append(error)
+    if config.get("mode") == "tune" and isinstance(config.get("evaluation"), dict):
+        config["evaluation"]["split"] = "val"  # test data plays no part in a choice
+    mistakes += schema_mistakes(config)
+    if isinstance(sigma, str | bool) and "sigma" not in config.get("strategy", {}):
+        mistakes.append(InputError(f"{sigma!r} must be a number", "sigma", "give one"))
+    if not mistakes:
+        mistakes += inconsistencies(config)
+    if mistakes:
+        raise InputErrors(mistakes)
+    return notes
+
+
+def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
+    """Compose and check one job.
+
+    Parameters
+    ----------
+    overrides
+        Parsed overrides without sweeps.
+    in_sweep
+        A sigma without use is then noted rather than refused.
+
+    Raises
+    ------
+    InputErrors
+        With every mistake found.
+    """
+    accepted, mistakes = check_overrides(overrides)
+    notes: list[str] = []
+    config: dict[str, Any] = {}
+    try:
+        config = compose_config(accepted)
+        given = {o.key_or_group: o for o in overrides}
+        if config.get("mode") in ("evaluate", "reconstruct", "audit") and is_ours(config):
+            config = from_checkpoint(config, given)
+        notes = check(config, in_sweep)
+    except InputErrors as error:
+        mistakes += error.mistakes
+    except InputError as error:
+        mistakes.append(error)
+    if mistakes:
+        raise InputErrors(mistakes)
+    return Job(config, [o.input_line or "" for o in overrides], notes)

@@ -1,0 +1,335 @@
+"""What a configuration that came with a file may say: known options and numbers, and nothing else.
+
+A file is data. Its texts name options of this project, which the schema knows. Any other text (a class of a plugin, a
+file or folder, a word to draw) takes effect only if the command line says it again; what belongs to a run rather than
+to its network (mode, folders, logger, plugins, somebody else's reconstructor) is not read from it at all.
+"""
+
+import dataclasses
+import re
+import sys
+import typing
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sgdj.config.composition import CONF, config_options
+from sgdj.config.identity import YOUNGER
+from sgdj.config.messages import schema_mistakes
+from sgdj.config.model_metadata import read_metadata
+from sgdj.config.nodes import get
+from sgdj.config.plain_yaml import read_mapping
+from sgdj.config.quoting import argument
+from sgdj.config.schema import TARGETS, Name, Root, Text
+from sgdj.errors import InputError, InputErrors
+
+#: Groups of settings that are read; of a group with a `_target_`, what the target's dataclass declares.
+_NODES = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation", "audit")
+_OPTIONS = ("task", "scale")
+_NUMBERS = ("seed", "epochs")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass
+class Saved:
+    """A configuration that came with a file.
+
+    Parameters
+    ----------
+    config
+        What was read. Its texts under `texts` and its classes of `foreign` are not to be used as they are.
+    where
+        The file that holds it.
+    texts
+        Dotted keys and values of texts that are no options.
+    foreign
+        Dotted keys and paths of classes that are not of this project.
+    plugins
+        Packages that the training named as plugins; for messages alone.
+    """
+
+    config: dict[str, Any]
+    where: str
+    texts: dict[str, Any] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
+    plugins: list[Any] = field(default_factory=list)
+
+    def leave_out(self, key: str) -> None:
+        """Forget the texts and classes under a dotted key, which others have taken the place of."""
+        for kept in (self.texts, self.foreign):
+            for inner in [k for k in kept if k == key or k.startswith(f"{key}.")]:
+                del kept[inner]
+
+
+def _damaged(what: str, key: str, where: str) -> InputError:
+    return InputError(what, f"{key} in {where}", "restore the file, or use another one")
+
+
+def _has(kind: Any, wanted: Any) -> bool:
+    """Whether a type is an annotated one, or a union or list of it."""
+    return kind == wanted or wanted in typing.get_args(kind)
+
+
+def _group(key: str) -> str:
+    """The group whose options a node is one of."""
+    if key.startswith(("strategy.attack", "attack.attacks")):
+        return "attack"
+    return "shift" if key.startswith("shift.") else key.replace(".", "/")
+
+
+def _entry(key: str) -> str | None:
+    """The entry of `TARGETS` for a dotted key."""
+    any_name = f"{key.rpartition('.')[0]}.*"
+    return key if key in TARGETS else any_name if any_name in TARGETS else None
+
+
+class _Sieve:
+    """Rebuilds a configuration from what is known.
+
+    Parameters
+    ----------
+    saved
+        Receives texts and foreign classes.
+    """
+
+    def __init__(self, saved: Saved) -> None:
+        self.saved = saved
+
+    def _refused(self, what: str, key: str) -> InputError:
+        return _damaged(what, key, self.saved.where)
+
+    def named(self, content: Any, key: str) -> dict[str, Any]:
+        """Nodes by name, each with a class."""
+        self._names(content, key)
+        return {name: self.node(node, f"{key}.{name}") for name, node in content.items()}
+
+    def node(self, content: Any, key: str) -> dict[str, Any]:
+        """A node with a class: the settings that its class is known to take."""
+        shipped = TARGETS[str(_entry(key))][1]
+        if not isinstance(content, dict) or not isinstance(content.get("_target_"), str):
+            raise self._refused("the class of this group is missing", key)
+        target = content["_target_"]
+        if target not in shipped:
+            return self._foreign(content, key)
+        kinds: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(shipped[target])}
+        made: dict[str, Any] = {"_target_": target}
+        for name, value in content.items():
+            inner = f"{key}.{name}"
+            if name == "_target_":
+                continue
+            if name not in kinds:
+                raise self._refused("unknown key", inner)
+            if _entry(inner):
+                made[name] = self.node(value, inner)
+            elif f"{inner}.*" in TARGETS:
+                made[name] = self.named(value, inner)
+            else:
+                made[name] = self._setting(value, inner, kinds[name])
+        return made
+
+    def _setting(self, value: Any, key: str, kind: Any) -> Any:
+        option = kind is Name and value in config_options(_group(key.rpartition(".")[0]))
+        if isinstance(value, str) and (_has(kind, Text) or (kind is Name and not option)):
+            self.saved.texts[key] = value
+        return self.plain(value, key)
+
+    def _foreign(self, content: dict[str, Any], key: str) -> dict[str, Any]:
+        """A node whose class is not of this project: none of its texts is an option."""
+        self.saved.foreign[key] = content["_target_"]
+        made = {"_target_": content["_target_"]}
+        for name, value in content.items():
+            inner = f"{key}.{name}"
+            if name == "_target_":
+                continue
+            if _entry(inner) and isinstance(value, dict):
+                made[name] = self.node(value, inner)
+                continue
+            self._collect(value, inner)
+            made[name] = self.plain(value, inner)
+        return made
+
+    def _collect(self, value: Any, key: str) -> None:
+        """Note the texts in a setting of a foreign class."""
+        if isinstance(value, dict):
+            for name, entry in value.items():
+                self._collect(entry, f"{key}.{name}")
+        elif isinstance(value, str) or (isinstance(value, list) and _any_text(value)):
+            self.saved.texts[key] = value
+
+    def _names(self, content: Any, key: str) -> None:
+        if not isinstance(content, dict):
+            raise self._refused("this must be a group of settings", key)
+        for name in content:
+            if not _NAME.fullmatch(name):
+                raise self._refused(f"{name[:80]!r} is not valid as a name", key)
+
+    def plain(self, value: Any, key: str) -> Any:
+        """Numbers, words, and lists and groups of them."""
+        if isinstance(value, dict):
+            self._names(value, key)
+            return {name: self.plain(entry, f"{key}.{name}") for name, entry in value.items()}
+        return list(value) if isinstance(value, list) else value
+
+
+def _any_text(values: list[Any]) -> bool:
+    return any(isinstance(v, str | dict) or (isinstance(v, list) and _any_text(v)) for v in values)
+
+
+def _sift(content: dict[str, Any], where: str) -> Saved:
+    """Keep what is known of a saved configuration.
+
+    Raises
+    ------
+    InputError
+        At the first key that is unknown, names code, or is no option.
+    """
+    saved = Saved({}, where)
+    sieve, known = _Sieve(saved), {f.name for f in dataclasses.fields(Root)}
+    for key, value in content.items():
+        if key not in known:
+            raise _damaged("unknown key", key, where)
+        if key == "reconstructor" and value is not None:
+            raise _damaged("a file may not name code", key, where)
+        if key in _OPTIONS and value not in config_options(key):
+            raise _damaged(f"no option {str(value)[:80]!r}", key, where)
+        if key in ("trainer", "evaluation", "audit"):
+            saved.config[key] = sieve.plain(value, key)
+            if not isinstance(value, dict):
+                raise _damaged("this must be a group of settings", key, where)
+        elif key == "shift":
+            saved.config[key] = sieve.named(value, key)
+        elif key in _NODES:
+            saved.config[key] = sieve.node(value, key)
+        elif key in (*_OPTIONS, *_NUMBERS):
+            saved.config[key] = value
+    for key in ("task", "scale", "seed", "epochs", *_NODES):
+        if key not in saved.config and key != "audit":  # older than the audit
+            raise _damaged("no value", key, where)
+    if isinstance(content.get("plugins"), list):
+        saved.plugins = content["plugins"]
+    return saved
+
+
+def _takes(config: dict[str, Any], key: str) -> bool:
+    """Whether the class that a node names takes this setting."""
+    parent, _, name = key.rpartition(".")
+    if parent not in TARGETS:  # a node without a class, which every configuration has
+        return True
+    target = (get(config, parent) or {}).get("_target_")
+    shipped = TARGETS[parent][1]
+    return target in shipped and name in {f.name for f in dataclasses.fields(shipped[target])}
+
+
+def read_saved(checkpoint: Path) -> Saved:
+    """The configuration in a safetensors file, or beside a folder of checkpoints, completed by younger keys.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or says more than it may.
+    """
+    if checkpoint.suffix == ".safetensors":
+        saved = _sift(read_metadata(checkpoint)["config"], str(checkpoint))
+    else:
+        beside = checkpoint.resolve().parent.parent / "config.yaml"
+        if not beside.is_file():
+            mend = "give RUN_DIR/checkpoints/best.ckpt of a whole run directory, or a .safetensors file of this program"
+            raise InputError("no config.yaml beside the checkpoints", str(beside), mend)
+        saved = _sift(read_mapping(beside), str(beside))
+    for key, value in YOUNGER.items():
+        parent, _, name = key.rpartition(".")
+        node = get(saved.config, parent) if parent else None
+        if isinstance(node, dict) and name not in node and _takes(saved.config, key):
+            node[name] = value
+    return saved
+
+
+def _shipped_default(config: dict[str, Any], key: str) -> Any:
+    """What the file of a node's option under ``conf/`` says for a setting; None if there is no such option."""
+    group, _, rest = key.partition(".")
+    if group == "shift":
+        option, _, rest = rest.partition(".")
+    else:
+        option = str(get(config, f"{group}.name"))
+    if option not in config_options(group):
+        return None
+    content: Any = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{option}.yaml"))
+    return get(content, rest)
+
+
+def _settle_texts(saved: Saved, given: Collection[str]) -> Iterator[str]:
+    """Put in the texts of this project's own options; yields the keys of those that have to be said again."""
+    for key, value in saved.texts.items():
+        default = _shipped_default(saved.config, key)
+        if key in given:
+            continue
+        if key == "dataset.directory" and default is not None:
+            saved.config["dataset"]["directory"] = default  # generated data are the same in every folder
+        elif value != default:
+            yield key
+
+
+def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None:
+    """Make a saved configuration whole, if what it may not decide is said by the command line.
+
+    Parameters
+    ----------
+    saved
+        As read; the values of this run are put into its `config`.
+    config
+        What the command line composes by itself: it gives everything that belongs to a run.
+    given
+        Keys on the command line.
+
+    Raises
+    ------
+    InputErrors
+        With what is wrong in the file; else, in one line, with the arguments to add to the command line.
+    """
+    saved.config.update({k: v for k, v in config.items() if k not in (*_NODES, *_OPTIONS, *_NUMBERS)})
+    saved.config["sigma"] = None  # it is in the strategy
+    named = [plugin for plugin in saved.plugins if isinstance(plugin, str)]
+    allowed, packages, words = set(config["plugins"]), list(config["plugins"]), []
+    for key, target in saved.foreign.items():
+        package = target.split(".")[0]
+        if package in allowed or package not in named or package in (*sys.stdlib_module_names, "sgdj"):
+            continue
+        base = TARGETS[str(_entry(key))][0].rsplit(".", 1)[1]
+        words.append(f"{target!r} is not a {base} of this project")
+        packages += [] if package in packages else [package]
+    found = schema_mistakes(saved.config | {"plugins": packages})
+    mistakes = [
+        _damaged(m.what, m.where, saved.where) for m in found if not (m.what == "no value" and m.where in given)
+    ]
+    if mistakes:
+        raise InputErrors(mistakes)
+    arguments = [argument("plugins", packages)] if words else []
+    for key in _settle_texts(saved, given):
+        words.append(f"{key} is not taken from a file")
+        arguments.append(argument(key, saved.texts[key]))
+    if words:
+        mend = f"say it again on the command line if it is right, {' '.join(arguments)}"
+        raise InputErrors([InputError(" and ".join(words), saved.where, mend)])
+
+
+def other_architecture(checkpoint: Path) -> dict[str, Any]:
+    """The `architecture` node of another network, of this project's classes alone.
+
+    Raises
+    ------
+    InputError
+        If its configuration cannot be read, or names other classes or texts.
+    """
+    saved = read_saved(checkpoint)
+    node = {"architecture": saved.config["architecture"]}
+    texts = [key for key in [*saved.foreign, *saved.texts] if key.startswith("architecture")]
+    if texts:
+        mend = "name a network whose classes are all of this project"
+        raise InputError("this is no option of the project", f"{texts[0]} in {saved.where}", mend)
+    mistakes = [m for m in schema_mistakes(node) if m.where.startswith("architecture")]
+    if mistakes:
+        raise _damaged(mistakes[0].what, mistakes[0].where, saved.where)
+    return node["architecture"]

@@ -1,0 +1,148 @@
+"""The configuration of a trained network, with what an evaluation may change of it."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from sgdj.config.composition import CONF, GROUPS, compose_config, withdrawn
+from sgdj.config.nodes import get, leaves
+from sgdj.config.saved import Saved, read_saved, settle
+from sgdj.errors import InputError, InputErrors
+
+#: What mode=evaluate may change of a trained network's configuration.
+_EVALUATION_PARTS = (
+    "operator", "dataset", "attack", "shift", "evaluation", "audit", "logger", "mode", "checkpoint", "input", "output",
+    "run_dir", "output_dir",
+    "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers", "trainer.reuse_memory",
+    "architecture.iterations", "scale", "experiment",
+)  # fmt: skip
+
+
+def is_ours(config: dict[str, Any]) -> bool:
+    """Whether a checkpoint of this project gives the configuration."""
+    return isinstance(config.get("checkpoint"), str) and config.get("reconstructor") is None
+
+
+def _put(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value under a dotted key."""
+    *parents, last = key.split(".")
+    for part in parents:
+        inner = config.get(part)
+        config[part] = inner if isinstance(inner, dict) else {}
+        config = config[part]
+    config[last] = value
+
+
+def _is_part(key: str) -> bool:
+    return any(key == part or key.startswith(f"{part}.") for part in _EVALUATION_PARTS)
+
+
+def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
+    """Refuse what would make another network of it; to say again what it is already is no change."""
+    mistakes = [
+        InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
+        for key, override in given.items()
+        if not (key.startswith("hydra") or _is_part(key) or override.value() == get(saved, key))
+    ]
+    if mistakes:
+        raise InputErrors(mistakes)
+
+
+def _fresh(saved: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
+    """What the command line alone composes, for the task of the trained network."""
+    scale = given["scale"].value() if "scale" in given else saved["scale"]
+    overrides = [f"task={saved['task']}", f"scale={scale}"]
+    for key, override in given.items():
+        line = (override.input_line or "").lstrip("+")
+        if key in GROUPS and key not in ("scale", "task"):
+            overrides.append(f"+{line}" if key == "experiment" else line)
+        elif key not in GROUPS and "hydra" not in key:
+            overrides.append(f"++{key}={override.get_value_element_as_str()}")
+    return compose_config(overrides)
+
+
+def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], name: str) -> list[str]:
+    """Put in what an experiment says about evaluation; returns the groups that it replaces."""
+    experiment: Any = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
+    overridden = [key for entry in get(experiment, "defaults") or [] if isinstance(entry, dict) for key in entry]
+    replaced = [group for group in ("attack", "shift") if f"override /{group}" in overridden]
+    for group in replaced:
+        saved[group] = fresh[group]
+    for key, _ in leaves(experiment):
+        if _is_part(key):
+            _put(saved, key, get(fresh, key))
+    return replaced
+
+
+def _unused(read: Saved) -> list[str]:
+    """Groups that mode=reconstruct has no use for: it reads no data set, trains nothing and attacks nothing.
+
+    A data set of this project stays, since masks and noise are drawn from its seed; its files need not be there.
+    """
+    if "dataset" in read.foreign:
+        return ["dataset", "strategy", "attack", "shift"]
+    for key in [key for key in read.texts if key.startswith("dataset.")]:
+        _put(read.config, key, "not read")
+        read.leave_out(key)
+    return ["strategy", "attack", "shift"]
+
+
+def _readable(checkpoint: str) -> Path:
+    """The checkpoint's path.
+
+    Raises
+    ------
+    InputError
+        If it is not that of a file.
+    """
+    path, mend = Path(checkpoint), "give RUN_DIR/checkpoints/best.ckpt"
+    if not checkpoint.strip():
+        raise InputError("no value", "checkpoint", mend)
+    if "://" in checkpoint:
+        raise InputError("a checkpoint is a file on this machine", f"checkpoint={checkpoint}", "download it first")
+    try:
+        if path.is_dir():
+            inside = [p for p in (path / "best.ckpt", path / "checkpoints" / "best.ckpt") if p.is_file()]
+            mend = f"give {inside[0]}" if inside else mend
+            raise InputError("this is a folder", f"checkpoint={checkpoint}", mend)
+        if not path.is_file():
+            raise InputError(f"no such file: {checkpoint}", "checkpoint", mend)
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise InputError(f"the file cannot be read ({error.strerror})", f"checkpoint={checkpoint}", mend) from error
+
+
+def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
+    """The trained network's configuration, with the evaluation parts of the command line put in.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint or its configuration cannot be read.
+    InputErrors
+        If the command line would change the network.
+    """
+    read = read_saved(_readable(config["checkpoint"]))
+    saved = read.config
+    _refuse(saved, given)
+    fresh = _fresh(saved, given)
+    replaced: list[str] = [key for key in ("operator", "dataset", "attack", "shift") if key in given]
+    if config["mode"] == "reconstruct":
+        replaced += _unused(read)
+    for key in replaced:
+        saved[key] = fresh[key]
+    saved.setdefault("audit", fresh["audit"])
+    if "experiment" in given:
+        replaced += _take_experiment(saved, fresh, str(given["experiment"].value()))
+    for key in replaced:
+        read.leave_out(key)
+    settle(read, fresh, given)
+    for key, override in given.items():
+        if key not in GROUPS and not key.startswith("hydra"):
+            _put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
+    for key in withdrawn(given):
+        _put(saved, key, None)
+    return saved

@@ -1,0 +1,1 @@
+"""Measure reconstructors under shifts and attacks."""

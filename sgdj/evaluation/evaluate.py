@@ -1,0 +1,432 @@
+"""Measure reconstructors under a list of conditions."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Subset
+
+from sgdj.attacks.ball import sample_norm
+from sgdj.attacks.base import Attack, Found
+from sgdj.attacks.budgets import sweep
+from sgdj.attacks.gaussian import Gaussian
+from sgdj.attacks.iterative import repeat
+from sgdj.data.batch import Batch
+from sgdj.data.loader import Measure, batches
+from sgdj.data.source import ImageSet
+from sgdj.draws import Draws
+from sgdj.metrics.image import definitions, fastmri_metrics, local_psnr, sample_metrics, to_real
+from sgdj.metrics.volumes import volume_mean, volume_std
+from sgdj.networks.base import Reconstructor
+from sgdj.networks.external import Foreign
+from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
+from sgdj.operators.acquisition import Acquisition
+from sgdj.runtime.progress import follow
+from sgdj.shifts.base import Shift
+
+COLUMNS = (
+    "reconstructor", "condition", "shift", "attack", "level", "epsilon", "delta_norm", "sample", "volume",
+    "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm", "local_psnr", "replaced",
+    "believable",
+)  # fmt: skip
+METRICS = ("psnr", "ssim", "nmse", "loss")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One row of an evaluation: a shift before the measurement, an attack after it, another K, or none of them.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    shift, attack
+        Name and object, or None.
+    iterations
+        K to reconstruct with, or None for the network's own.
+    noise_key
+        Another key gives another draw of the measurement noise.
+    pictured
+        Whether panels show it.
+    """
+
+    name: str
+    shift: tuple[str, Shift] | None = None
+    attack: tuple[str, Attack] | None = None
+    iterations: int | None = None
+    noise_key: str = ""
+    pictured: bool = True
+
+    @property
+    def level(self) -> float:
+        """Strength of the attack, else of the shift, else K, else 0."""
+        if self.attack is not None:
+            return self.attack[1].level
+        return float(self.iterations or 0) if self.shift is None else self.shift[1].level
+
+
+@dataclass
+class Panel:
+    """What a reconstruction panel shows of one sample."""
+
+    condition: str
+    sample: str
+    reference: Tensor
+    start: Tensor
+    reconstruction: Tensor
+    delta: Tensor
+    """δ; zero without an attack."""
+    back: Tensor
+    """Aᴴδ."""
+    region: Tensor | None
+    """Where a shift drew something."""
+
+
+@dataclass
+class Result:
+    """Outcome of an evaluation."""
+
+    rows: list[dict[str, Any]]
+    summary: dict[str, Any]
+    panels: list[Panel]
+    notes: list[str] = field(default_factory=list)
+    """What must be known about the numbers: conditions that cannot be believed, and why."""
+
+
+def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
+    """Clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
+
+    Parameters
+    ----------
+    attack
+        Name and attack.
+    shifts
+        By name.
+    settings
+        The `evaluation` node of the configuration.
+    """
+    name, main = attack
+    noise = Gaussian(epsilon=main.epsilon, rho=main.rho, norm=main.norm)
+    listed = [Condition("clean"), Condition("gaussian", attack=("gaussian", noise))]
+    attacks: list[tuple[str, Attack]] = [("gaussian", noise)]
+    if name != "gaussian":
+        listed.append(Condition(name, attack=attack))
+        attacks.append(attack)
+    for label, shift in shifts.items():
+        listed.append(Condition(label, shift=(label, shift)))
+        for level in settings["shift_levels"].get(label, []):
+            listed.append(Condition(f"{label}@{level:g}", shift=(label, shift.at(level)), pictured=False))
+    for factor in settings["curve"]:
+        for label, one in attacks:
+            listed.append(Condition(f"{label}-x{factor:g}", attack=(label, one.scaled(factor)), pictured=False))
+    listed += [Condition(f"clean-K{k}", iterations=k, pictured=False) for k in settings["iterations"]]
+    if settings["fresh_noise"] != "none":
+        fresh = [settings["fresh_noise"] == "all" or c.shift is not None for c in listed]
+        listed = [replace(c, noise_key=c.name) if f else c for c, f in zip(listed, fresh, strict=True)]
+    return listed
+
+
+def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: Any) -> None:
+    """Reconstruct one measurement, and two at once, so that what cannot be used is told before anything is written.
+
+    Parameters
+    ----------
+    reconstructor
+        Somebody else's.
+    images, acquisition, seed, device
+        See `evaluate`.
+
+    Raises
+    ------
+    InputError
+        If it fails.
+    """
+    measured = Measure(acquisition, Draws(seed))([images[0]]).to(device)
+    reconstructor = reconstructor.to(device).eval()
+    with torch.no_grad():
+        for batch in (measured, repeat(measured, 2)):
+            reconstructor(batch.y, batch.operator)
+
+
+@contextmanager
+def _with_iterations(reconstructor: Reconstructor, count: int | None) -> Iterator[None]:
+    """Another K for a while, where the reconstructor has one."""
+    if count is None or not hasattr(reconstructor, "iterations"):
+        yield
+        return
+    own: Any = reconstructor.iterations
+    reconstructor.iterations = count  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        reconstructor.iterations = own
+
+
+def evaluate(
+    reconstructors: dict[str, Reconstructor],
+    images: ImageSet,
+    acquisition: Acquisition,
+    listed: list[Condition],
+    *,
+    seed: int,
+    settings: dict[str, Any],
+    device: torch.device,
+    volume_metrics: bool,
+    workers: int = 0,
+) -> Result:
+    """Measure every reconstructor under every condition; each faces an attack of its own.
+
+    Parameters
+    ----------
+    reconstructors
+        By name; panels show the first one, with the last one as starting point.
+    images
+        Test images.
+    acquisition
+        Makes the measurements.
+    listed
+        Conditions.
+    seed
+        `dataset.seed`: masks, noise and the random starts of attacks do not depend on the training seed.
+    settings
+        The `evaluation` node of the configuration.
+    device
+        Where to compute.
+    volume_metrics
+        Also compute fastMRI's volume metrics.
+    workers
+        Processes that read data.
+    """
+    draws = Draws(seed)
+    count = len(images) if settings["max_samples"] is None else min(settings["max_samples"], len(images))
+    if settings["drop_last"] and count >= settings["batch_size"]:
+        count -= count % settings["batch_size"]
+    chosen = images if count == len(images) else _First(images, count)
+    table = _Table(reconstructors, settings, volume_metrics)
+    measured: dict[tuple[str, str], list[Condition]] = defaultdict(list)
+    for condition in listed:
+        measured["" if condition.shift is None else condition.name, condition.noise_key].append(condition)
+    steps = len(measured) * len(batches(chosen, Measure(acquisition, draws), settings["batch_size"]))
+
+    def work() -> Iterator[tuple[list[Condition], Batch]]:
+        for group in measured.values():
+            shift = None if group[0].shift is None else group[0].shift[1]
+            collate = Measure(acquisition, draws, shift, group[0].noise_key)
+            for batch in batches(chosen, collate, settings["batch_size"], workers=workers):
+                yield group, batch.to(device)
+
+    for group, batch in follow(work(), steps, "evaluating"):
+        if not table.tried:
+            table.try_out(batch)
+        found = {
+            name: _perturbations(reconstructor.eval(), group, batch, draws, settings["sweep"])
+            for name, reconstructor in reconstructors.items()
+        }
+        for condition in group:
+            table.add(condition, batch, {name: found[name][condition.name] for name in reconstructors})
+    return table.result(listed)
+
+
+@dataclass(frozen=True)
+class _Perturbation:
+    found: Found
+    replaced: Tensor | None = None
+    """Which samples took over the δ of a smaller budget; None where budgets are searched apart."""
+
+
+def _perturbations(
+    reconstructor: Reconstructor, group: list[Condition], batch: Batch, draws: Draws, how: str
+) -> dict[str, _Perturbation]:
+    """δ of every condition that shares a measurement."""
+    none = _Perturbation(Found(torch.zeros_like(batch.y), torch.ones(len(batch), dtype=torch.bool)))
+    found = {condition.name: none for condition in group if condition.attack is None}
+    families: dict[str, list[Condition]] = defaultdict(list)
+    for condition in group:
+        if condition.attack is not None:
+            families[condition.attack[0]].append(condition)
+    for family in families.values():
+        attacks = [condition.attack[1] for condition in family if condition.attack is not None]
+        if how == "warm":
+            swept = sweep(attacks, reconstructor, batch, draws)
+            made = [_Perturbation(*pair) for pair in zip(swept.found, swept.replaced, strict=True)]
+        else:
+            made = [_Perturbation(attack.found(reconstructor, batch, draws)) for attack in attacks]
+        found |= {condition.name: one for condition, one in zip(family, made, strict=True)}
+    return found
+
+
+class _Table:
+    """Collects rows and panels.
+
+    Parameters
+    ----------
+    reconstructors, settings, volume_metrics
+        See `evaluate`.
+    """
+
+    def __init__(
+        self, reconstructors: dict[str, Reconstructor], settings: dict[str, Any], volume_metrics: bool
+    ) -> None:
+        self.reconstructors, self.settings, self.volume_metrics = reconstructors, settings, volume_metrics
+        self.how = {"part": settings["part"], "clamp": settings["clamp01_prediction"]}
+        self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.panels: dict[str, list[Panel]] = defaultdict(list)
+        self.volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        self.tried, self.notes = False, list[str]()
+        self.dependent: set[str] = set()
+        self.doubts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+
+    def try_out(self, batch: Batch) -> None:
+        """Whether somebody else's reconstructors depend on more than their measurement."""
+        self.tried = True
+        for name, reconstructor in self.reconstructors.items():
+            if not isinstance(reconstructor, Foreign):
+                continue
+            if not is_repeatable(reconstructor, batch):
+                self.notes.append(f"{name}: two passes differ; attack.average averages over its randomness")
+            elif neighbour_dependence(reconstructor, batch, 1) > ROUNDING:
+                self.dependent.add(name)
+
+    def _doubt(self, name: str, condition: str, doubtful: Tensor, why: str) -> None:
+        if doubtful.any():
+            self.doubts[name, why][condition] += int(doubtful.sum())
+
+    def add(self, condition: Condition, batch: Batch, perturbations: dict[str, _Perturbation]) -> None:
+        """Measure a batch under a condition, with the perturbation of each reconstructor."""
+        noise_norm = sample_norm(batch.y - batch.operator.forward(batch.x)).flatten().tolist()
+        y_norm = sample_norm(batch.y).flatten().tolist()
+        epsilon = torch.zeros(len(batch)) if condition.attack is None else condition.attack[1].budget(batch.y).flatten()
+        made: dict[str, Tensor] = {}
+        for name, reconstructor in self.reconstructors.items():
+            found, replaced = perturbations[name].found, perturbations[name].replaced
+            delta = found.delta
+            with torch.no_grad(), _with_iterations(reconstructor, condition.iterations):
+                made[name] = reconstructor(batch.y + delta, batch.operator)
+            values = sample_metrics(made[name], batch.x, **self.how)
+            local = [math.nan] * len(batch)
+            if batch.region is not None:
+                local = local_psnr(made[name], batch.x, batch.region, self.settings["part"])
+            norms = sample_norm(delta).flatten().tolist()
+            believable, finite = found.believable.cpu(), torch.isfinite(made[name]).flatten(1).all(1).cpu()
+            together = torch.full_like(finite, name in self.dependent)
+            self._doubt(name, condition.name, ~believable, found.why)
+            self._doubt(name, condition.name, ~finite, "its reconstruction has NaN or infinite entries")
+            self._doubt(name, condition.name, together, "its result depends on the other samples of a batch")
+            believable = believable & finite & ~together
+            for i, (sample, volume) in enumerate(zip(batch.samples, batch.volumes, strict=True)):
+                self.rows[condition.name].append(
+                    {
+                        "reconstructor": name,
+                        "condition": condition.name,
+                        "shift": condition.shift[0] if condition.shift else "",
+                        "attack": condition.attack[0] if condition.attack else "",
+                        "level": condition.level,
+                        "epsilon": float(epsilon[i]),
+                        "delta_norm": norms[i],
+                        "sample": sample,
+                        "volume": volume,
+                        **{metric: values[metric][i] for metric in METRICS},
+                        "y_norm": y_norm[i],
+                        "noise_norm": noise_norm[i],
+                        "local_psnr": local[i],
+                        "replaced": math.nan if replaced is None else float(replaced[i]),
+                        "believable": int(believable[i]),
+                    }
+                )
+                if self.volume_metrics:
+                    pair = (to_real(made[name][i, 0]).cpu(), to_real(batch.x[i, 0]).cpu())
+                    self.volumes[name, condition.name, volume].append(pair)
+        self._picture(condition, batch, made, next(iter(perturbations.values())).found.delta)
+
+    def _picture(self, condition: Condition, batch: Batch, made: dict[str, Tensor], delta: Tensor) -> None:
+        """Panels of the first samples; all of a panel belongs to the measurement of the first reconstructor."""
+        have = self.panels[condition.name]
+        wanted = min(self.settings["panels"] - len(have), len(batch)) if condition.pictured else 0
+        if wanted <= 0:
+            return
+        start = list(self.reconstructors.values())[-1]
+        with torch.no_grad():
+            x0, back = start(batch.y + delta, batch.operator), batch.operator.adjoint(delta)
+        first = next(iter(made.values()))
+        for i in range(wanted):
+            x, start_i, made_i, delta_i, back_i = (v[i].cpu() for v in (batch.x, x0, first, delta, back))
+            region = None if batch.region is None else batch.region[i].cpu()
+            have.append(Panel(condition.name, batch.samples[i], x, start_i, made_i, delta_i, back_i, region))
+
+    def result(self, listed: list[Condition]) -> Result:
+        """Rows and panels in the order of the conditions."""
+        rows = [row for condition in listed for row in self.rows[condition.name]]
+        panels = [panel for condition in listed for panel in self.panels[condition.name]]
+        summary = {**_summarise(rows, self.volumes), "definitions": definitions(**self.how)}
+        notes = self._notes()
+        return Result(rows, summary | ({"notes": notes} if notes else {}), panels, notes)
+
+    def _notes(self) -> list[str]:
+        lines = []
+        for (name, why), counts in self.doubts.items():
+            of = {condition: len(self.rows[condition]) // len(self.reconstructors) for condition in counts}
+            shown = [f"{c} ({n} of {of[c]} samples)" if n < of[c] else c for c, n in counts.items()]
+            lines.append(f"not believable: {name} under {', '.join(shown)}: {why}")
+        for name, reconstructor in self.reconstructors.items():
+            lines += [f"{name}: {note}" for note in getattr(reconstructor, "notes", [])]
+        return lines + self.notes
+
+
+class _First(ImageSet):
+    """The first images of a set."""
+
+    def __init__(self, images: ImageSet, count: int) -> None:
+        self._images, self._subset = images, Subset(images, range(count))
+
+    def __len__(self) -> int:
+        return len(self._subset)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._subset[index]
+
+    def shape(self, index: int) -> tuple[int, int]:
+        return self._images.shape(index)
+
+
+def _entry(values: list[tuple[str, float]]) -> dict[str, float | int | None]:
+    finite = [(volume, value) for volume, value in values if not math.isnan(value)]
+    mean, std = volume_mean(finite), volume_std(finite)
+    return {
+        "mean": mean if math.isfinite(mean) else None,  # JSON has no infinity
+        "std": std if math.isfinite(std) else None,
+        "n_samples": len(finite),
+        "n_volumes": len({volume for volume, _ in finite}),
+    }
+
+
+def _summarise(
+    rows: list[dict[str, Any]], volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]]
+) -> dict[str, Any]:
+    """{reconstructor: {condition: {metric: {mean, std, n_samples, n_volumes}}}}."""
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        grouped[row["reconstructor"], row["condition"]].append(row)
+    summary: dict[str, Any] = defaultdict(dict)
+    for (name, condition), group in grouped.items():
+        entries = {metric: _entry([(row["volume"], row[metric]) for row in group]) for metric in METRICS}
+        for metric in ("epsilon", "delta_norm", "y_norm", "noise_norm", "believable"):
+            entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
+        for metric in ("local_psnr", "replaced"):
+            if not all(math.isnan(row[metric]) for row in group):
+                entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
+        summary[name][condition] = entries
+    collected: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    for (name, condition, volume), pairs in volumes.items():
+        estimate, target = (np.stack([pair[i].numpy() for pair in pairs]) for i in (0, 1))
+        for metric, value in fastmri_metrics(estimate, target).items():
+            collected[name, condition][metric].append((volume, value))
+    for (name, condition), metrics in collected.items():
+        for metric, values in metrics.items():
+            summary[name][condition][metric] = _entry(values)
+    return dict(summary)

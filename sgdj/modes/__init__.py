@@ -1,0 +1,1 @@
+"""What ``mode=`` chooses: one page for each, from checked settings to exit code."""

@@ -1,0 +1,44 @@
+"""One job from command line to exit code."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, print_error
+from sgdj.runtime.ranks import rank
+from sgdj.runtime.signals import stop
+from sgdj.text import say, say_traceback
+
+
+def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
+    """Check and run one job; never raises.
+
+    Returns
+    -------
+    dict
+        `exit_code`, and the run's record if there is one.
+    """
+    try:
+        from sgdj.config.composition import parse
+        from sgdj.config.load import load
+
+        job = load(parse(overrides), in_sweep)
+        from sgdj.runtime.devices import torch_device
+
+        torch_device(job.config["device"])  # a missing device is told before the slow imports
+        from sgdj.modes.run import run
+
+        with stop.obeyed():  # until here nothing is written, and a signal may end the process at once
+            return {"exit_code": int(ExitCode.DONE), **run(job)}
+    except BaseException as error:
+        known = as_run_error(error)
+        if known is None:
+            say_traceback(error)
+            say(f"error: a fault of this program ({type(error).__name__}): please report it", sys.stderr)
+            return {"exit_code": int(ExitCode.FAULT), "error": f"{type(error).__name__}: {error}"}
+        if rank() == 0 or isinstance(known, ResourceError):  # the leader speaks for all
+            print_error(known)
+        if rank() == 0 and isinstance(known, Interrupted) and not in_sweep:
+            say(f"continue with: python run.py {shlex.join(overrides)}", sys.stderr)
+        return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}

@@ -1,0 +1,229 @@
+"""Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sgdj.config.composition import CONF, GROUPS, expand, parse, swept
+from sgdj.config.load import Job, load
+from sgdj.errors import (
+    ExitCode,
+    InputError,
+    InputErrors,
+    Interrupted,
+    ResourceError,
+    as_run_error,
+    print_error,
+    writing,
+)
+from sgdj.modes.execute import execute
+from sgdj.runtime.importable import python_path
+from sgdj.runtime.signals import stop
+from sgdj.text import say
+
+_RESULT = "result.json"
+
+
+def _search(overrides: Sequence[str]) -> bool:
+    """Whether a sweeper chooses values by the scores of earlier jobs.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to go by, or intervals with nobody to search them.
+    """
+    given = {o.key_or_group: o for o in parse(overrides)}
+    searching = given["hydra/sweeper"].value() == "optuna" if "hydra/sweeper" in given else False
+    interval = next((key for key, o in given.items() if o.is_interval_sweep()), None)
+    if interval and not searching:
+        raise InputError("nothing searches an interval", interval, "add hydra/sweeper=optuna mode=tune, or list values")
+    if searching and ("mode" not in given or given["mode"].value() != "tune"):
+        raise InputError("only mode=tune has a score to search by", "hydra/sweeper=optuna", "add mode=tune")
+    return searching
+
+
+def _check_all(overrides: Sequence[str]) -> list[Job]:
+    """Compose and check every job.
+
+    Raises
+    ------
+    InputErrors
+        With every mistake of every job, once each.
+    """
+    jobs, mistakes = [], {}
+    for job in expand(parse(overrides)):
+        try:
+            jobs.append(load(job, in_sweep=True))
+            if jobs[-1].config["run_dir"]:
+                raise InputError("all jobs of a sweep would share one folder", "run_dir", "leave it out")
+        except InputErrors as error:
+            mistakes.update({str(mistake): mistake for mistake in error.mistakes})
+        except InputError as error:
+            mistakes[str(error)] = error
+    if mistakes:
+        raise InputErrors(list(mistakes.values()))
+    return jobs
+
+
+def _seconds(record: dict[str, Any]) -> float:
+    """How long a run took; 0 if its record is damaged."""
+    value = record.get("wall_s")
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def estimate(jobs: Sequence[Job]) -> str:
+    """Time and disk that a sweep will take, from finished runs of the same kind under its output folder."""
+    from statistics import median
+
+    from sgdj.runs.catalogue import RunView, find
+
+    def kind(config: dict[str, Any]) -> tuple[Any, ...]:
+        names = ((config.get(node) or {}).get("name") for node in ("dataset", "architecture", "strategy"))
+        return (config.get("task"), config.get("scale"), config.get("epochs"), *names)
+
+    known: dict[tuple[Any, ...], list[RunView]] = {}
+    folders = {Path(job.config["output_dir"]) for job in jobs}
+    for run in find([folder for folder in folders if folder.is_dir()], {"status": "finished", "mode": "train"}):
+        known.setdefault(kind(run.config), []).append(run)
+    like = [known[kind(job.config)] for job in jobs if kind(job.config) in known]
+    if not like:
+        return "no finished run of the same kind to estimate time and disk from"
+    seconds = sum(median(_seconds(run.record) for run in runs) for runs in like)
+    size = sum(median(run.size() for run in runs) for runs in like)
+    rest = "" if len(like) == len(jobs) else f", for {len(like)} of them (no finished run is like the others)"
+    return f"estimate, one after the other: {seconds / 60:.1f} minutes, {size / 2**20:.1f} MiB{rest}"
+
+
+class JobResult(dict[str, Any]):
+    """What became of a job; a sweeper that searches takes it for its score."""
+
+    def __float__(self) -> float:
+        if self.get("score") is None:
+            raise ValueError(self.get("error") or "no score")
+        return float(self["score"])
+
+
+def _run_one(config: Any) -> JobResult:
+    """What a launcher runs: one job, from the overrides that Hydra gave it; the result is also left in its folder."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(hydra.overrides.task)]  # type: ignore[union-attr]
+    if stop.received is not None:  # the job before was stopped, and so is the sweep
+        result = {"exit_code": 128 + stop.received, "error": "not started"}
+    else:
+        say(f"job: {' '.join(overrides)}", sys.stderr)
+        result = execute(overrides, in_sweep=True)
+    kept = {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped", "score")}
+    path = Path(hydra.runtime.output_dir) / _RESULT
+    with writing(path):
+        path.write_text(json.dumps(kept | {"overrides": overrides}))
+    return JobResult(kept)
+
+
+def _results(folder: Path) -> list[dict[str, Any]]:
+    """Results of all jobs that came to an end, in the order of their start."""
+    found = sorted(folder.glob(f"*/{_RESULT}"), key=lambda path: int(path.parent.name))
+    return [json.loads(path.read_text()) for path in found]
+
+
+def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextManager[str]:
+    """Folder of Hydra's own record; other machines have to see it, so with a launcher it lies beside the runs."""
+    if not any(override.startswith("hydra/launcher=") for override in overrides):
+        return TemporaryDirectory()
+    place = Path(jobs[0].config["output_dir"]).resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    return TemporaryDirectory(prefix=".sweep-", dir=place)
+
+
+def _forced(override: str) -> str:
+    key = override.lstrip("+").split("=")[0]
+    if key == "experiment":
+        return f"+{override.lstrip('+')}"
+    return override if key in GROUPS or key.startswith("hydra") else f"++{override.lstrip('+')}"
+
+
+def _launch(overrides: Sequence[str], folder: str) -> None:
+    """Run all jobs through Hydra's sweeper and launcher."""
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.global_hydra import GlobalHydra
+
+    os.environ["PYTHONPATH"] = python_path()  # for launchers that start processes elsewhere
+    hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
+    try:
+        lines = [o.input_line or "" for o in swept(parse(overrides))]
+        hydra.multirun(
+            "config", _run_one, [*map(_forced, lines), f"hydra.sweep.dir={folder}", "hydra.sweeper.params=null"]
+        )
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str], count: int) -> int:
+    """A line for each job that came to an end, of as many as there should be, and the exit code of all."""
+    for result in results:
+        code = result["exit_code"]
+        outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
+        status = "failed" if code else "skipped" if result["skipped"] else "finished"
+        score = "" if result["score"] is None else f"  score {result['score']:.3f} dB"
+        say(f"{status:9}{' '.join(result['overrides'])}{score}  {outcome}")
+        if code > 128:
+            say(f"continue with: python run.py -m {shlex.join(overrides)}", sys.stderr)
+            return int(code)
+    scored = [result for result in results if result["score"] is not None]
+    if scored:
+        best = max(scored, key=lambda result: result["score"])
+        say(f"best: {' '.join(best['overrides'])}  score {best['score']:.3f} dB")
+    done = sum(r["exit_code"] == 0 for r in results)
+    print(f"{done} of {max(count, len(results))} jobs done")
+    return int(ExitCode.DONE if done == max(count, len(results)) else ExitCode.CHECK_FAILED)
+
+
+def sweep(overrides: Sequence[str]) -> int:
+    """Check and run all jobs through Hydra's sweeper and launcher, then print a line for each.
+
+    Returns
+    -------
+    int
+        0, 2 if the configuration is wrong, the signal's code if interrupted, or 5 if any job failed.
+    """
+    try:
+        searching = _search(overrides)
+        jobs = _check_all(overrides)
+        return _run_all(overrides, jobs, searching)
+    except BaseException as error:  # while jobs are checked: those that run tell their own
+        known = as_run_error(error)
+        if known is None:
+            raise
+        print_error(known)
+        return int(known.exit_code)
+
+
+def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> int:
+    """Run checked jobs and tell what became of them."""
+    cost = "every trial costs about a run" if searching else estimate(jobs)
+    print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
+    count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
+    with stop.obeyed(), _scratch(overrides, jobs) as folder:
+        try:
+            _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
+        except Exception as error:  # of the launcher: a job that was killed, or no cluster
+            if isinstance(known := as_run_error(error), ResourceError):
+                raise known from error
+            line = " ".join(str(error).split()) or type(error).__name__
+            say(f"error: the launcher gave up: {line[:200]}", sys.stderr)
+            _tell(_results(Path(folder)), overrides, count)
+            return int(ExitCode.CHECK_FAILED)
+        except Interrupted:  # between two jobs
+            print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
+            raise
+        return _tell(_results(Path(folder)), overrides, count)

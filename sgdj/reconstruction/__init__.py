@@ -1,0 +1,1 @@
+"""Measured files in, reconstructions out."""

@@ -1,0 +1,440 @@
+"""The folder that reconstructions are written to: what is in it, of which network, and who may write there.
+
+``reconstruction.json`` names the checkpoint and the settings that decide the result, and for each output the hashes of
+its input and of its own content. An output is done only if all of these still hold. What the record does not know, or
+what has changed since it was written, is the user's and is never replaced.
+
+Everything is written in a private folder under an unpredictable name first and put in place in one step, so that
+nothing partial remains, and no link that lies at a name of ours is written through.
+"""
+
+import csv
+import fcntl
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from sgdj.config.identity import YOUNGER, decides
+from sgdj.config.nodes import leaves
+from sgdj.data.generate import file_digest
+from sgdj.errors import InputError, InputErrors, as_run_error
+from sgdj.runs.directory import sync_folder, write_atomically
+from sgdj.text import cell, file_name, folded
+
+RECORD, SCORES, PANELS = "reconstruction.json", "scores.csv", "panels"
+_PRIVATE = ".reconstructing-"
+_SHOWN = 5  # mistakes that are told one by one
+
+
+@dataclass
+class Entry:
+    """What is known of one output.
+
+    Parameters
+    ----------
+    input
+        Path of its input, relative to the folder that was given.
+    input_sha256, sha256
+        Hashes of the content of input and output.
+    panel, panel_sha256
+        Path of the figure relative to the output folder, and its hash; empty if there is none.
+    scores
+        Metrics by name, if the input holds a reference.
+    """
+
+    input: str
+    input_sha256: str
+    sha256: str
+    panel: str = ""
+    panel_sha256: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Record:
+    """Content of ``reconstruction.json``.
+
+    Parameters
+    ----------
+    checkpoint
+        SHA-256 of the checkpoint's file.
+    settings
+        What else decides the result, by dotted key.
+    outputs
+        By path relative to the output folder.
+    format
+        Version of this layout.
+    """
+
+    checkpoint: str
+    settings: dict[str, Any]
+    outputs: dict[str, Entry] = field(default_factory=dict)
+    format: Literal[1] = 1
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file to reconstruct.
+
+    Parameters
+    ----------
+    source
+        The file.
+    name
+        Its path relative to the folder that was given, or its name; with forward slashes.
+    output, panel
+        Where result and figure belong, relative to the output folder.
+    """
+
+    source: Path
+    name: str
+    output: str
+    panel: str
+
+
+def _free(names: Iterator[str], taken: set[str]) -> str:
+    name = next(name for name in names if folded(name) not in taken)
+    taken.add(folded(name))
+    return name
+
+
+def _candidates(folder: PurePosixPath, name: str, suffix: str) -> Iterator[str]:
+    """Names for what becomes of a file: its stem, its whole name, then numbered ones."""
+    stem = PurePosixPath(name).stem
+    for kept in (stem, name):
+        yield str(folder / file_name(kept, suffix))
+    number = 2
+    while True:
+        yield str(folder / file_name(f"{stem}-{number}", suffix))
+        number += 1
+
+
+def name_outputs(files: Sequence[tuple[Path, str, str]], recorded: dict[str, Entry]) -> list[Item]:
+    """Give each file an output and a panel of its own, also where a file system takes several names for one.
+
+    An output is named after its input's stem. Of several inputs that would share a name, the one that has it already
+    keeps it (an earlier call's, else the one whose name needs no change, else the first); the others' outputs are named
+    after the input's whole name, such as ``a.png.tiff`` for ``a.png`` beside ``a.tiff``.
+
+    Parameters
+    ----------
+    files
+        File, its relative name, and the suffix that its output has.
+    recorded
+        Outputs of earlier calls.
+    """
+    known = {entry.input: name for name, entry in recorded.items()}
+    panels = {entry.input: entry.panel for entry in recorded.values() if entry.panel}
+    taken, drawn = {folded(name) for name in recorded}, {folded(name) for name in panels.values()}
+    items = {}
+    for source, name, suffix in sorted(files, key=lambda file: (not file[1].endswith(file[2]), file[1])):
+        path = PurePosixPath(name)
+        output = known.get(name) or _free(_candidates(path.parent, path.name, suffix), taken)
+        place = PANELS / path.parent
+        panel = panels.get(name) or _free(_candidates(place, path.name, ".png"), drawn)
+        items[name] = Item(source, name, output, panel)
+    return [items[name] for _, name, _ in files]
+
+
+def _check_inside(output: str, panel: str) -> None:
+    """Refuse names in a record that lead out of the folder, or to what is no output; the record may be anybody's."""
+    for name in (output, panel):
+        if name in (RECORD, SCORES) or "\0" in name or PurePosixPath(name).is_absolute() or ".." in name.split("/"):
+            raise ValueError(name)
+    if not panel.startswith(f"{PANELS}/"):
+        raise ValueError(panel)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a plain file; nothing for what cannot be read or is a link."""
+    with suppress(OSError):
+        if not path.is_symlink():
+            return file_digest(path)
+    return ""
+
+
+class OutputFolder:
+    """The folder of reconstructions of one network, held by one process.
+
+    Parameters
+    ----------
+    path
+        The folder; created when it is first needed.
+    checkpoint
+        SHA-256 of the checkpoint's file.
+    settings
+        What else decides the result, in plain types.
+    force
+        Whether outputs of another checkpoint, other settings or other inputs may be replaced.
+    """
+
+    def __init__(self, path: Path, checkpoint: str, settings: dict[str, Any], force: bool) -> None:
+        self.path, self.force = path, force
+        deciding = {
+            key: value
+            for key, value in leaves(settings)
+            if decides(key) and not (key in YOUNGER and YOUNGER[key] == value)  # as for a run's identity
+        }
+        self.record = Record(checkpoint, json.loads(json.dumps(deciding)))
+        self._lock: int | None = None
+        self._created = False
+
+    def _where(self) -> str:
+        return f"output={self.path}"
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(f"the folder cannot be written ({error.strerror})", self._where(), "choose another")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Create the folder and keep other processes of this program out; an empty one is not left behind.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written, or another process is at work there.
+        """
+        missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            self._keep_out_others()
+            yield
+        finally:
+            os.close(self._lock)
+            with suppress(OSError):  # the first that is not empty stays, and so do those above it
+                for folder in missing:
+                    folder.rmdir()
+
+    def _keep_out_others(self) -> None:
+        assert self._lock is not None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                "another call is at work there", self._where(), "wait for it, or choose another"
+            ) from error
+        except OSError:  # this file system has no locks: what others left behind cannot be told from what they need
+            return
+        for left in self.path.iterdir():
+            ours = re.fullmatch(re.escape(_PRIVATE) + r"[a-z0-9_]{8}", left.name) and not left.is_symlink()
+            if ours and left.is_dir() and left.stat().st_uid == os.geteuid():
+                shutil.rmtree(left, ignore_errors=True)
+
+    def read(self) -> dict[str, Entry]:
+        """Outputs of earlier calls.
+
+        Raises
+        ------
+        InputError
+            If there is a record and it cannot be read.
+        """
+        self._earlier: Record | None = None
+        path = self.path / RECORD
+        if not os.path.lexists(path):
+            return {}
+        try:
+            if path.is_symlink():
+                raise ValueError("a link")
+            self._earlier = TypeAdapter(Record).validate_python(json.loads(path.read_bytes()))
+            for name, entry in self._earlier.outputs.items():
+                _check_inside(name, entry.panel or f"{PANELS}/")
+        except (OSError, ValueError, RecursionError, ValidationError) as error:
+            raise InputError(
+                "the record of what is there cannot be read", str(path), "restore it, or choose another output"
+            ) from error
+        return self._earlier.outputs
+
+    def _other(self) -> str:
+        """How what is there differs from this call's network, in words; empty if it does not."""
+        there, here = self._earlier, self.record
+        if there is None or not there.outputs:
+            return ""
+        if there.checkpoint != here.checkpoint:
+            return f"checkpoint {there.checkpoint[:12]}, and this one is {here.checkpoint[:12]}"
+        keys = sorted(
+            key for key in there.settings.keys() | here.settings.keys()
+            if there.settings.get(key) != here.settings.get(key)
+        )  # fmt: skip
+        return "; ".join(f"{key} = {there.settings.get(key)}, here {here.settings.get(key)}" for key in keys[:_SHOWN])
+
+    def _occupied(self, name: str, digest: str) -> str:
+        """Why an output cannot be put at a name, if it cannot: `digest` is the hash of what we wrote there before."""
+        for parent in (PurePosixPath(name), *PurePosixPath(name).parents)[1:-1]:
+            folder = self.path / parent
+            if folder.is_symlink() or (os.path.lexists(folder) and not folder.is_dir()):
+                return f"{parent} is a link or no folder"
+        path = self.path / name
+        if not os.path.lexists(path):
+            return ""
+        if not digest:
+            return "a file of this name was there before"
+        return "" if _digest(path) == digest else "the file has changed since it was written"
+
+    def plan(self, items: Sequence[Item], drawn: bool, scored: bool) -> tuple[list[Item], list[Item]]:
+        """Compare what is there with what is to be done.
+
+        Parameters
+        ----------
+        items
+            What this call is asked for.
+        drawn, scored
+            Whether panels are drawn, and whether scores may be written.
+
+        Returns
+        -------
+        tuple
+            Items to reconstruct, and items that are done.
+
+        Raises
+        ------
+        InputErrors
+            If anything would be replaced that must not be.
+        """
+        known = self._earlier.outputs if self._earlier else {}
+        other = self._other()
+        if other and not self.force:
+            raise InputErrors(
+                [
+                    InputError(
+                        f"the folder holds reconstructions with {other}",
+                        self._where(),
+                        "choose another folder, or force=true to replace them",
+                    )
+                ]
+            )
+        extra = [name for name in known if name not in {item.output for item in items}] if other else []
+        if extra:
+            what = f"the folder holds reconstructions with {other}, and this call would leave {len(extra)} of them"
+            raise InputErrors([InputError(what, self._where(), "choose another folder")])
+        todo, done, mistakes = [], [], []
+        for item in items:
+            entry = known.get(item.output)
+            found = self._occupied(item.output, entry.sha256 if entry else "")
+            if found:
+                mistakes.append((item.output, found, "choose another folder, or move it away"))
+                continue
+            there, same = (self.path / item.output).exists(), True
+            if entry is not None and there and not other:
+                same = _digest(item.source.resolve()) in ("", entry.input_sha256)  # "": told when it is to be read
+                if not same and not self.force:
+                    what = f"{entry.input} had other content when this was made of it"
+                    mistakes.append((item.output, what, "choose another folder, or force=true to replace it"))
+                    continue
+            if entry is not None and there and same and not self.force:
+                done.append(item)
+                continue
+            found = self._occupied(item.panel, entry.panel_sha256 if entry else "") if drawn else ""
+            if found:
+                mistakes.append((item.panel, found, "choose another folder, or move it away"))
+            todo.append(item)
+        if scored and os.path.lexists(self.path / SCORES) and not any(entry.scores for entry in known.values()):
+            mistakes.append((SCORES, "a file of this name was there before", "choose another folder, or move it away"))
+        if mistakes:
+            told = [InputError(what, str(self.path / name), mend) for name, what, mend in mistakes[:_SHOWN]]
+            if len(mistakes) > _SHOWN:
+                told.append(InputError(f"{len(mistakes) - _SHOWN} more", self._where(), "choose another folder"))
+            raise InputErrors(told)
+        return todo, done
+
+    def begin(self) -> int:
+        """Take over what is of this network, remove what is of another one; the number of outputs removed.
+
+        Raises
+        ------
+        InputError
+            If the folder cannot be written.
+        """
+        removed = 0
+        try:
+            with self.private() as place:
+                if self._earlier is not None and self._other():
+                    for name, entry in self._earlier.outputs.items():
+                        removed += self._remove(name, entry)
+                        if entry.scores:
+                            (self.path / SCORES).unlink(missing_ok=True)
+                    self._write_record(place)
+                elif self._earlier is not None:
+                    self.record.outputs = self._earlier.outputs
+        except OSError as error:
+            raise as_run_error(error) or self._unwritable(error) from error
+        return removed
+
+    def _remove(self, name: str, entry: Entry) -> bool:
+        """Remove an output and its panel, if they are still what was written."""
+        if entry.panel and not self._occupied(entry.panel, entry.panel_sha256):
+            (self.path / entry.panel).unlink(missing_ok=True)
+        path = self.path / name
+        there = path.exists()
+        path.unlink(missing_ok=True)
+        return there
+
+    @contextmanager
+    def private(self) -> Iterator[Path]:
+        """A new folder that nobody else can enter, removed afterwards with all that is left in it."""
+        folder = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=self.path))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def put(self, item: Item, digest: str, made: Path, panel: Path | None, scores: dict[str, float]) -> None:
+        """Put a finished output in place; the record is written first, so that whatever lies there is known.
+
+        Parameters
+        ----------
+        item
+            What it is of.
+        digest
+            SHA-256 of the input that was read.
+        made, panel
+            Finished files in a private folder; no panel is None.
+        scores
+            Metrics by name.
+        """
+        entry = Entry(item.name, digest, file_digest(made), scores=scores)
+        if panel is not None:
+            entry.panel, entry.panel_sha256 = item.panel, file_digest(panel)
+        former = self.record.outputs.get(item.output)
+        if former is not None:
+            self._remove(item.output, former)
+        self.record.outputs[item.output] = entry
+        self._write_record(made.parent)
+        for name, path in ((item.panel, panel), (item.output, made)):
+            if path is not None:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                self._move(path, name)
+
+    def _move(self, path: Path, name: str) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+        sync_folder(target.parent)
+
+    def _write_record(self, place: Path) -> None:
+        """Write record and scores in a private folder, then put them in place."""
+        text = json.dumps(asdict(self.record), indent=1)  # bytes that are not UTF-8 become escapes
+        write_atomically(place / RECORD, text.encode() + b"\n")
+        self._move(place / RECORD, RECORD)
+        rows = [{"file": entry.input, **entry.scores} for entry in self.record.outputs.values() if entry.scores]
+        if rows:
+            content = io.StringIO(newline="")
+            writer = csv.DictWriter(content, list(dict.fromkeys(key for row in rows for key in row)))
+            writer.writeheader()
+            writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
+            write_atomically(place / SCORES, content.getvalue().encode())
+            self._move(place / SCORES, SCORES)

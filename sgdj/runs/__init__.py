@@ -1,0 +1,1 @@
+"""Run directories, checkpoints, and what is read from them again."""

@@ -1,0 +1,228 @@
+"""Look at finished and unfinished runs through their directories."""
+
+import csv
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from rich.table import Table
+
+from sgdj.config.nodes import get, leaves
+from sgdj.config.plain_yaml import read_mapping
+from sgdj.errors import InputError
+from sgdj.metrics.volumes import volume_averages
+from sgdj.runs.directory import RunDirectory
+from sgdj.text import from_cell, printable
+
+_GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run directory, read only.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    record, config, summary
+        Content of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    config: dict[str, Any]
+    summary: dict[str, Any]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What runs are filtered by."""
+        node = self.config.get
+        strategy, architecture = self.node("strategy"), self.node("architecture")
+        return {
+            "task": str(node("task", "?")),
+            "architecture": str(architecture.get("name", "?")),
+            "strategy": str(strategy.get("name", "?")),
+            "sigma": str(strategy.get("sigma", "")),
+            "seed": str(node("seed", "?")),
+            "scale": str(node("scale", "?")),
+            "mode": str(node("mode", "?")),
+            "status": self.status,
+        }
+
+    def node(self, name: str) -> dict[str, Any]:
+        """A node of the configuration; empty if it is missing or damaged."""
+        found = self.config.get(name)
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def status(self) -> str:
+        """The recorded status; a run that says running while nobody holds its lock was killed."""
+        recorded = str(self.record.get("status", "?"))
+        return "killed" if recorded == "running" and not _locked(self.path) else recorded
+
+    def psnr(self, condition: str) -> float | None:
+        """Mean PSNR of the network under a condition."""
+        try:
+            value = self.summary["network"][condition]["psnr"]["mean"]
+        except (KeyError, TypeError):
+            return None
+        return float(value) if isinstance(value, int | float) else None
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
+
+
+def _locked(path: Path) -> bool:
+    lock = path / ".lock"
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def _load(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError, RecursionError):
+        loaded = json.loads(path.read_text())
+        return loaded if isinstance(loaded, dict) else {}
+    return {}
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """A run's configuration; empty if it is missing, or no configuration."""
+    with suppress(InputError):
+        config = read_mapping(path)
+        groups = all(isinstance(config.get(node, {}), dict) for node in _GROUPS)
+        words = ("task", "scale", "seed", "epochs", "mode", *(f"{node}.name" for node in _GROUPS), "strategy.sigma")
+        if groups and not any(isinstance(get(config, word), dict | list) for word in words):
+            return config
+    return {}
+
+
+def view(path: Path) -> RunView:
+    """Read a run directory.
+
+    Raises
+    ------
+    InputError
+        If it holds no ``run.json``.
+    """
+    if not (path / "run.json").is_file():
+        raise InputError("no run.json", str(path), "give a run directory")
+    return RunView(
+        path,
+        _load(path / "run.json"),
+        _config(path / "config.yaml"),
+        _load(path / "evaluation" / "summary.json"),
+    )
+
+
+def find(folders: Sequence[Path], wanted: dict[str, str]) -> list[RunView]:
+    """Runs below some folders whose facts are as wanted.
+
+    Raises
+    ------
+    InputError
+        If a filter has another name than the facts.
+    """
+    found = [view(p.parent) for folder in folders for p in sorted(folder.rglob("run.json"))]
+    for key, value in wanted.items():
+        known = list(RunView(Path(), {}, {}, {}).facts)
+        if key not in known:
+            raise InputError(f"unknown filter {key}", f"{key}={value}", f"choose one of {', '.join(known)}")
+    return [run for run in found if all(run.facts[key] == value for key, value in wanted.items())]
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def listing(found: Sequence[RunView]) -> Table:
+    """One row per run."""
+    table = Table(title=f"{len(found)} runs, {sum(r.size() for r in found) / 2**20:.1f} MiB", title_justify="left")
+    for name in ("task", "architecture", "strategy", "sigma", "seed", "status"):
+        table.add_column(name)
+    for name in ("clean dB", "attacked dB", "OOD dB", "MiB"):
+        table.add_column(name, justify="right")
+    table.add_column("folder", overflow="fold")
+    for run in found:
+        facts = run.facts
+        attack = run.node("attack").get("name", "")
+        shift = next(iter(run.node("shift")), "")
+        scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
+        names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]
+        table.add_row(*map(printable, names), *scores, f"{run.size() / 2**20:.1f}", printable(run.path))
+    return table
+
+
+def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
+    """Volume means of the network's metric by condition."""
+    path = run.path / "evaluation" / "samples.csv"
+    if not path.is_file():
+        raise InputError("no evaluation/samples.csv", str(run.path), "finish the run first")
+    values: dict[str, list[tuple[str, float]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["reconstructor"] == "network" and row[metric]:
+                values.setdefault(from_cell(row["condition"]), []).append(
+                    (from_cell(row["volume"]), float(row[metric]))
+                )
+    return {condition: volume_averages(pairs) for condition, pairs in values.items()}
+
+
+def compare(first: Path, second: Path) -> list[Table]:
+    """Configuration difference, and metric difference paired by volume.
+
+    Raises
+    ------
+    InputError
+        If a run is not finished.
+    """
+    a, b = view(first), view(second)
+    left, right = dict(leaves(a.config)), dict(leaves(b.config))
+    settings = Table(title="configuration", title_justify="left")
+    for name in ("key", str(first), str(second)):
+        settings.add_column(printable(name), overflow="fold")
+    for key in sorted(left.keys() | right.keys()):
+        if left.get(key) != right.get(key):
+            settings.add_row(*map(printable, (key, left.get(key, ""), right.get(key, ""))))
+    paired = Table(title="second minus first, paired by volume", title_justify="left")
+    for name in ("condition", "metric", "mean difference", "std over volumes", "n volumes"):
+        paired.add_column(name, justify="right" if name != "condition" else "left")
+    for metric in ("psnr", "ssim"):
+        one, two = _volumes(a, metric), _volumes(b, metric)
+        for condition in (c for c in one if c in two):
+            common = sorted(one[condition].keys() & two[condition].keys())
+            if not common:
+                continue
+            difference = np.array([two[condition][v] - one[condition][v] for v in common])
+            spread = f"{difference.std(ddof=1):.4f}" if len(common) > 1 else ""
+            paired.add_row(printable(condition), metric, f"{difference.mean():+.4f}", spread, str(len(common)))
+    content = {run.record["content_hash"] for run in (a, b) if "content_hash" in run.record}
+    if a.record.get("data_hash") != b.record.get("data_hash") or len(content) > 1:
+        paired.caption = "the runs used different data: only volumes of the same name are paired"
+    return [settings, paired]
+
+
+def tidy(found: Sequence[RunView], really: bool) -> str:
+    """Remove the checkpoints of finished runs; those of others stay, since they are needed to go on."""
+    finished = [run for run in found if run.status == "finished" and (run.path / "checkpoints").is_dir()]
+    own = [p for run in finished for p in RunDirectory(run.path).own_files() if p.parent.name == "checkpoints"]
+    size = sum(p.stat().st_size for p in own)
+    if really:
+        for path in own:
+            path.unlink(missing_ok=True)
+        for run in finished:
+            with suppress(OSError):  # something of the user's is in it
+                (run.path / "checkpoints").rmdir()
+    done = "removed" if really else "would remove (add --yes)"
+    return f"{done} checkpoints of {len(finished)} finished runs, {size / 2**20:.1f} MiB"

@@ -1,0 +1,110 @@
+"""What a run finds in its folder: nothing, an earlier state of itself, or another run; anything else is refused."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sgdj.config.identity import settings
+from sgdj.config.plain_yaml import parse_mapping
+from sgdj.errors import InputError
+from sgdj.runs.directory import RunDirectory
+from sgdj.runs.resuming import has_own
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier run in a folder.
+
+    Parameters
+    ----------
+    record
+        Its ``run.json``; empty if there is no run, or the record is damaged.
+    found
+        Whether there is a run.
+    same
+        Whether it is of this very configuration.
+    """
+
+    record: dict[str, Any]
+    found: bool
+    same: bool
+
+
+def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
+    """Tells of a configuration, as YAML, whether it decides the same numbers as `config`."""
+
+    def tells(text: str) -> bool:
+        with suppress(InputError):
+            return settings(parse_mapping(text.encode(), "config.yaml")) == settings(config)
+        return False
+
+    return tells
+
+
+def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
+    """See what a folder holds, changing nothing there.
+
+    A folder without a readable ``run.json`` is known by the configuration in an intact checkpoint, or by its
+    ``config.yaml`` if there is nothing in it but files that runs write.
+
+    Parameters
+    ----------
+    run
+        The folder.
+    key, config
+        Configuration hash and configuration of the run that asks.
+
+    Raises
+    ------
+    InputError
+        If it holds something that is no run of this program.
+    """
+    if run.path.exists() and not run.path.is_dir():
+        raise InputError("the folder cannot be written (Not a directory)", str(run.path), "choose another output_dir")
+    try:
+        inside = run.entries()
+    except OSError as error:
+        raise InputError(
+            f"the folder cannot be read ({error.strerror})", str(run.path), "choose another run_dir"
+        ) from error
+    if not inside:
+        return Earlier({}, False, False)
+    record = run.read_record()
+    if record.get("config_hash") == key:
+        return Earlier(record, True, True)
+    if record:  # of another run, or its hash is damaged
+        mine = has_own(run, key, lambda text: False)
+        return Earlier({} if mine else record, True, mine)
+    same = same_settings(config)
+    if has_own(run, key, same) or (_is_all_ours(run, inside) and same(_text(run.path / "config.yaml"))):
+        return Earlier({}, True, True)
+    damaged = (run.path / "run.json").is_file()
+    raise InputError(
+        "run.json cannot be read, and nothing else there is of this configuration"
+        if damaged
+        else "the folder is not empty and holds no run of this program",
+        f"run_dir={run.path}",
+        "choose another folder; this one is left as it is",
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, ValueError):
+        return ""
+
+
+def _is_all_ours(run: RunDirectory, inside: list[Path]) -> bool:
+    """Whether a folder has ``run.json``, and nothing but what runs write."""
+    own, folders = set(run.own_files()), {"checkpoints", "evaluation", "figures", "model"}
+    for path in inside:
+        if path.name in folders and path.is_dir():
+            if not all(p in own or re.fullmatch(r"\..*\.tmp", p.name) for p in path.iterdir()):
+                return False
+        elif path not in own and path.name != "wandb":
+            return False
+    return run.path / "run.json" in own

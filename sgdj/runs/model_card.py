@@ -1,0 +1,111 @@
+"""The trained network as others can take it: weights as safetensors, and a card that says what they are."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from safetensors.torch import load_file, save
+
+from sgdj.config.model_metadata import FORMAT, KEY, read_metadata
+from sgdj.config.plain_yaml import parse_mapping
+from sgdj.runs.directory import write_atomically
+from sgdj.text import markdown, markdown_code
+
+WEIGHTS = "weights.safetensors"
+
+_CARD = """# {task}: {architecture}, trained with {strategy}
+
+Weights: `{weights}` ({parameters} parameters; safetensors, whose metadata holds the configuration). Evaluate them with
+`python run.py mode=evaluate checkpoint={weights}`.
+
+| | |
+|---|---|
+| architecture | {architecture}, K = {iterations}, learned part {learned} |
+| training | {strategy}{level}, seed {seed}, {epochs} epochs, scale {scale} |
+| data | {dataset}, {data}; hash {data_hash} |
+| configuration | hash {config_hash} |
+| code | commit {commit}, torch {torch} |
+| trained on | {device}, {machine}, {threads} threads |
+| command | {command} |
+
+## Measured
+
+On the test split, mean over {volumes} volumes. PSNR and SSIM per sample with data range 1, of the magnitude if complex.
+
+| condition | PSNR (dB) | SSIM |
+|---|---|---|
+{measured}
+
+## Limits
+
+- A research result{synthetic}. Not for clinical use, nor for any decision about a patient or a well.
+- Measured with simulated measurements of the configured operator and noise, on one test split. Other scanners,
+  sequences, masks, noise or anatomy are shifts; measure each before concluding anything.
+- The error under attack is a lower bound of the worst case, found by the attacks that were run; it certifies nothing.
+- A reconstruction may look convincing where it is wrong: small structures can vanish or appear.
+"""
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "—" if value is None else f"{value:.{digits}f}"
+
+
+def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any], summary: dict[str, Any]) -> None:
+    """Write ``weights.safetensors`` and ``README.md``.
+
+    Parameters
+    ----------
+    folder
+        Receives both.
+    checkpoint
+        The best checkpoint, as read.
+    record
+        Content of ``run.json``.
+    summary
+        Content of ``evaluation/summary.json``.
+    """
+    folder.mkdir(exist_ok=True)
+    config = parse_mapping(str(checkpoint["sgdj_config"]).encode(), "best.ckpt")
+    config |= {"run_dir": None, "output_dir": "outputs"}  # where it happened to be trained is nobody's business
+    state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
+    text = OmegaConf.to_yaml(OmegaConf.create({"format": FORMAT, "config": config}))
+    write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: their order would be a matter of chance
+    strategy, architecture = config["strategy"], config["architecture"]
+    rows = [
+        f"| {markdown(condition)} | {_number(entry['psnr']['mean'], 2)} | {_number(entry['ssim']['mean'], 3)} |"
+        for condition, entry in summary["network"].items()
+    ]
+    spans = {"data_hash", "config_hash", "commit", "command"}
+    told = {
+        key: markdown_code(value or "unknown") if key in spans else markdown(value) for key, value in record.items()
+    }
+    card = _CARD.format(
+        **told,
+        task=markdown(config["task"]),
+        architecture=markdown(architecture["name"]),
+        strategy=markdown(strategy["name"]),
+        weights=WEIGHTS,
+        iterations=markdown(architecture.get("iterations", "—")),
+        learned=markdown(str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1]),
+        level=f" (σ = {strategy['sigma']:g})" if strategy.get("sigma") is not None else "",
+        epochs=config["epochs"],
+        scale=config["scale"],
+        dataset=markdown(config["dataset"]["name"]),
+        torch=record["versions"]["torch"],
+        volumes=summary["network"]["clean"]["psnr"]["n_volumes"],
+        measured="\n".join(rows),
+        synthetic=" on synthetic data" if record["data"] == "synthetic" else "",
+    )
+    write_atomically(folder / "README.md", card.encode())
+
+
+def read_model(path: Path) -> dict[str, Any]:
+    """Weights and configuration from a safetensors file, under the names that a checkpoint has for them.
+
+    Raises
+    ------
+    InputError
+        If it is none, or was not written by this program.
+    """
+    content = read_metadata(path)
+    return {"state_dict": load_file(path), "sgdj_config": OmegaConf.to_yaml(OmegaConf.create(content["config"]))}

@@ -1,0 +1,182 @@
+"""Where a training goes on: the last epoch whose checkpoint is intact."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sgdj.errors import InputError
+from sgdj.runs.checkpoints import (
+    copy_checkpoint,
+    epoch_checkpoints,
+    epoch_of,
+    epoch_path,
+    is_intact,
+    read_checkpoint,
+    remove_checkpoint,
+    same_content,
+)
+from sgdj.runs.directory import RunDirectory
+
+#: Keys under which a checkpoint says which run it is of, and the rows of metrics up to its epoch.
+RUN, METRICS = "sgdj_config_hash", "sgdj_metrics"
+#: What Lightning goes on from.
+_STATE = ("epoch", "global_step", "loops", "optimizer_states", "lr_schedulers")
+
+
+def best_epoch(rows: Sequence[dict[str, Any]]) -> int | None:
+    """The first epoch with the highest validation PSNR; one whose PSNR is not a number counts least."""
+
+    def rank(i: int) -> tuple[bool, float, int]:
+        value = rows[i]["val_psnr"]
+        known = isinstance(value, int | float) and value == value  # noqa: PLR0124
+        return known, value if known else 0.0, -i
+
+    return max(range(len(rows)), key=rank, default=None)
+
+
+def out_of_patience(rows: Sequence[dict[str, Any]], patience: int | None) -> bool:
+    """Whether early stopping has already ended the training that these rows are of."""
+    best = best_epoch(rows)
+    return patience is not None and best is not None and len(rows) - 1 - best >= patience
+
+
+def kept_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as a checkpoint keeps them: without times, so that equal trainings have equal checkpoints."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def belongs(content: dict[str, Any], key: str, same_settings: Callable[[str], bool]) -> bool:
+    """Whether a checkpoint is of a run; one of before checkpoints said so is known by its settings.
+
+    Parameters
+    ----------
+    content
+        The checkpoint, as read.
+    key
+        The run's configuration hash.
+    same_settings
+        Tells whether a configuration, as YAML, has the run's settings.
+    """
+    if RUN in content:
+        return bool(content[RUN] == key)
+    return same_settings(str(content.get("sgdj_config")))
+
+
+def has_own(run: RunDirectory, key: str, same_settings: Callable[[str], bool]) -> bool:
+    """Whether a folder holds an intact checkpoint of this run."""
+    for path in (*epoch_checkpoints(run.checkpoints), run.checkpoints / "last.ckpt", run.checkpoints / "best.ckpt"):
+        with suppress(InputError):
+            if belongs(read_checkpoint(path), key, same_settings):
+                return True
+    return False
+
+
+def _restore_twins(folder: Path, tell: Callable[[str], None]) -> None:
+    """Where an epoch's own file is missing or damaged, put it right from ``last.ckpt`` or ``best.ckpt``, its copies."""
+    for name in ("last.ckpt", "best.ckpt"):
+        with suppress(InputError):
+            epoch = read_checkpoint(folder / name).get("epoch")
+            if isinstance(epoch, int) and epoch >= 0 and not is_intact(own := epoch_path(folder, epoch)):
+                tell(f"{own} is damaged or missing: restored from {name}")
+                copy_checkpoint(folder / name, own)
+
+
+def _holds_state(content: dict[str, Any]) -> bool:
+    """Whether a checkpoint has what Lightning goes on from, and rows that are rows."""
+    rows = content.get(METRICS, [])
+    plain = isinstance(rows, list) and all(
+        isinstance(row, dict) and {"epoch", "val_psnr"} <= row.keys() for row in rows
+    )
+    return plain and all(name in content for name in _STATE)
+
+
+def _newest(
+    run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
+) -> tuple[Path, dict[str, Any]] | None:
+    """Newest epoch checkpoint of this run that can be gone on from, and its content; each one skipped is told."""
+    for path in epoch_checkpoints(run.checkpoints):
+        try:
+            content = read_checkpoint(path)
+        except InputError as error:
+            if "newer than" in error.what or "cannot be read" in error.what:  # it may be intact: not to be replaced
+                raise
+            tell(f"skipped {error}")
+            continue
+        if not belongs(content, key, same_settings):
+            tell(f"skipped {path}: it is of another run")
+        elif content.get("epoch") != epoch_of(path) or not _holds_state(content):
+            tell(f"skipped {path}: it does not hold what a training goes on from")
+        else:
+            return path, content
+    return None
+
+
+def _rows(content: dict[str, Any], written: Sequence[dict[str, Any]], done: int) -> list[dict[str, Any]] | None:
+    """Rows of the epochs up to a checkpoint's: its own, with the times that ``metrics.jsonl`` has for the same row."""
+    saved = content.get(METRICS)
+    if saved is None:  # a checkpoint of before they were kept there
+        rows = [row for row in written if row["epoch"] < done]
+    else:
+        timed = {row["epoch"]: row for row in written}
+        rows = []
+        for row in saved:
+            seconds = timed.get(row["epoch"], {}).get("seconds")
+            rows.append({**row, "seconds": seconds if isinstance(seconds, int | float) else None})
+    return rows if [row["epoch"] for row in rows] == list(range(done)) else None
+
+
+def last_consistent(
+    run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
+) -> Path | None:
+    """Bring metrics and checkpoints to a common last epoch, which a crash may have parted; its checkpoint, or None.
+
+    An epoch counts if its checkpoint is intact, or ``last.ckpt`` or ``best.ckpt`` is its intact copy. Rows of metrics
+    are put right from the checkpoint, and ``best.ckpt`` and ``last.ckpt`` from the epochs' own files. Checkpoints of
+    later epochs cannot be used and are removed; what cannot be put right starts again.
+
+    Parameters
+    ----------
+    run
+        The run directory.
+    key, same_settings
+        See `belongs`.
+    tell
+        Called with a line for everything that is skipped, put right or removed.
+
+    Raises
+    ------
+    InputError
+        If a newer version of this program wrote a checkpoint, or the system does not let it be read.
+    """
+    folder, written = run.checkpoints, run.metrics()
+    _restore_twins(folder, tell)
+    found = _newest(run, key, same_settings, tell)
+    rows = None
+    if found is not None:
+        newest, content = found
+        rows = _rows(content, written, epoch_of(newest) + 1)
+        if rows is None:
+            tell("starting again: metrics.jsonl lacks epochs")
+        elif (best := best_epoch(rows)) is None or not _copies(folder, newest, epoch_path(folder, best)):
+            tell("starting again: the best checkpoint is damaged")
+            rows = None
+    if rows is None:
+        rows, found = [], None
+    elif str(kept_rows(rows)) != str(kept_rows([row for row in written if row["epoch"] < len(rows)])):
+        tell("metrics.jsonl was damaged: put right from the checkpoint")
+    if rows or written:
+        run.write_metrics(rows)
+    for path in epoch_checkpoints(folder):
+        if epoch_of(path) >= len(rows):
+            tell(f"removed {path}")
+            remove_checkpoint(path)
+    return None if found is None else found[0]
+
+
+def _copies(folder: Path, newest: Path, best: Path) -> bool:
+    """Put ``best.ckpt`` and ``last.ckpt`` right from the epochs' own files; whether the best one is intact now."""
+    for name, source in (("best.ckpt", best), ("last.ckpt", newest)):
+        if is_intact(source) and not (is_intact(folder / name) and same_content(source, folder / name)):
+            copy_checkpoint(source, folder / name)
+    return is_intact(best) and is_intact(folder / "best.ckpt")

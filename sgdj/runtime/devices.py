@@ -1,0 +1,40 @@
+"""Where to compute."""
+
+from typing import Any
+
+import torch
+
+from sgdj.errors import InputError
+from sgdj.runtime.ranks import local_rank, world
+
+
+def accelerator(device: str) -> dict[str, Any]:
+    """Lightning's arguments for a device name.
+
+    Raises
+    ------
+    InputError
+        If the device is not there; the CPU never stands in silently.
+    """
+    kind, _, index = device.partition(":")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise InputError("no CUDA device is available", "device", "use device=cpu or device=auto")
+        if index and int(index) >= count:
+            raise InputError(f"cuda:{index} of {count} CUDA devices", "device", f"use cuda:0 … cuda:{count - 1}")
+        if world() > 1:
+            return {"accelerator": "gpu", "devices": [local_rank() % count]}
+        return {"accelerator": "gpu", "devices": [int(index)] if index else 1}
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise InputError("no MPS device is available", "device", "use device=cpu or device=auto")
+    return {"accelerator": kind, "devices": 1}
+
+
+def torch_device(name: str) -> torch.device:
+    """The device that `accelerator` chooses."""
+    settings = accelerator(name)
+    kind = {"gpu": "cuda"}.get(settings["accelerator"], settings["accelerator"])
+    return torch.device(kind, settings["devices"][0] if isinstance(settings["devices"], list) else 0)

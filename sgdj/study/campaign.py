@@ -1,0 +1,219 @@
+"""Run what a study lacks, several jobs side by side, and keep a row of everything that is finished."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sgdj.errors import ExitCode
+from sgdj.modes.run import Run
+from sgdj.runtime.importable import python_path
+from sgdj.study.collecting import collect, collect_audit
+from sgdj.study.design import Cell
+from sgdj.study.rows import Measured, same_network, write, write_audit
+
+_BUSY = "another run is at work there"
+_SPARE = ("audit_light", "generalisation")
+_EVALUATION = 0.15  # cost of an evaluation, in units of a training with MSE
+
+
+@dataclass
+class Place:
+    """Where a cell's run lives."""
+
+    path: Path
+    finished: bool
+    weight: float
+    """Expected cost, in units of a training with MSE."""
+
+
+def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
+    """Run directory of a cell and whether it is finished; the network it evaluates must be there."""
+    checkpoint = None if cell.trained is None else places[cell.trained].path / "checkpoints" / "best.ckpt"
+    run = Run(cell.job(checkpoint))
+    config, record = run.config, run.run.read_record()
+    attack = config["strategy"].get("attack")
+    weight = _EVALUATION if cell.trained else 1 + (0.75 * attack["steps"] if attack else 0)
+    return Place(run.run.path, record.get("status") == "finished", weight)
+
+
+def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
+    """Cells that no row and no audit shows.
+
+    A training's row counts if its configuration and data are still the cell's, an evaluation's if it shows the very
+    network of the training's row; a training whose row is there stays if an evaluation of its network lacks one. What
+    is only a note beside the tables (`_SPARE`) is left out where the network is gone.
+    """
+    trained = {one.config_hash: one for one in measured}
+    known = {(one.experiment, *one.network, *one.variant): one for one in measured}
+    shown: dict[Cell, Measured] = {}
+    left = []
+    for cell in cells:
+        base = cell.trained
+        if base is None:
+            key = Run(cell.job()).key
+            if key in trained:
+                shown[cell] = trained[key]
+            else:
+                left.append(cell)
+        elif base in shown and cell.experiment in _SPARE and not locate(base, {}).finished:
+            continue  # not worth training the network again
+        elif base not in shown:
+            left.append(cell)
+        else:
+            found = known.get((cell.experiment, *shown[base].network, *sorted(cell.overrides)))
+            if found is None or not same_network(found, shown[base]):
+                left.append(cell)
+    needed = {cell.trained for cell in left}
+    return [cell for cell in cells if cell in left or cell in needed]
+
+
+class Campaign:
+    """Work through the cells of a study.
+
+    Parameters
+    ----------
+    cells
+        Trainings before the evaluations that need them.
+    folder
+        Where rows are written.
+    parallel
+        Number of jobs at a time; every job computes on one thread.
+    tell
+        Called with a line after every job.
+    launcher
+        Overrides of Hydra's launcher, such as ``["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"]``;
+        every job is then a sweep of one, and goes where that launcher sends it. Empty: a process here.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        folder: Path,
+        parallel: int,
+        tell: Callable[[str], None],
+        launcher: Sequence[str] = (),
+    ) -> None:
+        self.launcher = ["-m", *launcher] if launcher else []
+        self.cells, self.folder, self.parallel, self.tell = list(cells), folder, parallel, tell
+        self.places: dict[Cell, Place] = {}
+        self.failed: list[str] = []
+        self._again: set[Cell] = set()
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._stopped = 0
+
+    def run(self) -> int:
+        """Run what is missing.
+
+        Returns
+        -------
+        int
+            0; 5 if a job failed (the others are done all the same); 130 or 143 after a signal.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        trainings = [cell for cell in self.cells if cell.trained is None]
+        for cell in trainings:
+            self.places[cell] = locate(cell, self.places)
+        done = [cell for cell in trainings if self.places[cell].finished]
+        self.tell(f"{len(self.cells)} runs; {len(done)} of {len(trainings)} trainings are there already")
+        self._pending = sum(p.weight for p in self.places.values() if not p.finished)
+        self._pending += _EVALUATION * (len(self.cells) - len(trainings))
+        self._done, self._began = 0.0, time.monotonic()
+        self._work()
+        for line in self.failed:
+            self.tell(line)
+        if self._stopped:
+            return 128 + self._stopped
+        return int(ExitCode.CHECK_FAILED if self.failed else ExitCode.DONE)
+
+    def _next(self, waiting: list[Cell]) -> Cell | None:
+        """The first cell that can run now, removed from the list; finished ones are kept on the way."""
+        for cell in list(waiting):
+            base = cell.trained
+            if base is not None and not self.places[base].finished:
+                if base not in waiting and base not in self._running.values():  # it failed
+                    waiting.remove(cell)
+                continue
+            waiting.remove(cell)
+            if base is not None or cell in self._again:
+                self.places[cell] = locate(cell, self.places)
+            if not self.places[cell].finished:
+                return cell
+            self._keep(cell)
+        return None
+
+    def _work(self) -> None:
+        self._waiting = waiting = list(self.cells)
+        self._running: dict[Future[tuple[int, str]], Cell] = {}
+        with ThreadPoolExecutor(self.parallel) as pool:
+            while True:
+                while not self._stopped and len(self._running) < self.parallel and (cell := self._next(waiting)):
+                    self._running[pool.submit(self._execute, cell)] = cell
+                if not self._running:
+                    return
+                finished, _ = wait(self._running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    self._finish(self._running.pop(future), *future.result())
+
+    def _execute(self, cell: Cell) -> tuple[int, str]:
+        checkpoint = None if cell.trained is None else self.places[cell.trained].path / "checkpoints" / "best.ckpt"
+        command = [sys.executable, "-m", "sgdj", *self.launcher, *cell.job(checkpoint).overrides]
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=os.environ | {"PYTHONPATH": python_path()},
+        )
+        self._processes.add(process)
+        if self._stopped:
+            process.send_signal(self._stopped)
+        output, _ = process.communicate()
+        self._processes.discard(process)
+        if _BUSY in output:
+            time.sleep(1)
+        return process.returncode, output
+
+    def _finish(self, cell: Cell, code: int, output: str) -> None:
+        place = self.places[cell]
+        if code != 0 and _BUSY in output and not self._stopped:
+            self._again.add(cell)
+            self._waiting.append(cell)  # someone else is at it, perhaps what a killed campaign left running
+            return
+        self._done += place.weight
+        if code == 0 or (code == ExitCode.CHECK_FAILED and cell.mode == "audit"):  # a failed check is a result
+            place.finished = True
+            self._keep(cell)
+        elif not self._stopped:
+            errors = [line for line in output.splitlines() if line.startswith("error:")]
+            self.failed.append(f"failed, exit {code}: {cell.label}: {errors[-1] if errors else output[-300:]}")
+        spent = time.monotonic() - self._began
+        left = spent / self._done * max(self._pending - self._done, 0)
+        word = "finished" if place.finished else "stopped" if self._stopped else f"failed ({code})"
+        self.tell(f"{word} {cell.label} · {self._done / self._pending:.0%}, about {left / 60:.0f} minutes left")
+
+    def _keep(self, cell: Cell) -> None:
+        path = self.places[cell].path
+        if cell.mode == "audit":
+            write_audit(collect_audit(path, cell.experiment), self.folder)
+        else:
+            write(*collect(path, cell.experiment), self.folder)
+
+    def _stop(self, number: int, frame: Any) -> None:
+        """Pass the signal on; the jobs save what they have and end, and the same command continues them."""
+        self._stopped = number
+        for process in list(self._processes):
+            process.send_signal(number)
+
+
+def default_parallel() -> int:
+    """One job per processor core."""
+    return os.cpu_count() or 1

@@ -1,0 +1,204 @@
+"""From finished run directories to rows and audits."""
+
+import csv
+import hashlib
+import json
+import shlex
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sgdj.config.identity import YOUNGER
+from sgdj.config.nodes import get
+from sgdj.errors import InputError
+from sgdj.metrics.volumes import volume_averages
+from sgdj.runs.catalogue import RunView, view
+from sgdj.study.rows import Audited, Row, Values, read, write
+from sgdj.text import from_cell
+
+METRICS = ("psnr", "ssim", "nmse", "local_psnr")
+_COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
+
+
+def level(config: dict[str, Any]) -> dict[str, float]:
+    """Noise level or budget of a configuration's strategy."""
+    keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
+    return {key: value for key in keys if (value := get(config, key)) is not None}
+
+
+#: What a command line may set without leaving its experiment.
+_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task"}
+_ASIDE = {"output_dir", "logger", "device", "force", "resume", "mode", "checkpoint"}
+
+
+def _variant(command: str) -> list[str]:
+    given = shlex.split(command)[2:]
+    return sorted(o.lstrip("+") for o in given if o.lstrip("+").split("=")[0] not in _FREE | _ASIDE)
+
+
+def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
+    """A node without settings that are younger than other rows and stand at the value that those had."""
+    unset = object()
+    return {name: value for name, value in node.items() if YOUNGER.get(f"{key}.{name}", unset) != value}
+
+
+#: Columns of `samples.csv` that are younger than other rows, the youngest last.
+_YOUNGER_COLUMNS = (b"believable",)
+
+
+def samples_hash(path: Path) -> str:
+    """SHA-256 of ``samples.csv``."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def older_samples_hash(path: Path) -> str:
+    """SHA-256 of what ``samples.csv`` was before it had columns younger than other rows."""
+    lines = path.read_bytes().split(b"\r\n")
+    for name in reversed(_YOUNGER_COLUMNS):
+        if lines[0].endswith(b"," + name):
+            lines = [line.rpartition(b",")[0] for line in lines]
+    return hashlib.sha256(b"\r\n".join(lines)).hexdigest()
+
+
+def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]], list[str]]:
+    cells: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
+    budgets: dict[str, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    unbelievable: dict[str, None] = {}
+    with path.open(newline="") as file:
+        for line in csv.DictReader(file):
+            who, condition, volume = (from_cell(line[key]) for key in ("reconstructor", "condition", "volume"))
+            for metric in METRICS:
+                if line.get(metric):
+                    cells[who, condition, metric].append((volume, float(line[metric])))
+            if who == "network":
+                if line.get("believable") == "0":
+                    unbelievable[condition] = None
+                budgets[condition]["epsilon"].append((volume, float(line["epsilon"])))
+                if line["delta_norm"] and float(line["y_norm"]):  # a measurement of zeros has no ρ
+                    budgets[condition]["rho"].append((volume, float(line["delta_norm"]) / float(line["y_norm"])))
+    values: Values = defaultdict(lambda: defaultdict(dict))
+    for (who, condition, metric), pairs in cells.items():
+        values[who][condition][metric] = volume_averages(pairs)
+    means = {
+        condition: {name: float(np.mean(list(volume_averages(pairs).values()))) for name, pairs in entry.items()}
+        for condition, entry in budgets.items()
+    }
+    return values, means, list(unbelievable)
+
+
+def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
+    run, path = view(folder), folder / "evaluation" / file
+    if run.record.get("status") != "finished" or not path.is_file():
+        raise InputError(f"the run is {run.record.get('status')}", str(folder), "run it to its end first")
+    return run, path
+
+
+def _common(run: RunView, experiment: str) -> dict[str, Any]:
+    """Fields of `Measured`."""
+    record, config = run.record, run.config
+    return {
+        "experiment": experiment,
+        "task": config["task"],
+        "scale": config["scale"],
+        "architecture": config["architecture"]["name"],
+        "strategy": config["strategy"]["name"],
+        "seed": config["seed"],
+        "level": level(config),
+        "variant": _variant(record["command"]),
+        "command": record["command"],
+        "config_hash": record["config_hash"],
+        "data_hash": record["data_hash"],
+        "data": record["data"],
+        "commit": record["commit"] or "unknown",
+        "machine": f"{record['device']}, {record['machine']}",
+        "threads": record["threads"],
+        "versions": record["versions"],
+    }
+
+
+def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
+    """Read a finished run directory.
+
+    Returns
+    -------
+    tuple
+        The row, and what differs from one repetition to the next: its times.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished.
+    """
+    run, path = _finished(folder, "samples.csv")
+    values, budgets, unbelievable = _read_samples(path)
+    row = Row(
+        **_common(run, experiment),
+        iterations=run.config["architecture"].get("iterations", 0),
+        samples_hash=samples_hash(path),
+        attack=_without_younger(run.config["attack"], "attack"),
+        definitions={name: run.summary["definitions"][name] for name in _COMPARED},
+        budgets=budgets,
+        values=values,
+        unbelievable=unbelievable,
+    )
+    log = folder / "metrics.jsonl"  # an evaluation has none
+    metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+    times = {
+        "wall_s": run.record["wall_s"],
+        "training_s": _training_time([line["seconds"] for line in metrics]),
+        "steps": metrics[-1]["global_step"] if metrics else 0,
+        "peak_memory_mib": run.record["peak_memory_mib"],
+    }
+    return row, times
+
+
+def _training_time(seconds: Sequence[float | None]) -> float:
+    """Seconds of all epochs; one whose time is lost (its line was made anew) counts as much as the others' mean."""
+    known = [value for value in seconds if value is not None]
+    return round(sum(known) * len(seconds) / len(known), 3) if known else 0.0
+
+
+def collect_audit(folder: Path, experiment: str) -> Audited:
+    """Read the run directory of an audit.
+
+    Raises
+    ------
+    InputError
+        If it is not finished.
+    """
+    run, path = _finished(folder, "audit.json")
+    report = json.loads(path.read_text())
+    return Audited(
+        **_common(run, experiment),
+        checks=report["checks"],
+        largest=report["largest"],
+        frobenius=report["frobenius"],
+    )
+
+
+def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> list[str]:
+    """Write a row for every finished run of an experiment that has none yet.
+
+    Runs whose command line changes more than the experiment leaves open are no rows of it, and are passed over.
+    """
+    have = {row.config_hash for row in read(folder)}
+    added = []
+    for path in sorted(outputs.rglob("run.json")):
+        run = view(path.parent)
+        record = run.record
+        experiment = str(record.get("experiment"))
+        plain = experiment == "deviations" or not _variant(str(record.get("command", "")))
+        fits = run.facts["scale"] == scale and plain and record.get("status") == "finished"
+        known = experiment.startswith(("table_", "figure_", "selection", "deviations"))
+        if not fits or not known or record["config_hash"] in have:
+            continue
+        if experiment not in ("figure_sigma", "selection", "deviations") and run.config["seed"] not in seeds:
+            continue
+        row, times = collect(path.parent, experiment)
+        if not (folder / "rows" / experiment / f"{row.name}.json").exists():
+            write(row, times, folder)
+            added.append(f"{experiment}/{row.name}")
+    return added

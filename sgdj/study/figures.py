@@ -1,0 +1,163 @@
+"""Figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from sgdj.reporting.style import STRATEGIES, save_both
+from sgdj.study.rows import Row
+from sgdj.study.tables import COLUMNS, TITLES, Line, level_text
+from sgdj.text import label as plain
+
+mpl.use("Agg")
+_ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
+
+
+def _title(row: Row) -> str:
+    return plain(f"{TITLES[row.task]}, {row.data} data, scale {row.scale}")
+
+
+def _name(row: Row) -> str:
+    return "SPGD jittering" if (row.architecture, row.strategy) == ("prox", "jitter") else STRATEGIES[row.strategy][2]
+
+
+def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder: Path) -> None:
+    """Attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
+
+    Left: a small marker per seed, a large one for the mean. Right: one seed; markers grow with the level.
+
+    Parameters
+    ----------
+    task, found
+        The lines of a task's table.
+    candidates
+        Rows of one seed at other levels of the strategies.
+    folder
+        Where to write.
+    """
+    other = {key: rows for key, rows in _grouped(candidates).items() if key[0] == "gd"}
+    figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
+    axes = figure.subplots(1, 2 if other else 1, squeeze=False)[0]
+    attack = COLUMNS[task]["adversarial"]
+    for line in found:
+        colour, marker, _ = STRATEGIES[line.first.strategy]
+        face = colour if line.first.architecture == "gd" else "white"
+        points = np.array([[row.mean("clean"), row.mean(attack)] for row in line.rows])
+        axes[0].plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
+        axes[0].plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=plain(line.name))
+    for (_, strategy), group in other.items():
+        colour, marker, name = STRATEGIES[strategy]
+        ordered = sorted(group, key=lambda row: next(iter(row.level.values())))
+        points = np.array([[row.mean("clean"), row.mean(attack)] for row in ordered])
+        ends = " to ".join(level_text(ordered[i]).rpartition(" ")[2] for i in (0, -1))
+        sign = level_text(ordered[0]).partition(" ")[0]
+        axes[1].plot(*points.T, "-", color=colour, lw=0.8, label=f"{name}, {sign} {ends}")
+        axes[1].scatter(*points.T, s=np.linspace(12, 90, len(points)), color=colour, marker=marker, alpha=0.7)
+    for axis in axes:
+        axis.set(xlabel="clean PSNR (dB)", ylabel="PSNR under attack (dB)")
+        axis.legend(frameon=False, fontsize=7, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    figure.suptitle(_title(found[0].first), fontsize=9)
+    save_both(figure, folder, f"tradeoff-{task}")
+
+
+def _grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.architecture, row.strategy].append(row)
+    return groups
+
+
+def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Any]]:
+    """A panel for each architecture, with a common vertical axis."""
+    present = [name for name in _ARCHITECTURES if any(row.architecture == name for row in rows)]
+    figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(present), sharey=True, squeeze=False)[0]
+    for axis, name in zip(axes, present, strict=True):
+        axis.set_title(_ARCHITECTURES[name], fontsize=9)
+    figure.suptitle(_title(rows[0]), fontsize=9)
+    return figure, dict(zip(present, axes, strict=True))
+
+
+def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, label: str | None) -> None:
+    """Mean over seeds, and the range between the extremes of the seeds."""
+    colour, marker, _ = STRATEGIES[row.strategy]
+    axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)
+    if len(values) > 1:
+        axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
+
+
+def _legend(figure: Figure, axes: dict[str, Any], note: str) -> None:
+    """One legend for all panels, below them."""
+    named = {
+        label: handle for axis in axes.values() for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=len(named), frameon=False, fontsize=7,
+        title=note, title_fontsize=7,
+    )  # fmt: skip
+
+
+def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
+    """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
+    figure, axes = _panels(rows)
+    attack = COLUMNS[task]["adversarial"]
+    for group in _grouped(rows).values():
+        for name, style in ((attack, "-"), ("gaussian", "--")):
+            listed = [c for c in group[0].values["network"] if c == name or c.startswith(f"{name}-x")]
+            at = {c: group[0].budgets[c.replace(attack, "gaussian")]["rho"] for c in listed}
+            ordered = ["clean", *sorted(listed, key=at.__getitem__)]
+            x = np.array([0.0, *(at[c] for c in ordered[1:])])
+            values = np.array([[row.mean(c) for c in ordered] for row in group])
+            _band(axes[group[0].architecture], x, values, style, group[0], _name(group[0]) if style == "-" else None)
+    for axis in axes.values():
+        axis.set_xlabel(r"norm of the perturbation, $\rho = \|\delta\| / \|y\|$")
+    _legend(figure, axes, "solid: attack, dashed: random noise of equal norm")
+    next(iter(axes.values())).set_ylabel("PSNR (dB)")
+    save_both(figure, folder, f"epsilon-{task}")
+
+
+def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> None:
+    """Error after every iteration; weights are shared, so iterate k is also the output of a network with K = k."""
+    figure, axes = _panels(rows)
+    for group in _grouped(rows).values():
+        counts = sorted(int(c.removeprefix("clean-K")) for c in group[0].values["network"] if c.startswith("clean-K"))
+        values = np.array([[row.mean(f"clean-K{k}", "nmse") for k in counts] for row in group])
+        _band(axes[group[0].architecture], np.array(counts), values, "-", group[0], _name(group[0]))
+    for axis in axes.values():
+        axis.axvline(trained, color="0.6", lw=0.8, ls=":")
+        axis.set(xlabel="iteration k (dotted: K in training)", yscale="log")
+    _legend(figure, axes, "mean and range over seeds")
+    next(iter(axes.values())).set_ylabel("normalised squared error of $x_k$")
+    save_both(figure, folder, f"iterations-{task}")
+
+
+def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
+    """PSNR against each strategy's level on the test data; horizontal lines: MSE."""
+    groups = _grouped(rows)
+    shown = [s for s in ("jitter", "input_jitter", "adversarial") if ("gd", s) in groups]
+    figure = Figure(figsize=(3.4 * len(shown), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    units = {"jitter": r"$\sigma$, relative to the iterate", "input_jitter": r"$\sigma$ on the measurement"}
+    styles = {"in-distribution": "-", "adversarial": "--", "out-of-distribution": ":"}
+    for axis, strategy in zip(axes, shown, strict=True):
+        group = sorted(groups["gd", strategy], key=lambda row: next(iter(row.level.values())))
+        x = [next(iter(row.level.values())) for row in group]
+        colour, marker, name = STRATEGIES[strategy]
+        for column, style in styles.items():
+            condition = COLUMNS[task][column]
+            axis.plot(x, [r.mean(condition) for r in group], style, color=colour, marker=marker, ms=4, label=column)
+            if baseline:
+                axis.axhline(np.mean([r.mean(condition) for r in baseline]), color="0.5", lw=0.8, ls=style)
+        axis.set(xscale="log", xlabel=units.get(strategy, r"budget $\rho$ in training"))
+        axis.set_xticks(x, [f"{value:g}" for value in x])
+        axis.minorticks_off()
+        axis.set_title(name, fontsize=9)
+        axis.legend(frameon=False, fontsize=7, handlelength=4)
+    axes[0].set_ylabel("PSNR (dB); grey: MSE")
+    figure.suptitle(_title(rows[0]), fontsize=9)
+    save_both(figure, folder, f"sigma-{task}")

@@ -1,0 +1,67 @@
+"""What there was to win: how far networks overfit, and what attacks and shifts cost them; measured, not tested."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sgdj.study.published import reported
+from sgdj.study.rows import Row, matrix
+from sgdj.study.tables import COLUMNS, NAMES, Line
+
+_HEAD = (
+    "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "
+    "at most what a network loses from its training data to its test data (*lost*: difference of the gains over x₀, "
+    "± standard error over volumes); it can make robust only what an attack or a shift harms. *Costs* are in dB of "
+    "PSNR against the in-distribution column; in brackets the paper's."
+)
+
+
+def gains(rows: Sequence[Row]) -> np.ndarray:
+    """PSNR over that of the starting point in dB, per volume, mean over seeds."""
+    start = np.array([list(row.values["zero_filled"]["clean"]["psnr"].values()) for row in rows])
+    return np.asarray((matrix(rows, "clean") - start).mean(axis=0))
+
+
+def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
+    """Mean gain on training data minus that on test data in dB, and its standard error over volumes."""
+    both = [gains(rows) for rows in (trained, tested)]
+    error = np.sqrt(sum(g.var(ddof=1) / len(g) for g in both))
+    return float(both[0].mean() - both[1].mean()), float(error)
+
+
+def _cost(line: Line, task: str, column: str) -> str:
+    known = reported(task, line.first.architecture, line.first.strategy)
+    ours = line.cell("clean", "psnr")[0] - line.cell(COLUMNS[task][column], "psnr")[0]
+    return f"{round(ours, 2) + 0.0:.2f}" + (f" ({known['in-distribution'][0] - known[column][0]:.2f})" if known else "")
+
+
+def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
+    """One line per kind of network.
+
+    Parameters
+    ----------
+    task
+        Whose table.
+    found
+        Its lines, on test data.
+    trained
+        Rows of the experiment `generalisation`, on training data; compared with the same seeds' test data.
+    """
+    text = [
+        _HEAD,
+        "",
+        "| training | seeds | gain on training data (dB) | on test data | lost | attack costs | shift costs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for line in found:
+        rows = [row for row in trained if NAMES.get((row.architecture, row.strategy)) == line.name]
+        tested = [row for row in line.rows if row.seed in {r.seed for r in rows}]
+        if not tested:
+            continue
+        loss, error = lost(rows, tested)
+        costs = " | ".join(_cost(line, task, column) for column in ("adversarial", "out-of-distribution"))
+        text.append(
+            f"| {line.name} | {len(rows)} | {gains(rows).mean():.2f} | {gains(tested).mean():.2f} | "
+            f"{loss:.2f} ± {error:.2f} | {costs} |"
+        )
+    return "\n".join(text)

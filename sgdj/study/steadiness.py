@@ -1,0 +1,41 @@
+"""Whether a network would also reconstruct with one iteration more: what its weights learned is one map, or two."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from sgdj.study.rows import Row
+from sgdj.study.tables import NAMES
+
+OSCILLATES = 2.0  # times the error at K, one iteration later
+
+_HEAD = (
+    "Weights are shared by all iterations, so that a network can be run one iteration further. Some have learned a map "
+    "that is only good every second time, and their iterates in between are no images. The subspace toy has the like "
+    "in closed form: for even K two minimisers are equally good, and with one of them the error changes its sign at "
+    f"every step (`sgdj/theory/iteration.py`). *Oscillating*: more than {OSCILLATES:g} times the error at K + 1, on "
+    "the mean over volumes."
+)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Error at K and K + 1 of every kind of network, and how many of them oscillate.
+
+    Parameters
+    ----------
+    rows
+        Of the experiment `figure_iterations`.
+    """
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        now, then = (row.mean(f"clean-K{k}", "nmse") for k in (row.iterations, row.iterations + 1))
+        groups[row.architecture, row.strategy].append((now, then))
+    text = [_HEAD, "", "| training | seeds | error at K | at K + 1 | oscillating |", "|---|---|---|---|---|"]
+    for name, label in NAMES.items():
+        if name in groups:
+            now, then = np.array(groups[name]).T
+            count = int((then > OSCILLATES * now).sum())
+            errors = " | ".join(f"{np.median(e):.3f} ({e.min():.3f} to {e.max():.3f})" for e in (now, then))
+            text.append(f"| {label} | {len(now)} | {errors} | {count} of {len(now)} |")
+    return "\n".join([*text, "", "Errors: ‖x̂ − x‖² / ‖x‖², median and range over seeds."])

@@ -1,0 +1,275 @@
+"""Tables from rows: ours beside the paper's, as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from sgdj.errors import InputError
+from sgdj.study.published import reported
+from sgdj.study.rows import Row, matrix
+from sgdj.text import cell, latex, printable
+from sgdj.text import markdown as plain
+
+TITLES = {"mri": "Single-coil MRI", "seismic": "Seismic deconvolution", "denoising": "Denoising"}
+NAMES = {
+    ("gd", "mse"): "MSE",
+    ("gd", "adversarial"): "adversarial training",
+    ("gd", "input_jitter"): "input jittering",
+    ("gd", "jitter"): "SGD jittering",
+    ("prox", "mse"): "MSE, proximal",
+    ("prox", "adversarial"): "adversarial training, proximal",
+    ("prox", "input_jitter"): "input jittering, proximal",
+    ("prox", "jitter"): "SPGD jittering",
+}
+#: Conditions that a task's table shows, by column.
+COLUMNS = {
+    "mri": {
+        "in-distribution": "clean", "random noise": "gaussian", "adversarial": "pgd",
+        "out-of-distribution": "lesion", "added detail": "line",
+    },
+    "seismic": {
+        "in-distribution": "clean", "random noise": "gaussian", "adversarial": "pgd", "out-of-distribution": "block",
+    },
+    "denoising": {
+        "in-distribution": "clean", "random noise": "gaussian", "adversarial": "pgd",
+        "out-of-distribution": "random_detail", "added detail": "bar",
+    },
+}  # fmt: skip
+
+
+_DIGITS = {"psnr": 2, "ssim": 3}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: a strategy on an architecture, over its seeds."""
+
+    name: str
+    rows: list[Row]
+
+    @property
+    def first(self) -> Row:
+        """Any of them; they differ in seed and values only."""
+        return self.rows[0]
+
+    def doubts(self, condition: str) -> bool:
+        """Whether some seed's value under a condition cannot be believed."""
+        return any(condition in row.unbelievable for row in self.rows)
+
+    def cell(self, condition: str, metric: str, reconstructor: str = "network") -> tuple[float, float | None]:
+        """Mean over seeds of the volume means, and standard deviation (n - 1) over seeds."""
+        means = [row.mean(condition, metric, reconstructor) for row in self.rows]
+        return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
+
+    @property
+    def command(self) -> str:
+        """The first row's command, with all seeds in one sweep."""
+        seeds = ",".join(str(row.seed) for row in self.rows)
+        command = self.first.command.replace(f"seed={self.first.seed}", f"seed={seeds}")
+        return command.replace("run.py", "run.py -m") if len(self.rows) > 1 else command
+
+
+def check(rows: Sequence[Row]) -> None:
+    """Refuse rows that do not belong in one table.
+
+    Raises
+    ------
+    InputError
+        If attack, metrics, data or task differ, or a row occurs twice.
+    """
+    first = rows[0]
+    for row in rows:
+        for what in ("task", "scale", "attack", "definitions", "data_hash"):
+            if getattr(row, what) != getattr(first, what):
+                raise InputError(
+                    f"rows with different {what.replace('_', ' ')} in one table",
+                    f"{row.experiment}/{row.name} and {first.name}",
+                    "run all of them with the same settings",
+                )
+        same = [r.name for r in rows if r.seed == row.seed and r.architecture == row.architecture]
+        if same.count(row.name) > 1:
+            raise InputError("a row occurs twice", row.name, "remove one of the files")
+
+
+def lines(rows: Sequence[Row]) -> list[Line]:
+    """Rows of one experiment, grouped by architecture and strategy."""
+    check(rows)
+    grouped = groupby(rows, key=lambda row: (row.architecture, row.strategy))
+    found = [Line(NAMES.get(key, " ".join(key)), list(group)) for key, group in grouped]
+    for line in found:
+        if any(row.level != line.first.level for row in line.rows):
+            raise InputError("rows with different levels in one line", line.first.name, "run them with the same one")
+    order = list(NAMES.values())
+    return sorted(found, key=lambda line: order.index(line.name) if line.name in order else len(order))
+
+
+def _best(found: Sequence[Line], condition: str, metric: str) -> Line:
+    return max(found, key=lambda line: line.cell(condition, metric)[0])
+
+
+def _number(cell: tuple[float, float | None], digits: int) -> str:
+    mean, spread = cell
+    return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
+    """Cells that a complete table would have, by name."""
+    have = {(line.name, row.seed) for line in found for row in line.rows}
+    return [
+        f"{name}, seeds {', '.join(map(str, absent))}"
+        for name in NAMES.values()
+        if (absent := [seed for seed in seeds if (name, seed) not in have])
+    ]
+
+
+def level_text(row: Row) -> str:
+    """σ or budget of a row's strategy."""
+    names = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
+    return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
+
+
+def _start(row: Row, condition: str) -> str:
+    psnr, ssim = (row.mean(condition, metric, "zero_filled") for metric in ("psnr", "ssim"))
+    return f"{psnr:.2f} / {ssim:.3f}"
+
+
+def _shown(line: Line, found: Sequence[Line], condition: str) -> str:
+    texts = []
+    for metric, digits in _DIGITS.items():
+        text = _number(line.cell(condition, metric), digits)
+        texts.append(f"**{text}**" if _best(found, condition, metric) is line else text)
+    return " / ".join(texts) + (" ‡" if line.doubts(condition) else "")
+
+
+def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
+    """The table with all columns; the best of each column is bold.
+
+    Parameters
+    ----------
+    task, found, seeds
+        Lines of a task's table, and the seeds that it should have.
+    marked
+        Architecture and strategy of lines to mark with †.
+    """
+    columns, first = COLUMNS[task], found[0].first
+    volumes = len(first.values["network"]["clean"]["psnr"])
+    budget = f"ρ = {first.attack['rho']:g}" if first.attack["rho"] is not None else f"ε = {first.attack['epsilon']:g}"
+    data = "synthetic data" if first.data == "synthetic" else "real data"
+    attack = plain(first.attack["name"].upper())
+    text = [
+        f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
+        "",
+        f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
+        f"{attack}, {budget}, {first.attack['steps']} steps; random noise of the same norm.",
+        "",
+        "| training | level | seeds | data | " + " | ".join(columns) + " |",
+        "|---|---|---|---|" + "---|" * len(columns),
+    ]
+    start = [_start(first, condition) for condition in columns.values()]
+    text.append(f"| starting point x₀ (no training) | — | — | {data} | " + " | ".join(start) + " |")
+    for line in found:
+        cells = [_shown(line, found, condition) for condition in columns.values()]
+        mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
+        head = f"| {plain(line.name)}{mark} | {level_text(line.first)} | {len(line.rows)} | {data} | "
+        text.append(head + " | ".join(cells) + " |")
+    if any(line.doubts(condition) for line in found for condition in columns.values()):
+        text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
+    absent = missing(found, seeds)
+    text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
+    return "\n".join(text)
+
+
+def excerpt(task: str, found: Sequence[Line]) -> str:
+    """PSNR in the three columns that the paper has, for a page with little room."""
+    columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
+    data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
+    text = [
+        f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:",
+        "",
+        "| training | seeds | " + " | ".join(columns) + " |",
+        "|---|---|---|---|---|",
+    ]
+    for line in found:
+        cells = [_number(line.cell(condition, "psnr"), 2) for condition in columns.values()]
+        text.append(f"| {plain(line.name)} | {len(line.rows)} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
+_HEADER = (
+    "task", "training", "column", "paper_psnr", "paper_ssim", "psnr", "psnr_std", "ssim", "ssim_std",
+    "psnr_minus_paper", "n_volumes", "n_seeds", "data", "command",
+)  # fmt: skip
+
+
+def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
+    """One record per cell: the paper's figure, ours, their difference, and where ours comes from."""
+    out = []
+    for line in found:
+        paper = reported(task, line.first.architecture, line.first.strategy)
+        for column, condition in COLUMNS[task].items():
+            theirs = paper.get(column)
+            psnr, ssim = line.cell(condition, "psnr"), line.cell(condition, "ssim")
+            values = (
+                task, line.name, column,
+                f"{theirs[0]:.2f}" if theirs else "", f"{theirs[1]:.3f}" if theirs else "",
+                f"{psnr[0]:.4f}", "" if psnr[1] is None else f"{psnr[1]:.4f}",
+                f"{ssim[0]:.4f}", "" if ssim[1] is None else f"{ssim[1]:.4f}",
+                f"{psnr[0] - theirs[0]:+.2f}" if theirs else "",
+                str(matrix(line.rows, condition).shape[1]), str(len(line.rows)), line.first.data, line.command,
+            )  # fmt: skip
+            out.append(dict(zip(_HEADER, values, strict=True)))
+    return out
+
+
+def against_paper(task: str, found: Sequence[Line]) -> str:
+    """Markdown of the records, ours beside the paper's."""
+    text = [
+        "| training | column | paper PSNR / SSIM | ours PSNR / SSIM | difference (dB) | volumes | seeds | data |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for r in records(task, found):
+        paper = f"{r['paper_psnr']} / {r['paper_ssim']}" if r["paper_psnr"] else "—"
+        spread = f" ± {float(r['psnr_std']):.2f}" if r["psnr_std"] else ""
+        ours = f"{float(r['psnr']):.2f}{spread} / {float(r['ssim']):.3f}"
+        text.append(
+            f"| {plain(r['training'])} | {r['column']} | {paper} | {ours} | {r['psnr_minus_paper'] or '—'} | "
+            f"{r['n_volumes']} | {r['n_seeds']} | {r['data']} |"
+        )
+    text += ["", "Commands:", "", *(f"    {printable(line.command)}" for line in found)]
+    return "\n".join(text)
+
+
+def as_csv(task: str, found: Sequence[Line]) -> str:
+    """The records as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _HEADER, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: cell(value) for key, value in record.items()} for record in records(task, found))
+    return out.getvalue()
+
+
+def as_latex(task: str, found: Sequence[Line]) -> str:
+    """The table for booktabs; the best of each column is bold."""
+    columns = COLUMNS[task]
+    out = [
+        printable(f"% {TITLES[task]}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
+        rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
+        r"\toprule",
+        "training & " + " & ".join(columns) + r" \\",
+        r"\midrule",
+    ]
+    for line in found:
+        cells = []
+        for condition in columns.values():
+            shown = []
+            for metric, digits in _DIGITS.items():
+                mean, spread = line.cell(condition, metric)
+                text = f"{mean:.{digits}f}" + ("" if spread is None else rf" \pm {spread:.{digits}f}")
+                shown.append(rf"$\mathbf{{{text}}}$" if _best(found, condition, metric) is line else f"${text}$")
+            cells.append(" / ".join(shown))
+        out.append(f"{latex(line.name)} & " + " & ".join(cells) + r" \\")
+    return "\n".join([*out, r"\bottomrule", r"\end{tabular}", ""])

@@ -1,0 +1,368 @@
+"""Configuration: everything composes, and every mistake is one clear line before anything happens."""
+
+import dataclasses
+import importlib
+import inspect
+import itertools
+import os
+import re
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sgdj.config import schema
+from sgdj.config.composition import GROUPS, config_options, expand, parse
+from sgdj.config.consistency import FITTING
+from sgdj.config.identity import identity
+from sgdj.config.load import load
+from sgdj.errors import InputErrors
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = {
+    "fastmri": ["dataset.root=."],
+    "section": [f"dataset.path={__file__}"],
+    "images": [f"dataset.path={__file__}"],
+    "transfer": ["attack.source=run/checkpoints/best.ckpt"],
+}
+TASK_OF = {name: task for task, groups in FITTING.items() for names in groups.values() for name in names}
+
+
+def config(*overrides: str):
+    return load(parse(overrides)).config
+
+
+def composable():
+    """Every option of every group, with a task that it fits."""
+    for group in GROUPS:
+        for option in config_options(group):
+            if group.startswith(("scale_", "task_", "arithmetic/")):
+                continue  # reached through the groups that name them
+            overrides = [f"{group}={option}"]
+            if group in ("operator", "dataset"):
+                overrides.append(f"task={TASK_OF[option]}")
+            if option in NEEDED:
+                overrides += NEEDED[option]
+            if group == "architecture/learned" and option in ("linear", "mlp"):
+                overrides.append("task=toy")
+            if group == "shift" and option in ("wavelet", "wrong_wavelet", "layers"):
+                overrides.append("task=seismic")
+            if group == "architecture/learned" and option == "seismic_cnn":
+                overrides.append("task=seismic")
+            yield overrides
+
+
+@pytest.mark.parametrize("overrides", list(composable()), ids=lambda o: o[0])
+def test_every_option_composes(overrides, tmp_path, monkeypatch):
+    if "attack=transfer" in overrides:
+        monkeypatch.chdir(tmp_path)
+        checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
+        checkpoint.parent.mkdir(parents=True)
+        checkpoint.touch()
+        (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config()))
+    assert config(*overrides)["task"] in FITTING
+
+
+@pytest.mark.parametrize(
+    ("task", "scale", "architecture", "strategy"),
+    list(
+        itertools.product(
+            config_options("task"), config_options("scale"), config_options("architecture"), config_options("strategy")
+        )
+    ),
+)
+def test_every_combination_composes(task, scale, architecture, strategy):
+    composed = config(f"task={task}", f"scale={scale}", f"architecture={architecture}", f"strategy={strategy}")
+    assert (composed["task"], composed["scale"]) == (task, scale)
+    assert composed["architecture"]["name"] == architecture
+    assert composed["strategy"]["name"] == strategy
+    for group, names in FITTING[task].items():
+        assert composed[group]["name"] in names
+
+
+def test_every_conditional_file_is_reached():
+    """A file such as scale_task/small_mri.yaml is named after options that exist."""
+    for group in GROUPS:
+        if group.startswith(("scale_", "task_")):
+            names = {"_".join(parts) for parts in itertools.product(*map(config_options, group.split("_")))}
+            assert set(config_options(group)) <= names
+        if group.startswith("arithmetic/"):
+            names = {f"{name}_upstream" for name in config_options(group.removeprefix("arithmetic/"))}
+            assert set(config_options(group)) <= names
+
+
+@pytest.mark.parametrize(
+    ("key", "target"), [(key, target) for key, (_, shipped) in schema.TARGETS.items() for target in shipped]
+)
+def test_the_schema_is_the_signature(key, target):
+    """Same names as the constructor, and the class derives from the base that the key demands."""
+    module, _, name = target.rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    base_module, _, base_name = schema.TARGETS[key][0].rpartition(".")
+    assert issubclass(cls, getattr(importlib.import_module(base_module), base_name))
+    declared = {f.name for f in dataclasses.fields(schema.TARGETS[key][1][target])} - {"name"}
+    assert declared == set(inspect.signature(cls).parameters)
+
+
+def test_the_schema_is_the_configuration():
+    """Every top-level key of the composed configuration is in the schema, and nothing else."""
+    composed = config()
+    assert set(composed) == {f.name for f in dataclasses.fields(schema.Root)}
+    for node in ("trainer", "logger", "evaluation"):
+        hints = typing.get_type_hints(schema.Root)
+        assert set(composed[node]) == {f.name for f in dataclasses.fields(hints[node])}
+
+
+def test_sigma_moves_into_the_strategy():
+    assert config("strategy=jitter", "sigma=0.02")["strategy"]["sigma"] == 0.02
+    assert config("task=seismic", "strategy=jitter", "scale=paper")["strategy"]["sigma"] == 0.1
+    assert config("task=mri", "strategy=jitter", "scale=paper")["strategy"]["sigma"] == 0.01
+    assert config("strategy=jitter", "sigma=0")["strategy"]["sigma"] == 0
+
+
+def test_naming_one_budget_withdraws_the_other():
+    attack = config("attack.epsilon=1", "strategy=adversarial", "scale=paper")
+    assert (attack["attack"]["epsilon"], attack["attack"]["rho"]) == (1, None)
+    assert (attack["strategy"]["attack"]["epsilon"], attack["strategy"]["attack"]["rho"]) == (1, None)
+
+
+def test_identity_ignores_where_and_keeps_what():
+    base = identity(config(), {"data": 1})
+    same = ["device=cpu", "output_dir=x", "logger=none", "trainer.workers=3", "dataset.directory=y", "force=true"]
+    for override in same:
+        assert identity(config(override), {"data": 1}) == base
+    for override in ["seed=1", "trainer.lr=0.1", "strategy=jitter", "operator.noise=0.1", "evaluation.curve=[3.0]"]:
+        assert identity(config(override), {"data": 1}) != base
+    assert identity(config(), {"data": 2}) != base
+    assert identity(config("strategy=jitter", "sigma=0.02"), {}) == identity(
+        config("strategy=jitter", "strategy.sigma=0.02"), {}
+    )
+
+
+def test_a_sweep_is_the_product():
+    jobs = expand(parse(["task=mri,toy", "seed=0,1,2", "strategy=mse"]))
+    assert len(jobs) == 6
+    assert len({tuple(o.input_line for o in job) for job in jobs}) == 6
+
+
+MISTAKES = [
+    (["trainer.lrr=0.1"], "unknown key, trainer.lrr: did you mean trainer.lr?"),
+    (["+train.lrr=1"], "unknown key, train"),
+    (["strategy=jitterr"], "no option jitterr, command line: strategy: did you mean jitter?"),
+    (["strategy="], "no option (empty), command line: strategy: choose one of adversarial, input_jitter, jitter, mse"),
+    (["nogroup"], "this is not KEY=VALUE, command line: nogroup"),
+    (["seed=abc"], "'abc' must be a whole number, seed"),
+    (["seed=-1"], "-1 must be at least 0, seed"),
+    (["seed=4294967296"], "4294967296 must be below 4294967296, seed"),
+    (["trainer.lr="], "'' must be a number, trainer.lr"),
+    (["trainer.lr=nan"], "nan must be finite, trainer.lr"),
+    (["attack.rho=inf"], "inf must be finite, attack.rho"),
+    (["attack.epsilon=-1"], "-1 must be at least 0.0, attack.epsilon"),
+    (["strategy=jitter", "sigma=-0.1"], "-0.1 must be at least 0.0, strategy.sigma"),
+    (["strategy=mse", "sigma=0.1"], "strategy mse has no noise level, sigma=0.1"),
+    (["attack.steps=0"], "0 must be at least 1, attack.steps"),
+    (["attack.steps=2.5"], "2.5 must be a whole number, attack.steps"),
+    (["dataset=fastmri"], "no value, dataset.root: set dataset.root=VALUE"),
+    (["dataset=fastmri", "dataset.root=nowhere"], "no such folder: nowhere, dataset.root"),
+    (["task=seismic", "dataset=section", "dataset.path=nowhere.npz"], "no such file: nowhere.npz, dataset.path"),
+    (["trainer.batch_size=0"], "0 must be at least 1, trainer.batch_size"),
+    (["trainer.batch_size=100000"], "100000 exceeds the 192 training images, trainer.batch_size"),
+    (["architecture.iterations=0"], "0 must be at least 1, architecture.iterations"),
+    (["operator.acceleration=0.5"], "0.5 must be at least 1.0, operator.acceleration"),
+    (["operator.center_fraction=1.5"], "1.5 must be at most 1.0, operator.center_fraction"),
+    (["operator.center_fraction=0.5"], "acceleration 4 cannot be reached with a centre fraction of 0.5"),
+    (["shift=acceleration", "evaluation.shift_levels={acceleration:[0.5]}"], "0.5 is no acceleration"),
+    (["task=mri", "operator=convolution"], "operator convolution does not fit task mri, operator"),
+    (["task=seismic", "dataset=phantom"], "dataset phantom does not fit task seismic, dataset"),
+    (["device=gpu"], "'gpu' is not valid, device"),
+    (["mode=evaluate"], "no checkpoint, checkpoint: set checkpoint="),
+    (["mode=evaluate", "checkpoint=nowhere.ckpt"], "no such file: nowhere.ckpt, checkpoint"),
+    (["mode=dream"], "'dream' must be 'train', 'evaluate', 'reconstruct', 'audit', 'verify' or 'tune', mode"),
+    (["strategy._target_=os.system"], "'os.system' is not a Strategy of this project, strategy._target_"),
+    (["architecture.learned._target_=torch.hub.load"], "'torch.hub.load' is not a LearnedPart of this project"),
+    (["strategy.name=../../escape"], "'../../escape' is not valid, strategy.name"),
+    (["architecture.learned.features=30"], "30 features cannot be divided into 4 groups"),
+    (["architecture.start=measurement"], "k-space is no image to start from, architecture.start"),
+    (["attack.rho=null"], "give exactly one of epsilon and rho, attack"),
+    (["seed=0,1"], "several values, command line: seed: add -m to run all of them"),
+    (["~seed"], "keys cannot be removed, command line: ~seed"),
+    (["--frobnicate"], "unknown option, --frobnicate: see --help"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_a_mistake_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, line):
+    code, out, err = cli(*arguments)
+    assert code == 2
+    assert out == ""
+    assert f"error: {line}" in err
+    assert err.count("\n") == 1, err
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_mistakes_are_told_at_once(cli):
+    code, _, err = cli("trainer.lrr=3", "strategy=jitterr", "attack.steps=-1", "seed=abc", "operator.acceleration=0.5")
+    assert code == 2
+    assert err.count("error: ") == 5
+
+
+def test_a_sweep_is_checked_before_its_first_job(cli, tmp_path):
+    code, _, err = cli("-m", "task=toy", "scale=smoke", "seed=0,1,-1", "strategy=mse,jitterr")
+    assert code == 2
+    assert sorted(err.splitlines()) == [
+        "error: -1 must be at least 0, seed: raise it",
+        "error: no option jitterr, command line: strategy: did you mean jitter?",
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), *arguments],
+        cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}, check=False,
+    )  # fmt: skip
+
+
+def test_checking_needs_no_torch(tmp_path):
+    code = "import sys, sgdj.cli, sgdj.config.load, sgdj.modes.sweep; sgdj.cli.main(['seed=x']); print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout.strip() == "False"
+
+
+def test_the_real_command_line(tmp_path):
+    done = process("seed=abc", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: 'abc' must be a whole number, seed: give one\n"
+    told = process("seed=abc", cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    assert "Traceback" in told.stderr
+    shown = process("--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "strategy: adversarial, input_jitter, jitter, mse" in shown.stdout
+    printed = process("task=toy", "--cfg", "job", cwd=tmp_path)
+    assert printed.returncode == 0
+    assert "task: toy" in printed.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_gpu_is_an_error(cli, monkeypatch, tmp_path):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, _, err = cli("device=cuda", "scale=smoke")
+    assert code == 2
+    assert err == "error: no CUDA device is available, device: use device=cpu or device=auto\n"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    code, _, err = cli("device=cuda:7", "scale=smoke")
+    assert err == "error: cuda:7 of 4 CUDA devices, device: use cuda:0 … cuda:3\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_plugins_open_the_list_of_targets(monkeypatch, tmp_path):
+    (tmp_path / "my_lab.py").write_text(
+        "from sgdj.strategies import MSE\n\n\nclass Mine(MSE):\n"
+        "    def __init__(self, weight):\n        self.weight = weight\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from sgdj.config.instantiate import build
+
+    overrides = ["++strategy._target_=my_lab.Mine", "++strategy.weight=2", "strategy.name=mine"]
+    with pytest.raises(InputErrors, match="is not a Strategy of this project"):
+        config(*overrides)
+    built = build(config(*overrides, "plugins=[my_lab]"), "strategy")
+    assert built.weight == 2
+
+
+def _pins(name: str) -> dict[str, str]:
+    """Distributions that a requirements or lock file pins, with their versions."""
+    from packaging.utils import canonicalize_name
+
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE)
+    return {str(canonicalize_name(distribution)): version for distribution, version in found}
+
+
+def test_pins_agree():
+    """pyproject's ranges admit the pins, and the locks hold them; fastmri comes without its dependencies."""
+    import tomllib
+    from importlib.metadata import version
+
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    pins = _pins("requirements.txt")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ranges = {canonicalize_name(r.name): r.specifier for r in map(Requirement, project["dependencies"])}
+    assert set(ranges) == set(pins) - {"fastmri"}
+    assert all(ranges[name].contains(pins[name]) for name in ranges)
+    assert ranges["torch"].contains("2.10.0")
+    assert version("fastmri") == pins["fastmri"]
+    for lock, more in (("requirements.lock", {}), ("requirements-dev.lock", _pins("requirements-dev.txt"))):
+        wanted = {name: number for name, number in (pins | more).items() if name != "torch"}
+        assert wanted.items() <= _pins(lock).items()
+    assert _pins("requirements.lock").items() <= _pins("requirements-dev.lock").items()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_everything_locked_has_a_hash(name):
+    text = (ROOT / name).read_text()
+    blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(_pins(name)) > 80
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}$", block, re.MULTILINE) for block in blocks)
+    assert not re.search(r"://|--(extra-)?index-url|--find-links", text)
+
+
+@pytest.mark.parametrize(
+    ("folders", "files"),
+    [(["sgdj"], ["requirements.txt"]), (["scripts", "tests"], ["requirements.txt", "requirements-dev.txt"])],
+)
+def test_imports_are_declared(folders, files):
+    """What a file imports by name is pinned by name; nothing is there because something else happens to need it."""
+    import ast
+    from importlib.metadata import packages_distributions
+
+    from packaging.utils import canonicalize_name
+
+    imported = set()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    known = packages_distributions()
+    ours = {"sgdj", "scripts", "tests", *sys.stdlib_module_names}
+    declared = {name for file in files for name in _pins(file)}
+    missing = {
+        name for name in imported - ours if not declared & {str(canonicalize_name(d)) for d in known.get(name, [name])}
+    }
+    assert not missing
+
+
+def test_the_last_of_two_values_counts_also_in_a_sweep():
+    jobs = expand(parse(["task=toy", "seed=0,1,2", "strategy=mse,jitter", "seed=4,5"]))
+    assert [[o.input_line for o in job] for job in jobs] == [
+        ["task=toy", f"seed={seed}", f"strategy={strategy}"] for seed in (4, 5) for strategy in ("mse", "jitter")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["operator.acceleration=6", "operator.center_fraction=0.2"], "operator.center_fraction: lower it to 0.166"),
+        (
+            ["shift=acceleration", "operator.center_fraction=0.2"],
+            "shift.acceleration.center_fraction: lower it to 0.125",
+        ),
+    ],
+)
+def test_an_advised_centre_fraction_is_accepted(cli, arguments, advice):
+    code, _, err = cli("task=mri", *arguments)
+    assert (code, advice in err) == (2, True)
+    key, value = advice.split(": lower it to ")
+    config("task=mri", *arguments, f"{key}={value.strip()}")  # raises if there is a mistake

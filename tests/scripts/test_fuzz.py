@@ -1,0 +1,49 @@
+"""Readers meet damaged input: what once did harm, and a short round of new damage."""
+
+import logging
+import signal
+
+import pytest
+
+from scripts.reliability import fuzz
+from scripts.reliability.fuzz import CORPUS, READERS, Count, attempt
+
+KEPT = sorted(path for path in CORPUS.glob("*/*"))
+
+
+@pytest.fixture(autouse=True)
+def alarm(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    former = signal.signal(signal.SIGALRM, fuzz._too_long)
+    yield
+    signal.signal(signal.SIGALRM, former)
+    logging.getLogger("tifffile").setLevel(logging.WARNING)
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda p: f"{p.parent.name}-{p.name}")
+def test_what_once_did_harm(path):
+    count = Count()
+    attempt(READERS[path.parent.name], path.read_bytes(), count)
+    assert count.refused + count.read == 1
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_short_round(name):
+    reader, count = READERS[name], Count()
+    for content in reader.valid():
+        attempt(reader, content, count)
+    assert count.read > 0
+    before = count.refused
+    fuzz.fuzz(reader, 0, 30 if name in ("config", "saved") else 150, count, lambda content: None)
+    assert count.refused > before
+
+
+def test_a_reader_that_fails_is_caught():
+    """The harness itself: any other exception is a finding."""
+
+    def broken(path):
+        raise ValueError("not an input error")
+
+    reader = fuzz.Reader(".bin", lambda: [b"x" * 100], broken, ())
+    with pytest.raises(ValueError, match="not an input error"):
+        fuzz.fuzz(reader, 0, 5, Count(), lambda content: None)

@@ -1,0 +1,416 @@
+"""Rows, tables and the campaign that fills them."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from omegaconf import OmegaConf
+from scipy.stats import ttest_ind
+
+from sgdj.config.composition import CONF
+from sgdj.config.nodes import get
+from sgdj.errors import InputError
+from sgdj.modes.run import Run
+from sgdj.study import claims, levels, margins, steadiness, tables
+from sgdj.study.campaign import missing
+from sgdj.study.collecting import collect
+from sgdj.study.design import COMMITTED, cells, folder
+from sgdj.study.deviations import document
+from sgdj.study.published import reported
+from sgdj.study.report import build, put_excerpt
+from sgdj.study.robustness import volume_points
+from sgdj.study.rows import Row, matrix, read, same_network, write
+from sgdj.study.upstream import deviations
+from tests.conftest import only_run
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "results"
+CONDITIONS = ("clean", "gaussian", "pgd", "lesion", "line")
+
+
+def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
+    """A row with values that depend on seed and volume, moved by `shift` dB."""
+    rng = np.random.default_rng(seed)
+    base = {c: 25 + rng.normal(0, 0.1, 4) - i for i, c in enumerate(CONDITIONS)}
+    values = {
+        who: {
+            c: {
+                "psnr": {f"v{i}": float(p + (shift if who == "network" else -5)) for i, p in enumerate(psnr)},
+                "ssim": {f"v{i}": float(p / 40) for i, p in enumerate(psnr)},
+                "nmse": {f"v{i}": 0.1 for i in range(4)},
+            }
+            for c, psnr in base.items()
+        }
+        for who in ("network", "zero_filled")
+    }
+    level = {"jitter": {"strategy.sigma": 0.1}, "input_jitter": {"strategy.sigma": 0.05}}.get(strategy, {})
+    found = Row(
+        experiment="table_mri", task="mri", scale="small", architecture=architecture, strategy=strategy, seed=seed,
+        level=level, variant=[], iterations=4,
+        command=f"python run.py +experiment=table_mri architecture={architecture} strategy={strategy} seed={seed}",
+        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic", commit="c",
+        machine="m", threads=1, versions={}, attack={"name": "pgd", "rho": 0.03, "epsilon": None, "steps": 10},
+        definitions={"psnr": "p"}, budgets={c: {"epsilon": 0.0, "rho": 0.0} for c in CONDITIONS}, values=values,
+    )  # fmt: skip
+    return replace(found, **changed)
+
+
+def full(seeds=range(10), gain=0.5):
+    """A complete table in which jitter beats MSE by `gain` dB and all others lose by 1 dB."""
+    shifts = {"mse": 0.0, "jitter": gain, "adversarial": -1.0, "input_jitter": -1.0}
+    return [row(a, s, seed, d) for a in ("gd", "prox") for s, d in shifts.items() for seed in seeds]
+
+
+def test_a_row_survives_its_file(tmp_path):
+    made = row(strategy="jitter", seed=3)
+    write(made, {"wall_s": 1.0}, tmp_path)
+    assert read(tmp_path) == [made]
+    assert (tmp_path / "times" / "table_mri" / "mri-gd-jitter-sigma0.1-seed3.json").is_file()
+    (tmp_path / "rows" / "table_mri" / "broken.json").write_text("{")
+    with pytest.raises(InputError, match="broken"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"attack": {"name": "pgd", "rho": 0.05, "epsilon": None, "steps": 10}},
+        {"definitions": {"psnr": "clamped"}},
+        {"data_hash": "other"},
+        {"scale": "paper"},
+    ],
+)
+def test_rows_that_cannot_be_compared_are_refused(changed):
+    with pytest.raises(InputError, match="rows with different"):
+        tables.lines([row(), row(strategy="jitter", **changed)])
+
+
+def test_rows_of_one_line_share_their_level():
+    with pytest.raises(InputError, match="different levels"):
+        tables.lines([row(strategy="jitter"), row(strategy="jitter", seed=1, level={"strategy.sigma": 0.2})])
+
+
+def test_rows_on_other_volumes_are_refused():
+    other = row(seed=1)
+    del other.values["network"]["clean"]["psnr"]["v0"]
+    with pytest.raises(InputError, match="different volumes"):
+        matrix([row(), other], "clean")
+
+
+def test_the_table_shows_means_paper_and_what_is_missing():
+    rows = [r for r in full(range(3)) if not (r.strategy == "jitter" and r.architecture == "prox" and r.seed == 1)]
+    found = tables.lines(rows)
+    text = tables.markdown("mri", found, range(3))
+    assert "Missing: SPGD jittering, seeds 1." in text
+    mean = np.mean([r.mean("clean") for r in rows if (r.architecture, r.strategy) == ("gd", "jitter")])
+    assert re.search(rf"\| SGD jittering \| σ = 0.1 \| 3 \| synthetic data \| \*\*{mean:.2f} ± ", text)
+    records = list(csv.DictReader(tables.as_csv("mri", found).splitlines()))
+    (cell,) = [r for r in records if (r["training"], r["column"]) == ("SGD jittering", "adversarial")]
+    assert (cell["paper_psnr"], cell["paper_ssim"], cell["n_volumes"], cell["n_seeds"]) == ("26.77", "0.552", "4", "3")
+    assert float(cell["psnr_minus_paper"]) == pytest.approx(float(cell["psnr"]) - 26.77, abs=0.006)
+    assert cell["data"] == "synthetic"
+    assert cell["command"].endswith("strategy=jitter seed=0,1,2")
+    (empty,) = [r for r in records if (r["training"], r["column"]) == ("SPGD jittering", "adversarial")]
+    assert empty["paper_psnr"] == empty["psnr_minus_paper"] == ""
+    assert r"\toprule" in tables.as_latex("mri", found)
+
+
+def test_published_figures():
+    """Spot checks of the transcription against the differences that the paper's claims rest on."""
+    for task, gain in (("seismic", 1.04), ("mri", 1.09)):
+        jitter, mse = (reported(task, "gd", s)["adversarial"][0] for s in ("jitter", "mse"))
+        assert jitter - mse == pytest.approx(gain, abs=0.001)
+    assert reported("mri", "prox", "jitter") == {}
+
+
+def test_claims_follow_the_data():
+    by = {(f.claim.number, f.claim.architecture, f.claim.column): f for f in claims.findings("mri", full())}
+    assert by["3", "gd", "adversarial"].verdict == "reversed"  # the later claim of the pair: jitter beats AT here
+    verdicts = {f.claim.text: f.verdict for f in by.values()}
+    assert verdicts["SGD jittering generalises better than MSE"] == "supported"
+    assert verdicts["input jittering pays with accuracy out of distribution"] == "supported"
+    lines = claims.summary(list(by.values())).splitlines()
+    assert "- reversed: adversarial training stays the most robust to attacks (gd, adversarial, -1.50 dB)" in lines
+    lost = {f.claim.text: f.verdict for f in claims.findings("mri", full(gain=-0.3))}
+    assert lost["SPGD jittering is more robust to attacks"] == "reversed"
+    few = claims.findings("mri", full(range(3)))
+    assert {f.verdict for f in few} == {"underpowered"}
+    assert claims.summary(few) == "Of 12 comparisons for the claims, 12 underpowered."
+    assert few[1].difference == pytest.approx(0.5)
+    assert "the seeds agree" not in claims.markdown(list(by.values()))
+
+
+def test_claims_name_what_seeds_settle_and_volumes_do_not():
+    """Every seed gains 0.05 dB on average: 1 dB on half of the volumes, and 0.9 dB less than before on the others."""
+    rows = full(gain=0.0)
+    for one in rows:
+        if (one.architecture, one.strategy) == ("gd", "jitter"):
+            for metrics in one.values["network"].values():
+                for volume, gain in zip(metrics["psnr"], (1.0, 1.0, -0.9, -0.9), strict=True):
+                    metrics["psnr"][volume] += gain
+    found = claims.findings("mri", rows)
+    (one,) = [f for f in found if f.claim.text == "SGD jittering generalises better than MSE"]
+    assert one.difference == pytest.approx(0.05)
+    assert one.adjusted < 0.05
+    assert one.interval[0] < 0 < one.interval[1]
+    assert one.verdict == "not supported"
+    count = sum(f.verdict == "not supported" and f.adjusted < 0.05 for f in found)
+    assert f"In {count} of the comparisons that are not supported the seeds agree" in claims.markdown(found)
+    assert "the 4 test volumes" in claims.markdown(found)
+
+
+def test_networks_that_oscillate_are_counted():
+    def walked(seed, strategy, then):
+        nmse = {f"clean-K{k}": {"nmse": {"v0": e, "v1": e}} for k, e in ((4, 0.1), (5, then))}
+        return row(strategy=strategy, seed=seed, values={"network": nmse})
+
+    rows = [walked(0, "mse", 0.15), walked(1, "mse", 0.21), walked(2, "mse", 0.9), walked(0, "jitter", 0.1)]
+    lines = steadiness.markdown(rows).splitlines()
+    assert "| MSE | 3 | 0.100 (0.100 to 0.100) | 0.210 (0.150 to 0.900) | 2 of 3 |" in lines
+    assert "| SGD jittering | 1 | 0.100 (0.100 to 0.100) | 0.100 (0.100 to 0.100) | 0 of 1 |" in lines
+
+
+def test_what_is_lost_from_training_to_test_data():
+    def gaining(seed, gains):
+        start = {f"v{i}": 20.0 + i for i in range(len(gains))}
+        both = {"network": {v: start[v] + g for v, g in zip(start, gains, strict=True)}, "zero_filled": start}
+        return row(seed=seed, values={who: {c: {"psnr": psnr} for c in CONDITIONS} for who, psnr in both.items()})
+
+    trained = [gaining(0, [3.0, 4.0, 5.0, 6.0]), gaining(1, [3.2, 4.4, 5.0, 6.6])]
+    tested = [gaining(0, [3.0, 3.5, 4.5]), gaining(1, [3.0, 3.7, 4.1])]
+    loss, error = margins.lost(trained, tested)
+    welch = ttest_ind([3.1, 4.2, 5.0, 6.3], [3.0, 3.6, 4.3], equal_var=False)
+    assert (loss, loss / error) == pytest.approx((4.65 - 10.9 / 3, welch.statistic))
+    lines = margins.markdown("mri", tables.lines(tested), trained).splitlines()
+    assert lines[-1] == f"| MSE | 2 | 4.65 | 3.63 | 1.02 ± {error:.2f} | 0.00 (2.53) | 0.00 (-1.71) |"
+
+
+def test_each_deviation_is_shown_by_its_difference():
+    found = deviations("mri", "gd")
+    everything = sorted({override for one in found for override in one.overrides})
+    base = row(strategy="jitter", experiment="deviations")
+    rows = [base] + [
+        row(strategy="jitter", experiment="deviations", shift=shift, variant=variant)
+        for shift, variant in ((-0.25, ["trainer.schedule=constant"]), (-3.0, everything))
+    ]
+    text = document(rows)
+    (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
+    assert "| yes |" in line
+    assert line.count("(-0.25)") == len(tables.COLUMNS["mri"])
+    (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
+    assert last.count("(-3.00)") == len(tables.COLUMNS["mri"])
+    assert "missing: noise scale, jittered validation, K = 5" in text
+
+
+def test_a_volume_without_a_relative_error_leaves_the_others():
+    """Both ways in which rows have it: absent, or infinite."""
+
+    def shifted(errors):
+        cell = {"psnr": {"v0": 20.0, "v1": 22.0}, "ssim": {"v0": 0.5, "v1": 0.7}, "nmse": errors}
+        return row(values={"network": {f"layers@{x}": cell for x in (1, 2)}})
+
+    for errors in ({"v0": 0.25}, {"v0": 0.25, "v1": float("inf")}):
+        found = {(p.metric, p.x): (p.mean, p.n_volumes) for p in volume_points(shifted(errors))}
+        assert found["relative_error", 2.0] == (0.5, 1)
+        assert found["psnr", 2.0] == (21.0, 2)
+
+
+def test_committed_tables_are_up_to_date(tmp_path):
+    """In a fresh clone `make tables` changes nothing."""
+    scale, seeds = "small", COMMITTED["small"]
+    committed = folder(RESULTS, scale, seeds)
+    for part in ("rows", "times", "audits"):
+        shutil.copytree(committed / part, tmp_path / "results" / scale / part)
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    made = {p.relative_to(tmp_path / "results"): p for p in (tmp_path / "results").rglob("*") if p.is_file()}
+    assert len(made) > 10
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results -->\n<!-- end of results -->\n")
+    put_excerpt(readme, committed)
+    assert readme.read_text().strip() in (ROOT / "README.md").read_text(), "the README's excerpt: run make tables"
+    for name, path in made.items():
+        assert path.read_bytes() == (RESULTS / name).read_bytes(), f"{name}: run make tables"
+
+
+def test_committed_rows_are_of_this_configuration():
+    """Every row's command composes, and gives the level that the row states."""
+    found = read(folder(RESULTS, "small", COMMITTED["small"]))
+    for one in found:
+        assert one.scale == "small"
+        assert one.threads == 1
+    names = {c.label for c in cells(["mri", "seismic"], "small", COMMITTED["small"], ["tables"])}
+    for one in found:
+        if one.experiment.startswith("table_"):
+            label = (
+                f"{one.experiment} architecture={one.architecture} strategy={one.strategy} scale=small seed={one.seed}"
+            )
+            assert label in names or one.task == "denoising"
+
+
+def test_committed_curves_are_of_the_networks_in_the_tables():
+    rows = read(folder(RESULTS, "small", COMMITTED["small"]))
+    trained = {one.network: one for one in rows if one.experiment.startswith("table_")}
+    curves = [one for one in rows if one.experiment in ("figure_epsilon", "figure_iterations")]
+    assert len(curves) >= 96
+    assert [one.name for one in curves if not same_network(one, trained[one.network])] == []
+
+
+def test_a_curve_of_another_network_is_missing():
+    """The same training on another machine ends elsewhere; what was measured on that network is measured again."""
+    wanted = [
+        cell
+        for cell in cells(["mri"], "smoke", (0,), ["tables", "curves"])
+        if {"architecture=gd", "strategy=mse"} <= set((cell.trained or cell).overrides)
+    ]
+    table, *evaluations = wanted
+    trained = row(scale="smoke", config_hash=Run(table.job()).key)
+    curves = {cell.experiment: replace(trained, experiment=cell.experiment, config_hash="e") for cell in evaluations}
+    assert {"figure_epsilon", "figure_iterations"} <= set(curves)
+    assert missing(wanted, [trained, *curves.values()]) == []
+    elsewhere = row(scale="smoke", shift=0.01, experiment="figure_epsilon", config_hash="e")
+    assert same_network(replace(elsewhere, variant=["evaluation.part=real"]), trained), "measured in another way"
+    left = missing(wanted, [trained, *(curves | {"figure_epsilon": elsewhere}).values()])
+    assert [cell.experiment for cell in left] == ["table_mri", "figure_epsilon"]
+    del curves["figure_iterations"]
+    assert [cell.experiment for cell in missing(wanted, [trained, *curves.values()])] == [
+        "table_mri",
+        "figure_iterations",
+    ]
+
+
+def test_levels_in_use_are_the_chosen_ones():
+    rows = read(folder(RESULTS, "small", COMMITTED["small"]))
+    chosen = {
+        (task, strategy): levels.choose(group)
+        for task in ("mri", "seismic")
+        for strategy, group in levels.candidates(rows, task).items()
+        if levels.is_complete(task, strategy, group)
+    }
+    assert chosen
+    for (task, strategy), best in chosen.items():
+        node = OmegaConf.to_container(OmegaConf.load(CONF / "scale_task_strategy" / f"small_{task}_{strategy}.yaml"))
+        (key, value), *_ = best.row.level.items()
+        assert get(node, key) == value
+    for one in rows:
+        if one.experiment.startswith("table_") and (one.task, one.strategy) in chosen:
+            assert one.level == chosen[one.task, one.strategy].row.level
+
+
+def test_an_incomplete_table_is_built_and_says_so(tmp_path):
+    for one in full(range(2)):
+        write(one, {"wall_s": 60.0, "training_s": 50.0, "steps": 100, "peak_memory_mib": 1.0}, tmp_path)
+    build(tmp_path, range(3), tmp_path, "# T")
+    text = (tmp_path / "README.md").read_text()
+    assert "Missing: MSE, seeds 2" in text
+    assert "underpowered" in (tmp_path / "claims.md").read_text()
+    assert "| SGD jittering | 500.0 | 1.00 | 1.0 |" in (tmp_path / "times.md").read_text()
+    assert {p.suffix for p in (tmp_path / "figures").iterdir()} == {".png", ".pdf"}
+
+
+def _campaign(folder: Path) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "scale=smoke", "tasks=seismic"]
+    return subprocess.Popen(
+        [*command, "parts=tables", "jobs=2"], cwd=folder, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _trained_but_unfinished(folder: Path) -> int:
+    """Runs that have stepped (their first epoch is on disk) and are not finished."""
+    return sum(
+        json.loads(p.read_text())["status"] == "running" and (p.parent / "checkpoints" / "last.ckpt").exists()
+        for p in folder.rglob("run.json")
+    )
+
+
+def _kill_in_the_middle(folder: Path, whole_group: bool) -> None:
+    process, deadline = _campaign(folder), time.monotonic() + 120
+    seen = {p.parent for p in folder.rglob("last.ckpt")}
+    while time.monotonic() < deadline:
+        fresh = {p.parent for p in folder.rglob("last.ckpt")} - seen
+        if fresh and _trained_but_unfinished(folder):
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("no run got to its first epoch")
+    if whole_group:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()  # its jobs live on, and the next campaign has to wait for them
+    process.wait()
+
+
+def test_a_campaign_killed_twice_gives_the_same_tables(tmp_path):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    _kill_in_the_middle(broken, whole_group=True)
+    _kill_in_the_middle(broken, whole_group=False)
+    assert _campaign(broken).wait(400) == 0
+    assert _campaign(whole).wait(400) == 0
+    place = folder(Path("results"), "smoke", (0,))
+    names = [p.relative_to(whole) for p in (whole / place).rglob("*") if p.is_file() and "times" not in str(p)]
+    assert len(names) > 8
+    for name in names:
+        assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+    assert "seismic" in (whole / place / "README.md").read_text().lower()
+
+
+def test_an_unknown_part_or_task_is_one_line(tmp_path):
+    for argument, word in (("parts=table", "PARTS"), ("tasks=toy", "TASKS"), ("seed=1", "seed"), ("seeds=a", "seeds")):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", argument],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_rows_from_before_and_after_a_setting_was_added_fit_together(cli, tmp_path):
+    """A setting younger than the first rows, at the value that means what they did, is no difference."""
+    assert cli("+experiment=table_seismic", "scale=smoke", "strategy=mse")[0] == 0
+    run = only_run(tmp_path)
+    new, _ = collect(run, "table_seismic")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    for name in ("norm", "goal", "average", "keep", "support"):
+        del config["attack"][name]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    summary = json.loads((run / "evaluation" / "summary.json").read_text())
+    del summary["definitions"]["local_psnr"]
+    (run / "evaluation" / "summary.json").write_text(json.dumps(summary))
+    old, times = collect(run, "table_seismic")
+    assert times["steps"] > 0
+    tables.check([new, replace(old, seed=1)])
+    config["attack"]["norm"] = "linf"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    other, _ = collect(run, "table_seismic")
+    with pytest.raises(InputError, match="different attack"):
+        tables.check([new, replace(other, seed=1)])
+
+
+def test_the_robustness_part_evaluates_with_its_own_attack_and_shifts(cli, tmp_path):
+    """An evaluation takes the groups that its experiment overrides, not those of the training."""
+    for task, shifts in (("mri", ["noise_level", "acceleration"]), ("seismic", ["noise_level", "wavelet", "layers"])):
+        wanted = cells([task], "smoke", (0,), ["robustness"])
+        assert [c.mode for c in wanted[1:3]] == ["evaluate", "audit"]
+        assert cli(*list(wanted[0].job().overrides), f"run_dir={task}")[0] == 0
+        checkpoint = tmp_path / task / "checkpoints" / "best.ckpt"
+        config = wanted[1].job(checkpoint).config
+        assert list(config["shift"]) == shifts
+        assert config["attack"]["name"] == "apgd"
+        assert set(config["evaluation"]["shift_levels"]) == set(shifts)
+        assert wanted[2].job(checkpoint).config["mode"] == "audit"
