@@ -110,8 +110,8 @@ _PROJECTION_HEAD = """
 
 **Modelled, not measured**: steps times the modelled seconds per step on *this machine*; training only (evaluation adds
 about 15 % to an MSE training). A machine that does this step s times faster divides every time by s; measure s with
-`python -m scripts.benchmarks.scaling`. Adversarial training is counted with the measured ratio to an MSE step, {ratio:.1f} with
-{attack_steps} attack steps.
+`python -m scripts.benchmarks.scaling`. Adversarial training is counted with the measured ratio to an MSE step,
+{ratio:.1f} with {attack_steps} attack steps.
 
 | what | steps | time of one step (s) | in all |
 |---|---|---|---|

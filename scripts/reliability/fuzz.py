@@ -1,6 +1,7 @@
 """Damage valid files and settings in every way that comes to mind, read them, and see what comes out.
 
-python -m scripts.reliability.fuzz [minutes=10] [readers=hdf5,mask,npz,segy,images,checkpoint,config,saved,record] [seed=0]
+python -m scripts.reliability.fuzz [minutes=10] [seed=0]
+                                   [readers=hdf5,mask,npz,segy,images,checkpoint,config,saved,record]
 
 Only the project's own input error may come out of a reader. What does harm is kept in tests/corpus. Writes
 results/reliability/fuzz.json and results/reliability.md.

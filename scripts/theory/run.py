@@ -282,7 +282,8 @@ def document(found: dict[str, Any]) -> str:
     )
     return f"""# Theory laboratory
 
-Written by `python -m scripts.theory.run`. Synthetic data. Learned values: mean ± standard error over {len(SEEDS)} seeds.
+Written by `python -m scripts.theory.run`. Synthetic data. Learned values: mean ± standard error over
+{len(SEEDS)} seeds.
 
 ## The linear toy: closed forms and what is learned
 

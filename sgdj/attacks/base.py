@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sgdj.attacks.ball import BALLS, Ball, Norm
+from sgdj.config.types import NonNegative
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
@@ -57,8 +58,8 @@ class Attack(ABC):
         If both or neither are given.
     """
 
-    epsilon: float | None = None
-    rho: float | None = None
+    epsilon: NonNegative | None = None
+    rho: NonNegative | None = None
     support: Support = "measured"
     norm: Norm = "l2"
 

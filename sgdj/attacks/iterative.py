@@ -12,6 +12,7 @@ from sgdj.attacks.base import Attack, Found
 from sgdj.attacks.gradient_free import climb_without_gradients
 from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.objective import Goal, objective
+from sgdj.config.types import Count
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
@@ -42,11 +43,11 @@ class Iterative(Attack):
         Forward passes averaged per value and gradient, for reconstructors that are random at test.
     """
 
-    steps: int
-    restarts: int
+    steps: Count
+    restarts: Count
     random_start: bool
     goal: Goal = "squared_error"
-    average: int = 1
+    average: Count = 1
 
     @abstractmethod
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:

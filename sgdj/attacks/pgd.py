@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.iterative import Iterative
+from sgdj.config.types import Positive
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 
@@ -31,7 +32,7 @@ class PGD(Iterative):
         authors' code).
     """
 
-    step_size: float
+    step_size: Positive
     keep: Literal["best", "last"] = "best"
 
     @property

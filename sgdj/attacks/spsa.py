@@ -7,6 +7,7 @@ from torch import Tensor
 from sgdj.attacks.gradient_free import climb_without_gradients
 from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.iterative import Iterative
+from sgdj.config.types import Count, Positive
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 
@@ -28,8 +29,8 @@ class SPSA(Iterative):
         Length of a difference, in units of ε.
     """
 
-    directions: int
-    width: float
+    directions: Count
+    width: Positive
 
     @property
     def passes(self) -> int:

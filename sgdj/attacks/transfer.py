@@ -11,6 +11,7 @@ from sgdj.attacks.apgd import APGD
 from sgdj.attacks.base import Attack, Found
 from sgdj.config.instantiate import build
 from sgdj.config.saved import other_architecture
+from sgdj.config.types import Count, NonEmpty
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
@@ -37,9 +38,9 @@ class Transfer(Attack):
         project's.
     """
 
-    source: str
-    steps: int
-    restarts: int
+    source: NonEmpty
+    steps: Count
+    restarts: Count
 
     @cached_property
     def other(self) -> Reconstructor:

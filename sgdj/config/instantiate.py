@@ -1,33 +1,11 @@
 """Build objects from checked nodes; only known classes can be named."""
 
-import importlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sgdj.config import signature
 from sgdj.config.nodes import get
-from sgdj.config.schema import TARGETS
 from sgdj.errors import InputError
-
-
-def _locate(path: str, where: str) -> type:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{path!r} cannot be imported ({error})", where, "install the package or mend the name"
-        ) from error
-    if not isinstance(found, type):
-        raise InputError(f"{path!r} is not a class", where, "name a class")
-    return found
-
-
-def _inner(config: dict[str, Any], key: str, value: Any) -> Any:
-    """A setting, or the object that it describes, or several of them by name."""
-    if key in TARGETS:
-        return build(config, key)
-    if f"{key}.*" in TARGETS:
-        return {name: build(config, f"{key}.{name}") for name in value}
-    return value
 
 
 def build(config: dict[str, Any], key: str) -> Any:
@@ -36,20 +14,19 @@ def build(config: dict[str, Any], key: str) -> Any:
     Raises
     ------
     InputError
-        If the target is off the list of this project's classes and `plugins`, derives from another base class, or
-        does not take these settings.
+        If the target is no class of this project or of `plugins`, derives from another base class, or does not take
+        these settings.
     """
-    node = get(config, key)
-    base_path, shipped = TARGETS[key if key in TARGETS else f"{key.rpartition('.')[0]}.*"]
-    target, where = node["_target_"], f"{key}._target_"
-    if target not in shipped and target.split(".")[0] not in config["plugins"]:
-        raise InputError(f"{target!r} is not allowed", where, "name its package in plugins=[…]")
-    cls, base = _locate(target, where), _locate(base_path, where)
-    if not issubclass(cls, base):
-        raise InputError(f"{target!r} is not a {base.__name__}", where, f"derive it from {base_path}")
-    arguments = {
-        name: _inner(config, f"{key}.{name}", value) for name, value in node.items() if name not in ("_target_", "name")
-    }
+    return _made(key, get(config, key), config["plugins"])
+
+
+def _made(key: str, node: Mapping[str, Any], plugins: Sequence[str], expected: Any = None) -> Any:
+    cls = signature.node_class(key, node, plugins, expected)
+    arguments = {name: value for name, value in node.items() if name not in ("_target_", "name")}
+    for place, one, base in signature.inner(cls, key, node):
+        name, _, label = place[len(key) + 1 :].partition(".")
+        made = _made(place, one, plugins, base)
+        arguments[name] = {**arguments[name], label: made} if label else made
     try:
         return cls(**arguments)
     except (TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""From the command line to a checked configuration, without importing torch.
+"""From the command line to a checked configuration.
 
-Every mistake of a job is collected and told in one line each: Hydra composes, the dataclasses of `sgdj.config.schema` check
-types and ranges, and `sgdj.config.consistency` what no single value can show.
+Every mistake of a job is collected and told in one line each: Hydra composes, `sgdj.config.schema` checks names, types
+and ranges, and `sgdj.config.consistency` what no single value can show.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
+from sgdj.config import schema
 from sgdj.config.composition import check_overrides, compose_config
 from sgdj.config.consistency import inconsistencies
-from sgdj.config.messages import schema_mistakes
 from sgdj.config.trained import from_checkpoint, is_ours
 from sgdj.errors import InputError, InputErrors
 
@@ -82,7 +82,7 @@ def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
         mistakes.append(error)
     if config.get("mode") == "tune" and isinstance(config.get("evaluation"), dict):
         config["evaluation"]["split"] = "val"  # test data plays no part in a choice
-    mistakes += schema_mistakes(config)
+    mistakes += schema.mistakes(config)
     if isinstance(sigma, str | bool) and "sigma" not in config.get("strategy", {}):
         mistakes.append(InputError(f"{sigma!r} must be a number", "sigma", "give one"))
     if not mistakes:

@@ -1,14 +1,12 @@
-"""What the schema finds wrong with a configuration, one line each."""
+"""What pydantic finds wrong, in this program's words: one line for each key."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from sgdj.config.nodes import get, leaves, nearest
+from sgdj.config.nodes import nearest
 from sgdj.config.quoting import argument
-from sgdj.config.schema import TARGETS, Root
 from sgdj.errors import InputError
 
 _MESSAGES = {
@@ -36,7 +34,27 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:97]}…"
 
 
-def _mistakes(error: ValidationError, prefix: str, known: Sequence[str]) -> Iterator[InputError]:
+def unknown(where: str, known: Sequence[str]) -> InputError:
+    """A key that no option has, with the key that may be meant."""
+    siblings = [key for key in known if key != where and not key.startswith(f"{where}.")]
+    inner = [key for key in siblings if "." not in where and key.endswith(f".{where}")]
+    full = inner if len(inner) <= 12 else inner[:3]
+    hint = f"the full key is {' or '.join(full)}" if inner else nearest(where, siblings)
+    return InputError("unknown key", where, hint)
+
+
+def told(error: ValidationError, prefix: str, known: Sequence[str]) -> Iterator[InputError]:
+    """Tell every key at fault.
+
+    Parameters
+    ----------
+    error
+        What pydantic found.
+    prefix
+        Dotted key of the node that was checked; empty for the whole configuration.
+    known
+        All keys of the configuration, for hints.
+    """
     seen = set()
     for item in error.errors(include_url=False):
         parts = [str(part) for part in item["loc"] if not str(part).startswith(("constrained", "list["))]
@@ -48,11 +66,7 @@ def _mistakes(error: ValidationError, prefix: str, known: Sequence[str]) -> Iter
         seen.add(where)
         kind, context = item["type"], item.get("ctx", {})
         if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-            siblings = [key for key in known if key != where and not key.startswith(f"{where}.")]
-            inner = [key for key in siblings if "." not in where and key.endswith(f".{where}")]
-            full = inner if len(inner) <= 12 else inner[:3]
-            hint = f"the full key is {' or '.join(full)}" if inner else nearest(where, siblings)
-            yield InputError("unknown key", where, hint)
+            yield unknown(where, known)
         elif kind in ("missing", "missing_argument", "missing_keyword_only_argument"):
             yield InputError("no value", where, f"set {where}=VALUE")
         elif kind == "string_pattern_mismatch":
@@ -64,55 +78,3 @@ def _mistakes(error: ValidationError, prefix: str, known: Sequence[str]) -> Iter
             if kind == "string_type" and isinstance(value, int | float | bool):
                 mend = f"write {argument(where, str(value))}"
             yield InputError(f"{shown} {what.format(**context)}", where, mend.format(**context))
-
-
-def _targets(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Dotted key and entry of `TARGETS` of every node with a `_target_`."""
-    for entry in TARGETS:
-        parent = entry.removesuffix(".*")
-        if entry == parent:
-            yield entry, entry
-        else:
-            yield from ((f"{parent}.{name}", entry) for name in get(config, parent) or {})
-
-
-def _validate_node(
-    config: dict[str, Any], key: str, entry: str, mistakes: list[InputError], known: Sequence[str]
-) -> None:
-    """Check one node with a `_target_` against the dataclass of its target."""
-    node = get(config, key)
-    base, shipped = TARGETS[entry]
-    if not isinstance(node, dict):
-        if entry != key:
-            mistakes.append(InputError("unknown key", key, "choose an option of the group first"))
-        return
-    target = node.get("_target_")
-    values = {k: v for k, v in node.items() if k != "_target_"}
-    if target in shipped:
-        try:
-            TypeAdapter(shipped[target]).validate_json(json.dumps(values))
-        except ValidationError as error:
-            mistakes.extend(_mistakes(error, key, known))
-    elif not isinstance(target, str) or target.split(".")[0] not in config.get("plugins", []):
-        mistakes.append(
-            InputError(
-                f"{target!r} is not a {base.rsplit('.', 1)[1]} of this project",
-                f"{key}._target_",
-                f"choose an option of the group, or name its package in plugins=[…]; shipped: {', '.join(shipped)}",
-            )
-        )
-
-
-def schema_mistakes(config: dict[str, Any]) -> list[InputError]:
-    """All that is missing, unknown or out of range, each key once."""
-    flat = list(leaves(config))
-    missing = [key for key, value in flat if value == "???"]
-    mistakes = [InputError("no value", key, f"set {key}=VALUE") for key in missing]
-    known = [key for key, _ in flat]
-    try:
-        TypeAdapter(Root).validate_json(json.dumps(config))
-    except ValidationError as error:
-        mistakes.extend(_mistakes(error, "", known))
-    for key, entry in _targets(config):
-        _validate_node(config, key, entry, mistakes, known)
-    return mistakes

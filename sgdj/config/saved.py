@@ -16,14 +16,16 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from sgdj.config import schema, signature
 from sgdj.config.composition import CONF, config_options
 from sgdj.config.identity import YOUNGER
-from sgdj.config.messages import schema_mistakes
 from sgdj.config.model_metadata import read_metadata
 from sgdj.config.nodes import get
+from sgdj.config.options import BASES, choices, group_of, shipped
 from sgdj.config.plain_yaml import read_mapping
 from sgdj.config.quoting import argument
-from sgdj.config.schema import TARGETS, Name, Root, Text
+from sgdj.config.schema import Root
+from sgdj.config.types import Name, NonEmpty
 from sgdj.errors import InputError, InputErrors
 
 #: Groups of settings that are read; of a group with a `_target_`, what the target's dataclass declares.
@@ -80,12 +82,6 @@ def _group(key: str) -> str:
     return "shift" if key.startswith("shift.") else key.replace(".", "/")
 
 
-def _entry(key: str) -> str | None:
-    """The entry of `TARGETS` for a dotted key."""
-    any_name = f"{key.rpartition('.')[0]}.*"
-    return key if key in TARGETS else any_name if any_name in TARGETS else None
-
-
 class _Sieve:
     """Rebuilds a configuration from what is known.
 
@@ -108,13 +104,16 @@ class _Sieve:
 
     def node(self, content: Any, key: str) -> dict[str, Any]:
         """A node with a class: the settings that its class is known to take."""
-        shipped = TARGETS[str(_entry(key))][1]
+        group = group_of(key)
         if not isinstance(content, dict) or not isinstance(content.get("_target_"), str):
             raise self._refused("the class of this group is missing", key)
         target = content["_target_"]
-        if target not in shipped:
+        if target not in (choices(group) if group else shipped()):
             return self._foreign(content, key)
-        kinds: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(shipped[target])}
+        kinds: dict[str, Any] = {
+            n: p.annotation for n, p in signature.parameters(signature.located(target, key)).items()
+        }
+        kinds |= {"name": Name} if "name" in shipped()[target] else {}
         made: dict[str, Any] = {"_target_": target}
         for name, value in content.items():
             inner = f"{key}.{name}"
@@ -122,17 +121,16 @@ class _Sieve:
                 continue
             if name not in kinds:
                 raise self._refused("unknown key", inner)
-            if _entry(inner):
-                made[name] = self.node(value, inner)
-            elif f"{inner}.*" in TARGETS:
-                made[name] = self.named(value, inner)
+            expected, by_name = signature.objects(kinds[name])
+            if expected is not None:
+                made[name] = self.named(value, inner) if by_name else self.node(value, inner)
             else:
                 made[name] = self._setting(value, inner, kinds[name])
         return made
 
     def _setting(self, value: Any, key: str, kind: Any) -> Any:
         option = kind is Name and value in config_options(_group(key.rpartition(".")[0]))
-        if isinstance(value, str) and (_has(kind, Text) or (kind is Name and not option)):
+        if isinstance(value, str) and (_has(kind, NonEmpty) or (kind is Name and not option)):
             self.saved.texts[key] = value
         return self.plain(value, key)
 
@@ -144,7 +142,7 @@ class _Sieve:
             inner = f"{key}.{name}"
             if name == "_target_":
                 continue
-            if _entry(inner) and isinstance(value, dict):
+            if isinstance(value, dict) and "_target_" in value:
                 made[name] = self.node(value, inner)
                 continue
             self._collect(value, inner)
@@ -216,11 +214,10 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
 def _takes(config: dict[str, Any], key: str) -> bool:
     """Whether the class that a node names takes this setting."""
     parent, _, name = key.rpartition(".")
-    if parent not in TARGETS:  # a node without a class, which every configuration has
+    node = get(config, parent)
+    if not isinstance(node, dict) or "_target_" not in node:  # a node without a class, which every configuration has
         return True
-    target = (get(config, parent) or {}).get("_target_")
-    shipped = TARGETS[parent][1]
-    return target in shipped and name in {f.name for f in dataclasses.fields(shipped[target])}
+    return name in shipped().get(node["_target_"], ())
 
 
 def read_saved(checkpoint: Path) -> Saved:
@@ -297,10 +294,12 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
         package = target.split(".")[0]
         if package in allowed or package not in named or package in (*sys.stdlib_module_names, "sgdj"):
             continue
-        base = TARGETS[str(_entry(key))][0].rsplit(".", 1)[1]
+        group = group_of(key)
+        base = BASES[group].rpartition(".")[2] if group else "class"
         words.append(f"{target!r} is not a {base} of this project")
         packages += [] if package in packages else [package]
-    found = schema_mistakes(saved.config | {"plugins": packages})
+    # classes of a package that the command line does not name are not imported, not even to be checked
+    found = schema.misnamed(saved.config, packages) or ([] if words else schema.mistakes(saved.config))
     mistakes = [
         _damaged(m.what, m.where, saved.where) for m in found if not (m.what == "no value" and m.where in given)
     ]
@@ -329,7 +328,7 @@ def other_architecture(checkpoint: Path) -> dict[str, Any]:
     if texts:
         mend = "name a network whose classes are all of this project"
         raise InputError("this is no option of the project", f"{texts[0]} in {saved.where}", mend)
-    mistakes = [m for m in schema_mistakes(node) if m.where.startswith("architecture")]
+    mistakes = schema.misnamed(node, []) or schema.refused(node, [])
     if mistakes:
         raise _damaged(mistakes[0].what, mistakes[0].where, saved.where)
     return node["architecture"]

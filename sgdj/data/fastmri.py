@@ -1,13 +1,14 @@
 """Read single-coil volumes in the fastMRI layout."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from sgdj.config.types import NonEmpty, NonNegative, Positive, Seed, Side, Volumes
 from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
 from sgdj.data.convention import check_convention
@@ -198,15 +199,15 @@ class FastMRISource(Source):
 
     def __init__(
         self,
-        root: str,
-        seed: int,
-        crop: int | None,
-        slice_offsets: Sequence[int] | None,
-        reference: str,
-        partition: str,
-        volumes: Mapping[str, int | None],
-        cache_gib: float,
-        max_gib: float | None = None,
+        root: NonEmpty,
+        seed: Seed,
+        crop: Side | None,
+        slice_offsets: list[int] | None,
+        reference: Literal["complex", "magnitude"],
+        partition: Literal["auto", "folder", "volume", "none"],
+        volumes: Volumes,
+        cache_gib: NonNegative,
+        max_gib: Positive | None = None,
     ) -> None:
         self.root, self.seed, self.crop = Path(root), seed, crop
         self.slice_offsets = None if slice_offsets is None else list(slice_offsets)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from sgdj.config.types import NonEmpty, Positive, Seed, Side, Volumes
 from sgdj.data.access import access_told
 from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
@@ -167,13 +168,13 @@ class ImageSource(Source):
 
     def __init__(
         self,
-        path: str,
-        seed: int,
+        path: NonEmpty,
+        seed: Seed,
         kind: Literal["real", "magnitude"],
-        crop: int | None,
+        crop: Side | None,
         partition: Literal["volume", "none"],
-        volumes: Mapping[str, int | None],
-        max_gib: float | None = None,
+        volumes: Volumes,
+        max_gib: Positive | None = None,
     ) -> None:
         self.path, self.seed, self.kind, self.crop = Path(path), seed, kind, crop
         self.partition, self.volumes, self.max_gib = partition, dict(volumes), max_gib

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sgdj.config.types import NonEmpty, Positive, Samples, Seed, Side
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
@@ -91,7 +92,13 @@ class LayeredSource(GeneratedSource):
     generator = "layered"
 
     def __init__(
-        self, directory: str, seed: int, height: int, width: int, samples: dict[str, int], max_gib: float | None = None
+        self,
+        directory: NonEmpty,
+        seed: Seed,
+        height: Side,
+        width: Side,
+        samples: Samples,
+        max_gib: Positive | None = None,
     ) -> None:
         super().__init__(directory, seed)
         self.max_gib = max_gib

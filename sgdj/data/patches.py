@@ -1,11 +1,13 @@
 """Patches of natural photographs, for denoising."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import skimage
+from pydantic import Field
 
+from sgdj.config.types import NonEmpty, Positive, Samples, Seed
 from sgdj.data.generate import file_digest, write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.images import StackImages, read_stack
@@ -46,7 +48,12 @@ class PatchSource(GeneratedSource):
     synthetic = False
 
     def __init__(
-        self, directory: str, seed: int, size: int, samples: dict[str, int], max_gib: float | None = None
+        self,
+        directory: NonEmpty,
+        seed: Seed,
+        size: Annotated[int, Field(ge=11, le=128)],
+        samples: Samples,
+        max_gib: Positive | None = None,
     ) -> None:
         super().__init__(directory, seed)
         self.max_gib = max_gib

@@ -1,11 +1,13 @@
 """Synthetic knee-like MR volumes, written as fastMRI-layout HDF5 files."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 from scipy.ndimage import gaussian_filter1d
 
+from sgdj.config.types import Count, NonEmpty, NonNegative, Positive, Samples, Seed
 from sgdj.data.fastmri import FastMRISource
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import image_to_kspace
@@ -174,14 +176,14 @@ class PhantomSource(GeneratedSource):
 
     def __init__(
         self,
-        directory: str,
-        seed: int,
-        size: int,
-        slices: int,
-        volumes: dict[str, int],
-        reference: str,
-        cache_gib: float,
-        max_gib: float | None = None,
+        directory: NonEmpty,
+        seed: Seed,
+        size: Annotated[int, Field(ge=16)],
+        slices: Count,
+        volumes: Samples,
+        reference: Literal["complex", "magnitude"],
+        cache_gib: NonNegative,
+        max_gib: Positive | None = None,
     ) -> None:
         super().__init__(directory, seed)
         self.size, self.slices, self.volumes = size, slices, dict(volumes)

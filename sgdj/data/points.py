@@ -1,10 +1,11 @@
 """Points on a spiral, the nonlinear toy problem in the plane."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from sgdj.config.types import NonEmpty, Positive, Samples, Seed
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
@@ -39,7 +40,7 @@ class PointSource(GeneratedSource):
     generator = "points"
 
     def __init__(
-        self, directory: str, seed: int, size: int, samples: dict[str, int], max_gib: float | None = None
+        self, directory: NonEmpty, seed: Seed, size: Literal[2], samples: Samples, max_gib: Positive | None = None
     ) -> None:
         super().__init__(directory, seed)
         self.max_gib = max_gib

@@ -1,11 +1,12 @@
 """Read a seismic section of velocity, impedance or reflectivity."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
+from sgdj.config.types import Count, Fractions, NonEmpty, NonNegativeInt, Positive, Seed, Side
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.layered import reflectivity
 from sgdj.data.numpy_files import read_npy, read_npz
@@ -93,15 +94,15 @@ class SectionSource(Source):
 
     def __init__(
         self,
-        path: str,
-        seed: int,
-        quantity: str,
-        key: str | None,
-        panel: Sequence[int],
-        stride: int,
-        fractions: dict[str, float],
-        gap: int,
-        max_gib: float | None = None,
+        path: NonEmpty,
+        seed: Seed,
+        quantity: Literal["velocity", "impedance", "reflectivity"],
+        key: NonEmpty | None,
+        panel: Annotated[list[Side], Field(min_length=2, max_length=2)],
+        stride: Count,
+        fractions: Fractions,
+        gap: NonNegativeInt,
+        max_gib: Positive | None = None,
     ) -> None:
         self.path, self.seed, self.quantity, self.key = Path(path), seed, quantity, key
         self.height, self.width = panel

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sgdj.config.types import Count, NonEmpty, Positive, Samples, Seed
 from sgdj.data.arrays import ArrayImages
 from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
@@ -36,12 +37,12 @@ class SubspaceSource(GeneratedSource):
 
     def __init__(
         self,
-        directory: str,
-        seed: int,
-        size: int,
-        dimension: int,
-        samples: dict[str, int],
-        max_gib: float | None = None,
+        directory: NonEmpty,
+        seed: Seed,
+        size: Count,
+        dimension: Count,
+        samples: Samples,
+        max_gib: Positive | None = None,
     ) -> None:
         super().__init__(directory, seed)
         self.max_gib = max_gib

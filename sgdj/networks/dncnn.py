@@ -1,7 +1,11 @@
 """DnCNN, the learned part of the MRI and denoising networks."""
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor, nn
 
+from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart
 from sgdj.networks.channels import from_channels, to_channels
 
@@ -24,7 +28,9 @@ class DnCNN(LearnedPart):
         the authors' code.
     """
 
-    def __init__(self, channels: int, layers: int, features: int, groups: int, residual: bool) -> None:
+    def __init__(
+        self, channels: Count, layers: Annotated[int, Field(ge=3)], features: Count, groups: Count, residual: bool
+    ) -> None:
         super().__init__()
         self.residual = residual
         body: list[nn.Module] = [nn.Conv2d(channels, features, 3, padding=1, bias=False), nn.ReLU(inplace=True)]

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart
 
 
@@ -17,7 +18,7 @@ class Linear(LearnedPart):
         Add the input, as a proximal map needs to start from the identity.
     """
 
-    def __init__(self, size: int, residual: bool) -> None:
+    def __init__(self, size: Count, residual: bool) -> None:
         super().__init__()
         self.residual = residual
         self.weight = nn.Parameter(torch.zeros(size, size))

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart
 
 
@@ -22,7 +23,7 @@ class MLP(LearnedPart):
         Add the input, as a proximal map needs to start from the identity.
     """
 
-    def __init__(self, size: int, layers: int, features: int, residual: bool) -> None:
+    def __init__(self, size: Count, layers: Count, features: Count, residual: bool) -> None:
         super().__init__()
         self.residual = residual
         widths = [size, *[features] * layers]

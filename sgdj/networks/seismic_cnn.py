@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart
 
 
@@ -21,7 +22,7 @@ class SeismicCNN(LearnedPart):
         Add the iterate to the output (the authors do not, in either form).
     """
 
-    def __init__(self, features: int, groups: int, residual: bool) -> None:
+    def __init__(self, features: Count, groups: Count, residual: bool) -> None:
         super().__init__()
         self.residual = residual
         body: list[nn.Module] = []

@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sgdj.config.types import Positive
+
 
 class StepSize(nn.Module):
     r"""One step size for all iterations, kept in its valid range by its parametrisation.
@@ -23,7 +25,7 @@ class StepSize(nn.Module):
         Whether training may change e.
     """
 
-    def __init__(self, rule: Literal["exp", "sigmoid"], scale: float, initial: float, learned: bool) -> None:
+    def __init__(self, rule: Literal["exp", "sigmoid"], scale: Positive, initial: float, learned: bool) -> None:
         super().__init__()
         self.rule, self.scale = rule, scale
         self.exponent = nn.Parameter(torch.tensor(float(initial)), requires_grad=learned)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart, Perturb, Reconstructor
 from sgdj.networks.step import StepSize
 from sgdj.operators.base import Operator
@@ -34,7 +35,7 @@ class Unrolled(Reconstructor):
         self,
         learned: LearnedPart,
         step: StepSize,
-        iterations: int,
+        iterations: Count,
         start: Literal["adjoint", "measurement"],
         checkpointing: bool = False,
     ) -> None:
@@ -89,7 +90,7 @@ class ProximalGradient(Unrolled):
         self,
         learned: LearnedPart,
         step: StepSize,
-        iterations: int,
+        iterations: Count,
         start: Literal["adjoint", "measurement"],
         noise_step: Literal["step", "exp"] = "step",
         checkpointing: bool = False,

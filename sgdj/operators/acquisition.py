@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sgdj.config.types import Acceleration, Count, NonNegative, Positive, Share
 from sgdj.draws import Draws
 from sgdj.operators.base import Operator, Support
 from sgdj.operators.convolution import Convolution
@@ -32,7 +33,7 @@ class Acquisition(ABC):
         Standard deviation per real entry of the measurement (per real and per imaginary entry if complex).
     """
 
-    noise: float
+    noise: NonNegative
 
     @abstractmethod
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
@@ -75,8 +76,8 @@ class ConvolutionAcquisition(Acquisition):
         Constant phase rotation of the wavelet in degrees.
     """
 
-    length: int
-    width: float
+    length: Count
+    width: Positive
     phase: float = 0.0
 
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
@@ -112,8 +113,8 @@ class CartesianAcquisition(Acquisition):
     """
 
     mask: Literal["gaussian", "random", "equispaced"]
-    acceleration: float
-    center_fraction: float
+    acceleration: Acceleration
+    center_fraction: Share
     axis: Literal["columns", "rows"]
     masks: Literal["fixed", "per_volume"]
     mask_adjoint: bool

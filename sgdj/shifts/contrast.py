@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from sgdj.config.types import Positive
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
 
@@ -19,7 +20,7 @@ class Contrast(Shift):
 
     parameter = "gamma"
 
-    def __init__(self, gamma: float) -> None:
+    def __init__(self, gamma: Positive) -> None:
         self.gamma = gamma
 
     def __call__(self, problem: Problem) -> Problem:

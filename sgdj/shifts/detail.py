@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sgdj.config.types import Count, Fraction
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
 
@@ -47,10 +48,10 @@ class Detail(Shift):
 
     def __init__(
         self,
-        row: float,
-        column: float,
-        height: int,
-        width: int,
+        row: Fraction,
+        column: Fraction,
+        height: Count,
+        width: Count,
         contrast: float,
         mode: Literal["brighten", "set", "parts"],
     ) -> None:

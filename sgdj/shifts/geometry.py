@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
+from sgdj.config.types import Positive
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
 
@@ -21,7 +22,7 @@ class Geometry(Shift):
         Above 1: the object becomes larger.
     """
 
-    def __init__(self, angle: float, zoom: float) -> None:
+    def __init__(self, angle: float, zoom: Positive) -> None:
         self.angle, self.zoom = angle, zoom
         self.parameter = "angle" if angle else "zoom"
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from sgdj.config.types import Positive
 from sgdj.data.batch import Problem
 from sgdj.data.layered import layered_section
 from sgdj.operators.acquisition import ConvolutionAcquisition
@@ -21,7 +22,7 @@ class Layers(Shift):
 
     parameter = "thickness"
 
-    def __init__(self, thickness: float) -> None:
+    def __init__(self, thickness: Positive) -> None:
         self.thickness = thickness
 
     def __call__(self, problem: Problem) -> Problem:

@@ -1,11 +1,14 @@
 """A tumour-like mass that training never showed."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from scipy.ndimage import distance_transform_edt
 
+from sgdj.config.types import Fraction, NonNegative
 from sgdj.data.batch import Problem
 from sgdj.data.smooth import smooth_noise
 from sgdj.shifts.base import Shift
@@ -30,7 +33,7 @@ class Lesion(Shift):
 
     parameter = "contrast"
 
-    def __init__(self, radius: float, contrast: float, texture: float) -> None:
+    def __init__(self, radius: Annotated[float, Field(gt=0, le=0.5)], contrast: Fraction, texture: NonNegative) -> None:
         self.radius, self.contrast, self.texture = radius, contrast, texture
 
     def draw(self, magnitude: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

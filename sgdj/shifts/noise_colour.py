@@ -1,8 +1,10 @@
 """Measurement noise that is correlated, as strong as in training."""
 
 from dataclasses import replace
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from sgdj.data.batch import Problem
@@ -22,7 +24,7 @@ class NoiseColour(Shift):
 
     parameter = "exponent"
 
-    def __init__(self, exponent: float, axis: int) -> None:
+    def __init__(self, exponent: Annotated[float, Field(ge=-4, le=4)], axis: Literal[-1, -2]) -> None:
         self.exponent, self.axis = exponent, axis
 
     def colour(self, noise: Tensor) -> Tensor:

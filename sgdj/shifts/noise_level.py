@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from sgdj.config.types import NonNegative
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
 
@@ -17,7 +18,7 @@ class NoiseLevel(Shift):
 
     parameter = "factor"
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, factor: NonNegative) -> None:
         self.factor = factor
 
     def __call__(self, problem: Problem) -> Problem:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from sgdj.config.types import NonNegative
 from sgdj.data.batch import Problem
 from sgdj.data.smooth import smooth_phase
 from sgdj.errors import InputError
@@ -21,7 +22,7 @@ class Phase(Shift):
 
     parameter = "strength"
 
-    def __init__(self, strength: float) -> None:
+    def __init__(self, strength: NonNegative) -> None:
         self.strength = strength
 
     def __call__(self, problem: Problem) -> Problem:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
+from sgdj.config.types import Count
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
 from sgdj.shifts.detail import draw_detail
@@ -23,7 +24,7 @@ class RandomDetail(Shift):
 
     parameter = "contrast"
 
-    def __init__(self, count: int, length: int, contrast: float, mode: Literal["brighten", "set", "parts"]) -> None:
+    def __init__(self, count: Count, length: Count, contrast: float, mode: Literal["brighten", "set", "parts"]) -> None:
         self.count, self.length, self.contrast, self.mode = count, length, contrast, mode
 
     def __call__(self, problem: Problem) -> Problem:

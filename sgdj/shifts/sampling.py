@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Literal
 
+from sgdj.config.types import Acceleration, Share
 from sgdj.data.batch import Problem
 from sgdj.operators.acquisition import CartesianAcquisition
 from sgdj.shifts.base import Shift, measured_with, needed
@@ -23,8 +24,8 @@ class Sampling(Shift):
 
     def __init__(
         self,
-        acceleration: float | None,
-        center_fraction: float | None,
+        acceleration: Acceleration | None,
+        center_fraction: Share | None,
         mask: Literal["gaussian", "random", "equispaced"] | None,
         axis: Literal["columns", "rows"] | None,
         told: bool,

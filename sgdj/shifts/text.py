@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Annotated
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from pydantic import Field
 
+from sgdj.config.types import NonEmpty
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
 from sgdj.shifts.detail import draw_detail
@@ -37,7 +40,7 @@ class Text(Shift):
 
     parameter = "contrast"
 
-    def __init__(self, text: str, height: int, contrast: float) -> None:
+    def __init__(self, text: NonEmpty, height: Annotated[int, Field(ge=4)], contrast: float) -> None:
         self.text, self.height, self.contrast = text, height, contrast
 
     def __call__(self, problem: Problem) -> Problem:

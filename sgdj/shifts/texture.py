@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from sgdj.config.types import Positive, Share
 from sgdj.data.batch import Problem
 from sgdj.shifts.base import Shift
 
@@ -24,7 +25,7 @@ class Texture(Shift):
 
     parameter = "contrast"
 
-    def __init__(self, period: float, size: float, contrast: float) -> None:
+    def __init__(self, period: Positive, size: Share, contrast: float) -> None:
         self.period, self.size, self.contrast = period, size, contrast
 
     def __call__(self, problem: Problem) -> Problem:

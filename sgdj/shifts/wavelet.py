@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from sgdj.config.types import Positive
 from sgdj.data.batch import Problem
 from sgdj.operators.acquisition import ConvolutionAcquisition
 from sgdj.shifts.base import Shift, measured_with, needed
@@ -20,7 +21,7 @@ class Wavelet(Shift):
         See `Sampling`.
     """
 
-    def __init__(self, width: float | None, phase: float, told: bool) -> None:
+    def __init__(self, width: Positive | None, phase: float, told: bool) -> None:
         self.width, self.phase, self.told = width, phase, told
         self.parameter = "phase" if phase else "width"
 

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from sgdj.config.types import NonNegative
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.metrics.image import squared_error
@@ -21,7 +22,7 @@ class InputJitter(Strategy):
         Whether w lies on the measured entries alone, or anywhere (the authors' code).
     """
 
-    def __init__(self, sigma: float, support: Support = "measured") -> None:
+    def __init__(self, sigma: NonNegative, support: Support = "measured") -> None:
         self.sigma, self.support = sigma, support
 
     def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:

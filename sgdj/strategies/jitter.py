@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sgdj.config.types import NonNegative
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.metrics.image import squared_error
@@ -39,7 +40,7 @@ class Jitter(Strategy):
 
     def __init__(
         self,
-        sigma: float,
+        sigma: NonNegative,
         noise_scale: Literal["relative", "absolute", "upstream"],
         last_iteration: bool,
         validation: bool = False,

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sgdj.config import schema
+from sgdj.config import schema, signature
 from sgdj.config.composition import GROUPS, config_options, expand, parse
 from sgdj.config.consistency import FITTING
 from sgdj.config.identity import identity
 from sgdj.config.load import load
+from sgdj.config.options import BASES, choices, shipped
 from sgdj.errors import InputErrors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,17 +95,21 @@ def test_every_conditional_file_is_reached():
             assert set(config_options(group)) <= names
 
 
-@pytest.mark.parametrize(
-    ("key", "target"), [(key, target) for key, (_, shipped) in schema.TARGETS.items() for target in shipped]
-)
-def test_the_schema_is_the_signature(key, target):
-    """Same names as the constructor, and the class derives from the base that the key demands."""
+@pytest.mark.parametrize("target", sorted(shipped()))
+def test_options_list_all_settings_of_their_class(target):
+    """So that an unknown key can be told without importing the class; and every setting has a type that is checked."""
     module, _, name = target.rpartition(".")
-    cls = getattr(importlib.import_module(module), name)
-    base_module, _, base_name = schema.TARGETS[key][0].rpartition(".")
-    assert issubclass(cls, getattr(importlib.import_module(base_module), base_name))
-    declared = {f.name for f in dataclasses.fields(schema.TARGETS[key][1][target])} - {"name"}
-    assert declared == set(inspect.signature(cls).parameters)
+    taken = signature.parameters(getattr(importlib.import_module(module), name))
+    assert shipped()[target] - {"name"} == set(taken)
+    assert all(parameter.annotation is not inspect.Parameter.empty for parameter in taken.values())
+
+
+@pytest.mark.parametrize("group", BASES)
+def test_options_derive_from_the_base_of_their_group(group):
+    module, _, name = BASES[group].rpartition(".")
+    base = getattr(importlib.import_module(module), name)
+    assert choices(group)
+    assert all(issubclass(signature.located(target, group), base) for target in choices(group))
 
 
 def test_the_schema_is_the_configuration():
@@ -204,9 +209,15 @@ def test_a_mistake_is_one_line_and_leaves_nothing(cli, tmp_path, arguments, line
 
 
 def test_all_mistakes_are_told_at_once(cli):
-    code, _, err = cli("trainer.lrr=3", "strategy=jitterr", "attack.steps=-1", "seed=abc", "operator.acceleration=0.5")
+    """Names first, which takes no import; then everything out of range."""
+    code, _, err = cli("trainer.lrr=3", "strategy=jitterr", "attack.stepps=1", "seed=abc")
     assert code == 2
-    assert err.count("error: ") == 5
+    assert err.count("error: ") == 4
+    code, _, err = cli(
+        "attack.steps=-1", "operator.acceleration=0.5", "strategy=jitter", "sigma=-1", "shift.line.row=2"
+    )
+    assert code == 2
+    assert err.count("error: ") == 4
 
 
 def test_a_sweep_is_checked_before_its_first_job(cli, tmp_path):
@@ -227,7 +238,8 @@ def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 
 def test_checking_needs_no_torch(tmp_path):
-    code = "import sys, sgdj.cli, sgdj.config.load, sgdj.modes.sweep; sgdj.cli.main(['seed=x']); print('torch' in sys.modules)"
+    modules = "sys, sgdj.cli, sgdj.config.load, sgdj.modes.sweep"
+    code = f"import {modules}; sgdj.cli.main(['seed=x', 'attack.stepps=1']); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

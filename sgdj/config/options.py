@@ -1,0 +1,67 @@
+"""What conf/ ships: the classes that options name, and the settings that they list; read without importing torch."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+
+from sgdj.config.composition import CONF
+
+#: Groups whose options name a class, and the class that it must derive from. Nodes inside of them are held to the
+#: annotation of the parameter that takes them.
+BASES = {
+    "operator": "sgdj.operators.Acquisition",
+    "dataset": "sgdj.data.Source",
+    "architecture": "sgdj.networks.Reconstructor",
+    "architecture.learned": "sgdj.networks.LearnedPart",
+    "strategy": "sgdj.strategies.Strategy",
+    "attack": "sgdj.attacks.Attack",
+    "shift": "sgdj.shifts.Shift",
+}
+_BY_NAME = ("shift",)  # groups of which several options may be chosen
+
+
+def nodes(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Dotted key and content of every mapping with a `_target_`, outer ones first."""
+    if isinstance(config, Mapping):
+        if "_target_" in config:
+            yield key, config
+        for name, value in config.items():
+            yield from nodes(value, f"{key}.{name}" if key else str(name))
+
+
+def group_of(key: str) -> str | None:
+    """The group that a node under a dotted key was chosen from, if there is one; shifts are nodes by name."""
+    outer = key.rpartition(".")[0]
+    return key if key in BASES else outer if outer in _BY_NAME else None
+
+
+@cache
+def shipped() -> dict[str, frozenset[str]]:
+    """Settings of every class that a file of conf/ names, by import path."""
+    settings: dict[str, frozenset[str]] = {}
+    for path in sorted(CONF.rglob("*.yaml")):
+        text = path.read_text()
+        if "_target_" not in text:
+            continue
+        for _, node in nodes(yaml.safe_load(text)):
+            listed = frozenset(node) - {"_target_"}
+            settings[node["_target_"]] = settings.get(node["_target_"], frozenset()) | listed
+    for group in BASES:
+        outer, _, name = group.rpartition(".")
+        for target in choices(outer) if outer else ():  # what a group of its own fills in
+            settings[target] |= {name}
+    return settings
+
+
+@cache
+def choices(group: str) -> tuple[str, ...]:
+    """Import paths of the classes among a group's options."""
+    loaded = [yaml.safe_load(path.read_text()) for path in sorted((CONF / group.replace(".", "/")).glob("*.yaml"))]
+    return tuple(dict.fromkeys(node["_target_"] for node in loaded if "_target_" in (node or {})))
+
+
+def is_plugin(target: Any, plugins: Any) -> bool:
+    """Whether an import path lies in one of the packages that the command line opened."""
+    return isinstance(target, str) and isinstance(plugins, list) and target.split(".")[0] in plugins

@@ -1,0 +1,142 @@
+"""The constructor is the schema: its annotations say which settings a class takes, of which type and in which range."""
+
+import importlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args, get_origin
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+
+from sgdj.config.messages import told
+from sgdj.config.options import BASES, group_of, is_plugin, shipped
+from sgdj.config.types import STRICT
+from sgdj.errors import InputError
+
+
+def located(path: str, where: str) -> type:
+    """The class of an import path.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        mend = "install the package or mend the name"
+        raise InputError(f"{path!r} cannot be imported ({error})", where, mend) from error
+    if not isinstance(found, type):
+        raise InputError(f"{path!r} is not a class", where, "name a class")
+    return found
+
+
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """Parameters of a constructor by name, with evaluated annotations."""
+    try:
+        return dict(inspect.signature(cls, eval_str=True).parameters)
+    except NameError:  # an annotation that only a type checker can resolve
+        return dict(inspect.signature(cls).parameters)
+
+
+def _type(annotation: Any) -> Any:
+    """What pydantic can check; Any for classes of others, and where nothing is said."""
+    if annotation is inspect.Parameter.empty or isinstance(annotation, str):
+        return Any
+    try:
+        TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=False))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError):
+        return Any
+    return annotation
+
+
+def node_class(key: str, node: Mapping[str, Any], plugins: Sequence[str], expected: Any = None) -> type:
+    """The class that a node names, if it may be named there.
+
+    Parameters
+    ----------
+    key
+        Dotted key of the node.
+    node
+        Its content.
+    plugins
+        Further packages that may be named.
+    expected
+        Annotation of the parameter that takes the object; None for an option of a group.
+
+    Raises
+    ------
+    InputError
+        If it is no class of this project or of `plugins`, or derives from another base.
+    """
+    target, where = node["_target_"], f"{key}._target_"
+    if target not in shipped() and not is_plugin(target, plugins):
+        raise InputError(f"{target!r} is not allowed", where, "name its package in plugins=[…]")
+    group = group_of(key)
+    base = located(BASES[group], where) if expected is None and group else expected
+    cls = located(target, where)
+    if isinstance(base, type) and not issubclass(cls, base):
+        mend = f"derive it from {base.__module__}.{base.__qualname__}"
+        raise InputError(f"{target!r} is not a {base.__name__}", where, mend)
+    return cls
+
+
+def objects(annotation: Any) -> tuple[Any, bool]:
+    """Class of the objects that a parameter takes, None if it takes none, and whether it takes several by name."""
+    if get_origin(annotation) in (dict, Mapping):
+        return objects(get_args(annotation)[1])[0], True
+    if annotation in (Any, inspect.Parameter.empty):
+        return object, False
+    is_object = isinstance(annotation, type) and annotation.__module__ != "builtins"
+    return annotation if is_object else None, False
+
+
+def inner(cls: type, key: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], type]]:
+    """Key, content and expected class of the nodes directly inside of one, single or by name."""
+    taken = parameters(cls)
+    for name, value in node.items():
+        expected, by_name = objects(taken[name].annotation) if name in taken else (None, False)
+        if expected is None or not isinstance(value, Mapping):
+            continue
+        if "_target_" in value and not by_name:
+            yield f"{key}.{name}", value, expected
+        elif expected is object or by_name:
+            for label, one in value.items():
+                if isinstance(one, Mapping) and "_target_" in one:
+                    yield f"{key}.{name}.{label}", one, expected
+
+
+def mistakes(
+    key: str, node: Mapping[str, Any], plugins: Sequence[str], known: Sequence[str], expected: Any = None
+) -> Iterator[InputError]:
+    """What a class would refuse of a node's settings, and of the nodes inside.
+
+    Parameters
+    ----------
+    key, node, plugins, expected
+        See `node_class`.
+    known
+        All keys of the configuration, for hints.
+    """
+    try:
+        cls = node_class(key, node, plugins, expected)
+    except InputError as error:
+        yield error
+        return
+    inside = list(inner(cls, key, node))
+    objects = {place[len(key) + 1 :].partition(".")[0] for place, _, _ in inside}
+    fields: Any = {
+        name: (Any if name in objects else _type(p.annotation), ... if p.default is p.empty else p.default)
+        for name, p in parameters(cls).items()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    values = {name: value for name, value in node.items() if name not in ("_target_", "name")}
+    try:
+        create_model(cls.__name__, __config__=STRICT, **fields).model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        yield from told(error, key, known)
+    for place, one, base in inside:
+        yield from mistakes(place, one, plugins, known, base)
