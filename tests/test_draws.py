@@ -1,6 +1,5 @@
 """Random numbers are a pure function of their name."""
 
-import numpy as np
 import pytest
 import scipy.stats
 import torch
@@ -38,7 +37,7 @@ def test_a_sample_does_not_depend_on_its_neighbours():
 
 def test_the_stream_is_pinned():
     """A change of these numbers is a change of every result: raise RESULT_VERSION with it."""
-    first = Draws(0).generator("data", "x").standard_normal(3)
+    values = Draws(0).generator("data", "x").standard_normal(3)
+    assert values.tolist() == [1.1294346476911583, -0.08302958827619623, -0.31317517296143027]
     key = Draws(0).key("data", "x")
-    assert np.array_equal(first, np.random.Generator(np.random.Philox(key=key)).standard_normal(3))
     assert key == 322260155643094502388716782843167351137

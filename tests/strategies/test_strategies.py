@@ -9,9 +9,8 @@ import torch
 from sgdj.attacks import PGD
 from sgdj.data import Batch
 from sgdj.draws import Draws
-from sgdj.metrics.image import squared_error
-from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, StepSize
-from sgdj.operators import CartesianFourier
+from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, Reconstructor, StepSize
+from sgdj.operators import CartesianFourier, Identity
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter
 
 
@@ -147,16 +146,32 @@ def test_input_jitter_stays_on_the_mask():
     assert float(on.std()) == pytest.approx(0.2, rel=4 / math.sqrt(2 * on.numel()))
 
 
-def test_adversarial_loss_is_the_attacked_one():
-    data, net = batch(), network()
-    attack = PGD(rho=0.1, steps=3, step_size=1.0, restarts=1, random_start=False)
+class Shift(Reconstructor):
+    """x̂ = y + c: its worst case is known in closed form, and c is its weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.c = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, y, operator, perturb=None):
+        return y + self.c
+
+
+def test_adversarial_loss_is_the_exact_worst_case():
+    """For x̂ = y + c the error is e = y + c - x, its worst case within the ball (‖e‖ + ε)², with the derivative
+    2 (‖e‖ + ε) Σe / ‖e‖ by c."""
+    generator = torch.Generator().manual_seed(3)
+    x, y = torch.randn(2, 2, 1, 6, 6, dtype=torch.float64, generator=generator)
+    data, net, epsilon = Batch(x, y, Identity(), ("a", "b"), ("a", "b")), Shift().double(), 0.7
+    attack = PGD(epsilon=epsilon, steps=3, step_size=3.0, restarts=1, random_start=False)
     loss = Adversarial(attack).loss(net, data, Draws(0))
-    delta = attack(net, data, Draws(0))
-    expected = squared_error(net(data.y + delta, data.operator), data.x).mean()
-    assert torch.equal(loss, expected)
+    error = y - x
+    norm = error.flatten(1).norm(dim=1)
+    assert loss.item() == pytest.approx(((norm + epsilon) ** 2 / 36).mean().item(), rel=1e-9)
     assert loss > MSE().loss(net, data, Draws(0))
     loss.backward()
-    assert all(p.grad is not None for p in net.parameters())
+    slope = 2 * (norm + epsilon) * error.sum((1, 2, 3)) / norm / 36
+    assert net.c.grad.item() == pytest.approx(slope.mean().item(), rel=1e-9)
 
 
 def test_the_attack_leaves_no_gradient_in_the_parameters():
