@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import skimage
 from pydantic import Field
 
 from sgdj.config.types import NonEmpty, Positive, Samples, Seed
@@ -24,6 +23,8 @@ PHOTOGRAPHS: dict[Split, tuple[str, ...]] = {
 
 
 def _folder() -> Path:
+    import skimage  # imported where it is used: it is slow to load
+
     return Path(skimage.__file__).parent / "data"
 
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.ndimage import gaussian_filter1d
 
 from sgdj.config.types import Count, NonEmpty, NonNegative, Positive, Samples, Seed
 from sgdj.data.fastmri import FastMRISource
@@ -95,6 +94,8 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
         for _ in range(rng.integers(4, 11))
     ]
     trabeculae = smooth_noise(rng, shape, 0.012 * size) + smooth_noise(rng, shape, 0.03 * size)
+    from scipy.ndimage import gaussian_filter1d  # imported where it is used: it is slow to load
+
     fibres = gaussian_filter1d(smooth_noise(rng, shape, 0.008 * size), 0.05 * size, axis=1, mode="wrap")
     fibres /= fibres.std()
     lobules = smooth_noise(rng, shape, 0.02 * size)

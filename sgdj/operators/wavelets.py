@@ -1,7 +1,6 @@
 """Source wavelets."""
 
 import torch
-from scipy.signal import hilbert
 from torch import Tensor
 
 
@@ -37,5 +36,7 @@ def rotate_phase(wavelet: Tensor, degrees: float) -> Tensor:
     """
     if degrees == 0:
         return wavelet
+    from scipy.signal import hilbert  # imported where it is used: it is slow to load
+
     analytic = torch.from_numpy(hilbert(wavelet.numpy(), N=8 * len(wavelet))[: len(wavelet)])
     return (analytic * torch.polar(torch.tensor(1.0).double(), torch.tensor(degrees).double().deg2rad())).real

@@ -6,7 +6,6 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field
-from scipy.ndimage import distance_transform_edt
 
 from sgdj.config.types import Fraction, NonNegative
 from sgdj.data.batch import Problem
@@ -40,6 +39,8 @@ class Lesion(Shift):
         """Opacity and magnitude of a lesion for an image of shape (H, W); both of that shape."""
         shape = magnitude.shape
         radius = self.radius * min(shape) * rng.uniform(0.8, 1.25)
+        from scipy.ndimage import distance_transform_edt  # imported where it is used: it is slow to load
+
         depth = distance_transform_edt(magnitude > _OBJECT * magnitude.max())
         inside = np.argwhere(depth >= min(radius, depth.max()))
         row, column = inside[rng.integers(len(inside))]

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
 from sgdj.config.types import NonEmpty
@@ -18,6 +17,8 @@ from sgdj.shifts.detail import draw_detail
 @lru_cache(maxsize=8)
 def _letters(text: str, height: int) -> np.ndarray:
     """Where ink is, boolean, about `height` pixels high."""
+    from PIL import Image, ImageDraw, ImageFont  # imported where it is used: it is slow to load
+
     font = ImageFont.load_default(height)
     left, top, right, bottom = font.getbbox(text)
     canvas = Image.new("L", (int(right - left) + 1, int(bottom - top) + 1))
