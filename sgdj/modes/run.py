@@ -140,8 +140,9 @@ class Run:
         if rank() == 0:
             self.run.refuse_early()
         self._check_parts()
-        with writing(Path(self.config["dataset"].get("directory", "."))):
-            self.source.prepare()
+        if isinstance(self.source, GeneratedSource):
+            with writing(self.source.directory):
+                self.source.prepare()
         self.data_hash = digest(self.source.manifest())
         self._check_sizes()
         if self.config["reconstructor"]:
