@@ -1,5 +1,6 @@
 """Attacks against the exact worst case and against their own contract."""
 
+import math
 import warnings
 from dataclasses import replace
 from functools import partial
