@@ -22,11 +22,12 @@ help: ## List the targets
 setup: $(VENV)/.installed ## Create .venv with the locked requirements
 
 # torch is taken as the machine has it; the second time it only adds the CUDA parts that its build pins itself.
-$(VENV)/.installed: requirements.lock
+$(VENV)/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps $(TORCH)
 	$(PIP) --require-hashes --no-deps -r requirements.lock
 	$(PIP) $(TORCH)
+	$(PIP) --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	touch $@
 
 develop: $(VENV)/.developed ## The same with what tests, launchers and Optuna need

@@ -14,14 +14,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from scripts.common import key_values, status  # noqa: E402
-from sgdj.config.quoting import argument  # noqa: E402
-from sgdj.data.source import SPLITS  # noqa: E402
-from sgdj.errors import ExitCode, InputError, RunError, as_run_error  # noqa: E402
-from sgdj.text import say  # noqa: E402
+from scripts.common import key_values, status
+from sgdj.config.quoting import argument
+from sgdj.data.source import SPLITS
+from sgdj.errors import ExitCode, InputError, RunError, as_run_error
+from sgdj.text import say
 
 if TYPE_CHECKING:
     import numpy as np

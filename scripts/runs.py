@@ -11,12 +11,9 @@ import shlex
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from scripts.common import status  # noqa: E402
-from sgdj.errors import ExitCode  # noqa: E402
-from sgdj.text import say  # noqa: E402
+from scripts.common import status
+from sgdj.errors import ExitCode
+from sgdj.text import say
 
 
 def main() -> int:

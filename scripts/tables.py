@@ -16,12 +16,11 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from scripts.common import key_values, status
+from sgdj.errors import ExitCode, InputError
+from sgdj.study.design import COMMITTED, cells, folder
 
-from scripts.common import key_values, status  # noqa: E402
-from sgdj.errors import ExitCode, InputError  # noqa: E402
-from sgdj.study.design import COMMITTED, cells, folder  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 RESULTS = Path("results")
 TITLE = """# Results

@@ -12,9 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 
 class UNet(nn.Module):
     """x̂ = Aᴴy + U-Net(Aᴴy), real and imaginary part as channels."""

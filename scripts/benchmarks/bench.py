@@ -18,23 +18,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from scripts.benchmarks.plain import Plain, PlainConvolution, PlainFourier, pgd, squared_error
+from scripts.common import key_values, origin, status
+from sgdj.attacks import PGD
+from sgdj.data.batch import Batch
+from sgdj.draws import Draws
+from sgdj.networks import DnCNN, GradientDescent, StepSize
+from sgdj.operators import CartesianFourier, Convolution
+from sgdj.operators.wavelets import ricker
+from sgdj.runtime.memory import reuse_freed
+from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from scripts.benchmarks.plain import Plain, PlainConvolution, PlainFourier, pgd, squared_error  # noqa: E402
-from scripts.common import key_values, origin, status  # noqa: E402
-from sgdj.attacks import PGD  # noqa: E402
-from sgdj.data.batch import Batch  # noqa: E402
-from sgdj.draws import Draws  # noqa: E402
-from sgdj.networks import DnCNN, GradientDescent, StepSize  # noqa: E402
-from sgdj.operators import CartesianFourier, Convolution  # noqa: E402
-from sgdj.operators.wavelets import ricker  # noqa: E402
-from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed  # noqa: E402, F401
-from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter  # noqa: E402
 
 
 def in_turn(functions: dict[str, Callable[[], Any]], repeats: int, least: float = 0.2) -> dict[str, float]:
@@ -220,7 +219,7 @@ def floor(problem: Problem, repeats: int) -> dict[str, float]:
 def memory(size: int, layers: int, features: int, counts: list[int]) -> dict[str, dict[str, float]]:
     """Peak resident memory of a training step, in MiB above that before it, by K, without and with checkpointing."""
     program = (
-        "import sys; sys.path.insert(0, {root!r}); from scripts.benchmarks.bench import *; torch.set_num_threads(2)\n"
+        "from scripts.benchmarks.bench import *; torch.set_num_threads(2)\n"
         "reuse_freed()\n"
         "p = Problem({size}, 2, {k}, {layers}, {features}, {checkpointing}); forget_peak(); before = peak_mib()\n"
         "p.step(lambda: MSE().loss(p.network, p.batch, Draws(0)))(); print(peak_mib() - before)"

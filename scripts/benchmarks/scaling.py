@@ -16,10 +16,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from scripts.common import key_values, origin, status
 
-from scripts.common import key_values, origin, status  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 #: (N, B, K) that the model is fitted on, and those it must predict: the last are the paper's own.
 FITTED = {
@@ -71,7 +70,7 @@ def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *m
 def _apart(*arguments: Any) -> dict[str, float]:
     """The same, in a process of its own."""
     program = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import json; from scripts.benchmarks.scaling import one_step; "
+        "import json; from scripts.benchmarks.scaling import one_step; "
         f"print(json.dumps(one_step(*json.loads({json.dumps(arguments)!r}))))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -19,10 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from scripts.common import key_values, origin, status  # noqa: E402
+from scripts.common import key_values, origin, status
 
 #: Where a kill comes from, and how many such moments a process may live through before it.
 PHASES = {

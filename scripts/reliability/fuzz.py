@@ -23,16 +23,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+
+from scripts.common import key_values, origin, status
+from sgdj.errors import InputError, InputErrors
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
-from hypothesis import seed as seeded  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-
-from scripts.common import key_values, origin, status  # noqa: E402
-from sgdj.errors import InputError, InputErrors  # noqa: E402
 
 CORPUS = ROOT / "tests" / "corpus"
 SECONDS, MEMORY_GIB = 20, 4
@@ -340,7 +339,9 @@ def _modules(*names: str) -> tuple[str, ...]:
 
 READERS = {
     "hdf5": Reader(".h5", _hdf5, _read_hdf5, _modules("data/fastmri", "data/hdf5")),
-    "mask": Reader(".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, _modules("reconstruction", "data/hdf5")),
+    "mask": Reader(
+        ".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, _modules("reconstruction/files", "data/hdf5")
+    ),
     "npz": Reader(".npz", _npz, _read_section, _modules("data/section", "data/numpy_files")),
     "segy": Reader(".sgy", _segy, _read_section, _modules("data/section", "data/segy")),
     "images": Reader(
@@ -350,16 +351,31 @@ READERS = {
         ".safetensors",
         _checkpoint,
         _read_checkpoint,
-        _modules("checkpoints", "model_card", "model_metadata"),
+        _modules("runs/checkpoints", "runs/model_card", "config/model_metadata"),
     ),
     "config": Reader(
         ".txt",
         _config,
         _read_config,
-        _modules("composition", "config", "consistency", "mistakes", "nodes", "quoting", "schema"),
+        _modules(
+            "config/composition",
+            "config/load",
+            "config/consistency",
+            "config/messages",
+            "config/nodes",
+            "config/quoting",
+            "config/schema",
+        ),
     ),
-    "saved": Reader(".yaml", _saved, _read_saved, _modules("saved", "trained", "plain_yaml", "model_metadata")),
-    "record": Reader(".json", _record, _read_record, _modules("run_directory", "output_folder", "reporting/runs")),
+    "saved": Reader(
+        ".yaml",
+        _saved,
+        _read_saved,
+        _modules("config/saved", "config/trained", "config/plain_yaml", "config/model_metadata"),
+    ),
+    "record": Reader(
+        ".json", _record, _read_record, _modules("runs/directory", "reconstruction/output_folder", "runs/catalogue")
+    ),
 }
 
 _WORDS = [b"\0" * 8, b"\xff" * 8, b"\x7f\xff\xff\xff", b"-1", b"nan", b"1e999", b"[", b"{", b"../", b"=", b"$", b"\n"]

@@ -9,25 +9,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+from scripts.theory.laboratory import Shrinkage, TwoGains, fit, orthonormal
+from sgdj import attacks, networks, strategies
+from sgdj.config.composition import parse
+from sgdj.config.instantiate import build
+from sgdj.config.load import load
+from sgdj.data.points import spiral
+from sgdj.draws import Draws
+from sgdj.reporting import theory_figures
+from sgdj.runs.checkpoints import load_weights, read_checkpoint
+from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold
+from sgdj.theory.rate import mean_squared_gradient
+from sgdj.theory.regulariser import balance, walk
+from sgdj.theory.shrinkage import Subspace
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-
-from scripts.theory.laboratory import Shrinkage, TwoGains, fit, orthonormal  # noqa: E402
-from sgdj import attacks, networks, strategies  # noqa: E402
-from sgdj.config.composition import parse  # noqa: E402
-from sgdj.config.instantiate import build  # noqa: E402
-from sgdj.config.load import load  # noqa: E402
-from sgdj.data.points import spiral  # noqa: E402
-from sgdj.draws import Draws  # noqa: E402
-from sgdj.reporting import theory_figures  # noqa: E402
-from sgdj.runs.checkpoints import load_weights, read_checkpoint  # noqa: E402
-from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold  # noqa: E402
-from sgdj.theory.rate import mean_squared_gradient  # noqa: E402
-from sgdj.theory.regulariser import balance, walk  # noqa: E402
-from sgdj.theory.shrinkage import Subspace  # noqa: E402
 
 SIZE, DIMENSION, NOISE = 160, 100, 0.2
 ETA, COUNT = 0.3, 10

@@ -47,3 +47,9 @@ def test_a_reader_that_fails_is_caught():
     reader = fuzz.Reader(".bin", lambda: [b"x" * 100], broken, ())
     with pytest.raises(ValueError, match="not an input error"):
         fuzz.fuzz(reader, 0, 5, Count(), lambda content: None)
+
+
+def test_coverage_is_of_modules_that_exist():
+    named = [module for reader in READERS.values() for module in reader.modules]
+    assert named
+    assert all((fuzz.ROOT / module).is_file() for module in named)
