@@ -2,8 +2,8 @@
 
 python -m scripts.reliability.faults [kills=100] [seed=0] [epochs=12] [folder=outputs/faults]
 
-A kill is a SIGKILL that the process sends itself, so that it can come from inside the checkpoint writer; none comes
-before the first optimiser step of a process. Writes results/reliability/faults.json and results/reliability.md.
+A kill is a SIGKILL that the process sends itself, so that it can come from inside the checkpoint writer. Writes
+results/reliability/faults.json and results/reliability.md.
 """
 
 import csv
@@ -23,6 +23,7 @@ from scripts.common import key_values, origin, status
 
 #: Where a kill comes from, and how many such moments a process may live through before it.
 PHASES = {
+    "before the first step": 6,
     "after an optimiser step": 9,
     "in validation": 5,
     "writer: before the hash": 8,
@@ -34,7 +35,7 @@ PHASES = {
     "before the model card": 1,
 }
 WRITER = tuple(phase for phase in PHASES if phase.startswith("writer"))
-_WEIGHTS = [5, 2, 2, 2, 2, 2, 2, 2, 1]
+_WEIGHTS = [4, 5, 2, 2, 2, 2, 2, 2, 2, 1]
 
 
 class Killer:
@@ -43,7 +44,8 @@ class Killer:
     Parameters
     ----------
     phase, count
-        The kill comes at this moment for the `count`-th time after the first optimiser step.
+        The kill comes at this moment for the `count`-th time; all but the first of `PHASES` lie after the first
+        optimiser step of the process.
     journal
         File to which every begun epoch is appended.
     """
@@ -54,7 +56,7 @@ class Killer:
 
     def is_due(self, phase: str) -> bool:
         """Whether the moment has come."""
-        if not self.armed or phase != self.phase:
+        if phase != self.phase or self.armed == (phase == "before the first step"):
             return False
         self.left -= 1
         return self.left <= 0
@@ -82,9 +84,24 @@ class Killer:
         from sgdj.runs.directory import RunDirectory, temporary_path, write_atomically
         from sgdj.training import fit as training
 
+        claim, start, update = RunDirectory.claim, RunDirectory.start, RunDirectory.update
         append, add, write_model = RunDirectory.append_metrics, evaluation._Table.add, job.write_model
         step, validate = training.Keeper.on_train_batch_end, training.Training.validation_step
         epoch = training.Keeper.on_train_epoch_start
+
+        def claimed(run: RunDirectory) -> None:
+            claim(run)
+            self.at("before the first step")
+
+        def started(run: RunDirectory, *arguments: Any, **others: Any) -> int:
+            removed = start(run, *arguments, **others)
+            self.at("before the first step")
+            return removed
+
+        def updated(run: RunDirectory, **entries: Any) -> None:
+            self.at("before the first step")
+            update(run, **entries)
+            self.at("before the first step")
 
         def stepped(keeper: Any, *arguments: Any) -> None:
             step(keeper, *arguments)
@@ -132,6 +149,7 @@ class Killer:
         hooks = [
             (training.Keeper, "on_train_batch_end", stepped), (training.Keeper, "on_train_epoch_start", begun),
             (training.Training, "validation_step", validated), (checkpoints, "write_atomically", written),
+            (RunDirectory, "claim", claimed), (RunDirectory, "start", started), (RunDirectory, "update", updated),
             (RunDirectory, "append_metrics", appended), (evaluation._Table, "add", added), (job, "write_model", carded),
         ]  # fmt: skip
         for owner, name, hook in hooks:
