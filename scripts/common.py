@@ -48,7 +48,7 @@ def status(main: Callable[[], int]) -> int:
 
 def origin(script: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Command, commit, machine and versions behind a script's figures."""
-    from sgdj import provenance  # imports torch
+    from sgdj.runtime import provenance  # imports torch
 
     return {
         "command": " ".join(["python", f"scripts/{script}.py", *arguments]),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scripts.theory import figures as theory_figures
 from scripts.theory.laboratory import Shrinkage, TwoGains, fit, orthonormal
 from sgdj import attacks, networks, strategies
 from sgdj.config.composition import parse
@@ -19,8 +20,7 @@ from sgdj.config.instantiate import build
 from sgdj.config.load import load
 from sgdj.data.points import spiral
 from sgdj.draws import Draws
-from sgdj.reporting import theory_figures
-from sgdj.runs.checkpoints import load_weights, read_checkpoint
+from sgdj.runs.network import load_network
 from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold
 from sgdj.theory.rate import mean_squared_gradient
 from sgdj.theory.regulariser import balance, walk
@@ -199,8 +199,7 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
 
         folder = Run(job).run.path
         folder = folder if folder.is_absolute() else ROOT / folder
-        network = build(job.config, "architecture")
-        load_weights(network, read_checkpoint(folder / "checkpoints" / "best.ckpt"))
+        network: Any = load_network(folder / "checkpoints" / "best.ckpt", job.config["architecture"])
         source, acquisition = build(job.config, "dataset"), build(job.config, "operator")
         source.prepare()
         from sgdj.data.batch import measure, pose

@@ -9,13 +9,11 @@ from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
 from sgdj.attacks.base import Attack, Found
-from sgdj.config.instantiate import build
-from sgdj.config.saved import other_architecture
 from sgdj.config.types import Count, NonEmpty
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
-from sgdj.runs.checkpoints import load_weights, read_checkpoint
+from sgdj.runs.network import load_network
 
 
 @dataclass(eq=False, kw_only=True)
@@ -45,11 +43,7 @@ class Transfer(Attack):
     @cached_property
     def other(self) -> Reconstructor:
         """The network that the perturbation is made for."""
-        source = Path(self.source)
-        node = {"plugins": [], "architecture": other_architecture(source)}
-        network: Reconstructor = build(node, "architecture")
-        load_weights(network, read_checkpoint(source))
-        return network.eval()
+        return load_network(Path(self.source))
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
         """δ for the other network."""

@@ -59,7 +59,7 @@ class Report:
         )
 
 
-def audit(
+def audit_network(
     title: str,
     reconstructor: Reconstructor,
     images: ImageSet,

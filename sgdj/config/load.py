@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from sgdj.config import schema
-from sgdj.config.composition import check_overrides, compose_config
+from sgdj.config.composition import check_overrides, compose_config, parse
 from sgdj.config.consistency import inconsistencies
 from sgdj.config.trained import from_checkpoint, is_ours
 from sgdj.errors import InputError, InputErrors
@@ -123,3 +123,25 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     if mistakes:
         raise InputErrors(mistakes)
     return Job(config, [o.input_line or "" for o in overrides], notes)
+
+
+def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Checked configuration of a trained network alone, whose data set and training are not looked at.
+
+    Parameters
+    ----------
+    checkpoint
+        A checkpoint in its run directory, or a safetensors file.
+    plugins
+        Packages whose classes it may name.
+    overrides
+        What else is said of it, each KEY=VALUE.
+
+    Raises
+    ------
+    InputErrors
+        With every mistake found.
+    """
+    said = ["mode=reconstruct", f"checkpoint={checkpoint}", f"plugins=[{','.join(plugins)}]", *overrides]
+    unused = [f"input={checkpoint}", "output=nowhere"]  # the mode asks for them; nothing is read or written here
+    return load(parse([*said, *unused])).config

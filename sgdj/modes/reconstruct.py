@@ -6,15 +6,13 @@ from typing import Any
 
 import torch
 
-from sgdj.config.instantiate import build
 from sgdj.data.generate import file_digest
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError
-from sgdj.networks.initial import initial_network
 from sgdj.reconstruction.files import FORMATS, reconstruct
 from sgdj.reconstruction.output_folder import OutputFolder
 from sgdj.reporting import figures
-from sgdj.runs.checkpoints import load_weights, read_checkpoint
+from sgdj.runs.network import trained_network
 from sgdj.runtime.devices import torch_device
 from sgdj.runtime.ranks import tell
 from sgdj.text import say
@@ -27,18 +25,13 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
     kinds = FORMATS.get(config["task"])
     if kinds is None:
         raise InputError(f"task {config['task']} has no files to reconstruct", "mode", "use mode=evaluate")
-    network = initial_network(config).to(device).eval()
-    load_weights(network, read_checkpoint(Path(config["checkpoint"])))
-    acquisition, draws = build(config, "operator"), Draws(config["dataset"]["seed"])
-    formats = [kind(network, acquisition, draws, device, tell) for kind in kinds]
+    trained, draws = trained_network(config), Draws(config["dataset"]["seed"])
+    network = trained.network.to(device)
+    formats = [kind(network, trained.acquisition, draws, device, tell) for kind in kinds]
     for form in formats:
         form.max_gib = config["dataset"].get("max_gib")
-    settings = {key: config[key] for key in ("task", "operator", "architecture")} | {
-        "dataset": {"seed": config["dataset"]["seed"]}
-    }
-    folder = OutputFolder(
-        Path(config["output"]), file_digest(Path(config["checkpoint"])), settings, force=config["force"]
-    )
+    digest = file_digest(Path(config["checkpoint"]))
+    folder = OutputFolder(Path(config["output"]), digest, trained.settings, force=config["force"])
     picture = figures.file_panel if config["evaluation"]["panels"] else None
     done = reconstruct(formats, Path(config["input"]), folder, tell, picture)
     for row in done.scores:

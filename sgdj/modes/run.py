@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from sgdj.audit.report import audit
+from sgdj.audit.report import audit_network
 from sgdj.audit.report import write as write_audit
 from sgdj.config.consistency import TRAINING
 from sgdj.config.identity import decides, identity
@@ -38,10 +38,11 @@ from sgdj.operators import Acquisition, CartesianFourier
 from sgdj.reporting import figures
 from sgdj.reporting.run_report import report
 from sgdj.reporting.terminal import audit_table, show
-from sgdj.runs.checkpoints import load_weights, read_checkpoint
+from sgdj.runs.checkpoints import read_checkpoint
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier, look, same_settings
 from sgdj.runs.model_card import write_model
+from sgdj.runs.network import load_network, load_weights
 from sgdj.runs.resuming import has_own
 from sgdj.runs.tracking import Tracker
 from sgdj.runs.verification import damaged, hashes, verify
@@ -253,7 +254,7 @@ class Run:
             build(self.config, "strategy")
             initial_network(self.config)
         elif not self.config["reconstructor"]:  # which is loaded by now
-            load_weights(initial_network(self.config), read_checkpoint(Path(self.config["checkpoint"])))
+            load_network(Path(self.config["checkpoint"]), self.config["architecture"], self.config["plugins"])
 
     def _check_shares(self, count: int) -> None:
         """Every process needs a sample of every batch."""
@@ -370,7 +371,7 @@ class Run:
         if self.config["reconstructor"]:
             return
         if self.config["mode"] in ("evaluate", "audit"):
-            load_weights(network, read_checkpoint(Path(self.config["checkpoint"])))
+            load_weights(network, Path(self.config["checkpoint"]))
             return
         with stop.patiently():  # a signal in the middle of an import can be lost
             from sgdj.training.fit import train  # Lightning takes seconds to import
@@ -399,7 +400,7 @@ class Run:
     def _audit(self, network: Reconstructor) -> None:
         config = self.config
         who = config["reconstructor"] or f"{config['architecture']['name']}, {config['strategy']['name']}"
-        found = audit(
+        found = audit_network(
             f"Audit: {config['task']}, {who}",
             network.to(self.device),
             self.source.images(config["evaluation"]["split"]),

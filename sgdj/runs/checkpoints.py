@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sgdj.errors import InputError
 from sgdj.runs.directory import write_atomically
@@ -123,30 +122,3 @@ def prune(folder: Path, keep: int, best: int | None) -> None:
     spared = None if best is None else epoch_path(folder, best)
     for path in (p for p in epoch_checkpoints(folder)[keep:] if p != spared):
         remove_checkpoint(path)
-
-
-def load_weights(network: nn.Module, checkpoint: dict[str, Any]) -> None:
-    """Put a checkpoint's weights into a network.
-
-    Raises
-    ------
-    InputError
-        Naming the first ten differences, if the checkpoint is of another architecture.
-    """
-    state = {key.removeprefix("network."): value for key, value in checkpoint["state_dict"].items()}
-    own = network.state_dict()
-    differences = [f"missing {key}" for key in own if key not in state]
-    differences += [f"unexpected {key}" for key in state if key not in own]
-    differences += [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    if differences:
-        more = f" and {len(differences) - 10} more" if len(differences) > 10 else ""
-        raise InputError(
-            f"the checkpoint is of another architecture ({'; '.join(differences[:10])}{more})",
-            "checkpoint",
-            "evaluate it with the configuration it was trained with",
-        )
-    network.load_state_dict(state)

@@ -30,13 +30,13 @@ from sgdj.runs.checkpoints import (
     FORMAT,
     copy_checkpoint,
     epoch_path,
-    load_weights,
     prune,
     read_checkpoint,
     remove_checkpoint,
     write_checkpoint,
 )
 from sgdj.runs.directory import RunDirectory
+from sgdj.runs.network import load_weights
 from sgdj.runs.resuming import METRICS, RUN, best_epoch, kept_rows, last_consistent, out_of_patience
 from sgdj.runtime import distributed
 from sgdj.runtime.devices import accelerator, torch_device
@@ -352,4 +352,4 @@ def train(
     if rank() > 0:
         return
     run.update(trained=True)
-    load_weights(network, read_checkpoint(run.checkpoints / "best.ckpt"))
+    load_weights(network, run.checkpoints / "best.ckpt")

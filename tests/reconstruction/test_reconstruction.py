@@ -157,17 +157,11 @@ def test_tiff_stack(cli, tmp_path, denoising):
     made = imread(tmp_path / "out" / "stack.tiff")
     assert made.shape == stack.shape
     assert made.dtype == np.float32
-    from sgdj.config.composition import parse
-    from sgdj.config.instantiate import build
-    from sgdj.config.load import load
-    from sgdj.operators import Identity
-    from sgdj.runs.checkpoints import load_weights, read_checkpoint
+    import sgdj
 
-    network = build(load(parse(["task=denoising", "scale=smoke"])).config, "architecture")
-    load_weights(network, read_checkpoint(Path(denoising.removeprefix("checkpoint="))))
+    trained = sgdj.load(denoising.removeprefix("checkpoint="))
     y = torch.from_numpy(stack[1:2])[:, None]
-    with torch.no_grad():
-        expected = network(y / y.max(), Identity()) * y.max()
+    expected = trained.reconstruct(y / y.max(), sgdj.Identity()) * y.max()
     assert np.allclose(made[1], expected[0, 0].numpy(), atol=1e-5)
 
 

@@ -1,0 +1,125 @@
+"""Trained networks: the one place where weights are read into a network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdj.config.instantiate import build
+from sgdj.config.load import network_settings
+from sgdj.config.saved import other_architecture
+from sgdj.errors import InputError
+from sgdj.networks.base import Reconstructor
+from sgdj.operators import Acquisition, Operator
+from sgdj.runs.checkpoints import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and what it was trained for.
+
+    Parameters
+    ----------
+    network
+        The reconstructor, in evaluation mode, on the CPU.
+    acquisition
+        Makes the operators that it was trained with.
+    settings
+        What decides its reconstructions, in plain types: `task`, `operator`, `architecture` and `dataset.seed`.
+    """
+
+    network: Reconstructor
+    acquisition: Acquisition
+    settings: dict[str, Any]
+
+    def reconstruct(self, y: Tensor, operator: Operator) -> Tensor:
+        """x̂ (B, C, H, W) of measurements y, on the device where network and operator are; without a gradient."""
+        with torch.no_grad():
+            return self.network(y, operator)
+
+
+def load(path: str | Path, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Trained:
+    """Load a trained network: a checkpoint in its run directory, or a safetensors file of this program.
+
+    Parameters
+    ----------
+    path
+        ``RUN_DIR/checkpoints/best.ckpt`` or ``RUN_DIR/model/weights.safetensors``.
+    plugins
+        Packages whose classes it may name: a file alone can name classes of this project only.
+    overrides
+        What else is said of it as on the command line, such as ``architecture.iterations=4``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is damaged.
+    InputErrors
+        If it names what `plugins` and `overrides` do not, or settings that cannot be.
+    """
+    return trained_network(network_settings(str(path), plugins, overrides))
+
+
+def trained_network(config: dict[str, Any]) -> Trained:
+    """The network of a checked configuration whose `checkpoint` is of this project."""
+    kept = {key: config[key] for key in ("task", "operator", "architecture")}
+    network = load_network(Path(config["checkpoint"]), config["architecture"], config["plugins"])
+    return Trained(network, build(config, "operator"), kept | {"dataset": {"seed": config["dataset"]["seed"]}})
+
+
+def load_network(
+    checkpoint: Path, architecture: dict[str, Any] | None = None, plugins: Sequence[str] = ()
+) -> Reconstructor:
+    """Build a network and read its weights.
+
+    Parameters
+    ----------
+    checkpoint
+        A checkpoint or safetensors file of this program.
+    architecture
+        The `architecture` node to build, as it was checked; None takes what the file says, which may then name classes
+        of this project only.
+    plugins
+        Packages of which the node may name classes.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is of another architecture.
+    """
+    node = other_architecture(checkpoint) if architecture is None else architecture
+    with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and replaced at once
+        network: Reconstructor = build({"plugins": list(plugins), "architecture": node}, "architecture")
+    load_weights(network, checkpoint)
+    return network.eval()
+
+
+def load_weights(network: Reconstructor, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into a network that was built for them.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read; naming the first ten differences, if it is of another architecture.
+    """
+    weights = read_checkpoint(checkpoint)["state_dict"]
+    state = {key.removeprefix("network."): value for key, value in weights.items()}
+    own = network.state_dict()
+    differences = [f"missing {key}" for key in own if key not in state]
+    differences += [f"unexpected {key}" for key in state if key not in own]
+    differences += [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if differences:
+        more = f" and {len(differences) - 10} more" if len(differences) > 10 else ""
+        raise InputError(
+            f"the checkpoint is of another architecture ({'; '.join(differences[:10])}{more})",
+            "checkpoint",
+            "evaluate it with the configuration it was trained with",
+        )
+    network.load_state_dict(state)
