@@ -79,13 +79,13 @@ class Killer:
     def install(self) -> None:
         """Put the hooks into the program."""
         from sgdj.evaluation import evaluate as evaluation
-        from sgdj.modes import run as job
+        from sgdj.modes import train as page
         from sgdj.runs import checkpoints
         from sgdj.runs.directory import RunDirectory, temporary_path, write_atomically
         from sgdj.training import fit as training
 
         claim, start, update = RunDirectory.claim, RunDirectory.start, RunDirectory.update
-        append, add, write_model = RunDirectory.append_metrics, evaluation._Table.add, job.write_model
+        append, add, write_model = RunDirectory.append_metrics, evaluation._Table.add, page.write_model
         step, validate = training.Keeper.on_train_batch_end, training.Training.validation_step
         epoch = training.Keeper.on_train_epoch_start
 
@@ -150,7 +150,8 @@ class Killer:
             (training.Keeper, "on_train_batch_end", stepped), (training.Keeper, "on_train_epoch_start", begun),
             (training.Training, "validation_step", validated), (checkpoints, "write_atomically", written),
             (RunDirectory, "claim", claimed), (RunDirectory, "start", started), (RunDirectory, "update", updated),
-            (RunDirectory, "append_metrics", appended), (evaluation._Table, "add", added), (job, "write_model", carded),
+            (RunDirectory, "append_metrics", appended), (evaluation._Table, "add", added),
+            (page, "write_model", carded),
         ]  # fmt: skip
         for owner, name, hook in hooks:
             setattr(owner, name, hook)

@@ -20,6 +20,7 @@ from sgdj.config.instantiate import build
 from sgdj.config.load import load
 from sgdj.data.points import spiral
 from sgdj.draws import Draws
+from sgdj.modes.plan import plan
 from sgdj.runs.network import load_network
 from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold
 from sgdj.theory.rate import mean_squared_gradient
@@ -195,12 +196,11 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
     grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
     for name in ("mse", "adversarial", "input_jitter", "jitter"):
         job = load(parse(["+experiment=points", f"strategy={name}"]))
-        from sgdj.modes.run import Run
-
-        folder = Run(job).run.path
+        planned = plan(job)
+        folder = planned.folder
         folder = folder if folder.is_absolute() else ROOT / folder
         network: Any = load_network(folder / "checkpoints" / "best.ckpt", job.config["architecture"])
-        source, acquisition = build(job.config, "dataset"), build(job.config, "operator")
+        source, acquisition = planned.source, planned.acquisition
         source.prepare()
         from sgdj.data.batch import measure, pose
 

@@ -2,13 +2,22 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, print_error
 from sgdj.runtime.ranks import rank
 from sgdj.runtime.signals import stop
 from sgdj.text import say, say_traceback
+
+#: The page of a mode, where it is not named after it.
+_PAGES = {"tune": "train"}
+
+
+def _page(mode: str) -> Callable[..., dict[str, Any]]:
+    """What runs a job of this mode; imported only now, and no other mode's."""
+    return getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
 
 
 def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
@@ -27,8 +36,7 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
         from sgdj.runtime.devices import torch_device
 
         torch_device(job.config["device"])  # a missing device is told before the slow imports
-        from sgdj.modes.run import run
-
+        run = _page(job.config["mode"])
         with stop.obeyed():  # until here nothing is written, and a signal may end the process at once
             return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:

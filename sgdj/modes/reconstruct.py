@@ -1,4 +1,4 @@
-"""From a trained network and measured files to reconstructions on disk."""
+"""mode=reconstruct: from a trained network and measured files to reconstructions on disk."""
 
 import os
 from pathlib import Path
@@ -6,20 +6,23 @@ from typing import Any
 
 import torch
 
-from sgdj.data.generate import file_digest
+from sgdj.config.load import Job
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError
-from sgdj.reconstruction.files import FORMATS, reconstruct
+from sgdj.reconstruction.files import FORMATS, Done
+from sgdj.reconstruction.files import reconstruct as reconstruct_files
 from sgdj.reconstruction.output_folder import OutputFolder
 from sgdj.reporting import figures
 from sgdj.runs.network import trained_network
 from sgdj.runtime.devices import torch_device
+from sgdj.runtime.hashing import file_digest
 from sgdj.runtime.ranks import tell
 from sgdj.text import say
 
 
-def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
+def reconstruct(job: Job) -> dict[str, Any]:
     """Reconstruct `input` into `output` with a trained network; the exit code tells if a file was left out."""
+    config = job.config
     device = torch_device(config["device"])
     torch.set_num_threads(config["trainer"]["threads"] or os.cpu_count() or 1)
     kinds = FORMATS.get(config["task"])
@@ -33,7 +36,12 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
     digest = file_digest(Path(config["checkpoint"]))
     folder = OutputFolder(Path(config["output"]), digest, trained.settings, force=config["force"])
     picture = figures.file_panel if config["evaluation"]["panels"] else None
-    done = reconstruct(formats, Path(config["input"]), folder, tell, picture)
+    done = reconstruct_files(formats, Path(config["input"]), folder, tell, picture)
+    return _told(done, config["output"])
+
+
+def _told(done: Done, output: str) -> dict[str, Any]:
+    """Tell scores and what was left out; the exit code, if it is not 0."""
     for row in done.scores:
         scores = ", ".join(
             f"{name.removeprefix('fastmri_')} {value:.4g}" for name, value in row.items() if name != "file"
@@ -41,7 +49,7 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
         say(f"{row['file']}: {scores}")
     left = [f"{len(done.skipped)} files skipped"] if done.skipped else []
     left += [f"{len(done.failed)} files failed"] if done.failed else []
-    say(f"reconstructions: {config['output']}" + (f" ({', '.join(left)})" if left else ""))
+    say(f"reconstructions: {output}" + (f" ({', '.join(left)})" if left else ""))
     if not left:
         return {}
     codes = set(done.failed.values())

@@ -1,6 +1,5 @@
 """The network of a configuration before training."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,13 +7,10 @@ import torch
 from sgdj.config.instantiate import build
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
-from sgdj.networks.external import external
 
 
 def initial_network(config: dict[str, Any]) -> Reconstructor:
-    """The configured network, with initial weights that depend on the seed alone; or somebody else's, with its own."""
-    if config["reconstructor"]:
-        return external(config["reconstructor"], Path(config["checkpoint"]) if config["checkpoint"] else None)
+    """The configured network, with initial weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(Draws(config["seed"]).key("init") % 2**63)
         network: Reconstructor = build(config, "architecture")

@@ -13,6 +13,7 @@ from sgdj.config.load import network_settings
 from sgdj.config.saved import other_architecture
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
+from sgdj.networks.external import external
 from sgdj.operators import Acquisition, Operator
 from sgdj.runs.checkpoints import read_checkpoint
 
@@ -68,6 +69,15 @@ def trained_network(config: dict[str, Any]) -> Trained:
     kept = {key: config[key] for key in ("task", "operator", "architecture")}
     network = load_network(Path(config["checkpoint"]), config["architecture"], config["plugins"])
     return Trained(network, build(config, "operator"), kept | {"dataset": {"seed": config["dataset"]["seed"]}})
+
+
+def given_network(config: dict[str, Any]) -> Reconstructor:
+    """The network that a configuration gives to be measured: the trained one, or somebody else's `reconstructor`."""
+    checkpoint = Path(config["checkpoint"]) if config["checkpoint"] else None
+    if config["reconstructor"]:
+        return external(config["reconstructor"], checkpoint)
+    assert checkpoint is not None  # as the settings were checked
+    return load_network(checkpoint, config["architecture"], config["plugins"])
 
 
 def load_network(

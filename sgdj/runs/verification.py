@@ -1,15 +1,13 @@
 """Check a run directory against the hashes that were written for it."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sgdj.data.generate import file_digest
-from sgdj.errors import ExitCode, InputError
+from sgdj.errors import InputError
 from sgdj.runs.checkpoints import is_intact
 from sgdj.runs.directory import RunDirectory
-from sgdj.text import say
 
 _FOLDERS = ("checkpoints", "evaluation", "figures", "model")
 _FILES = ("config.yaml", "metrics.jsonl")
@@ -70,17 +68,3 @@ def differences(folder: Path) -> tuple[int, list[str]]:
     if record.get("status") == "finished" and not expected:
         lines.append("run.json says finished and holds no hashes")
     return len(expected), lines
-
-
-def verify(folder: Path) -> dict[str, Any]:
-    """Tell every difference; the exit code says whether there is one."""
-    count, lines = differences(folder)
-    for line in lines:
-        say(f"differs: {line}", sys.stderr)
-    what = (
-        f"{count} files compared (run.json itself is covered by no hash)"
-        if count
-        else "not finished, only checkpoints compared"
-    )
-    say(f"{folder}: {what}, {len(lines)} differences")
-    return {"exit_code": int(ExitCode.CHECK_FAILED if lines else ExitCode.DONE), "folder": str(folder)}

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sgdj.errors import ExitCode
-from sgdj.modes.run import Run
+from sgdj.modes.plan import plan
+from sgdj.runs.directory import RunDirectory
 from sgdj.runtime.importable import python_path
 from sgdj.study.collecting import collect, collect_audit
 from sgdj.study.design import Cell
@@ -36,11 +37,11 @@ class Place:
 def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
     """Run directory of a cell and whether it is finished; the network it evaluates must be there."""
     checkpoint = None if cell.trained is None else places[cell.trained].path / "checkpoints" / "best.ckpt"
-    run = Run(cell.job(checkpoint))
-    config, record = run.config, run.run.read_record()
-    attack = config["strategy"].get("attack")
+    planned = plan(cell.job(checkpoint))
+    record = RunDirectory(planned.folder).read_record()
+    attack = planned.config["strategy"].get("attack")
     weight = _EVALUATION if cell.trained else 1 + (0.75 * attack["steps"] if attack else 0)
-    return Place(run.run.path, record.get("status") == "finished", weight)
+    return Place(planned.folder, record.get("status") == "finished", weight)
 
 
 def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
@@ -57,7 +58,7 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
     for cell in cells:
         base = cell.trained
         if base is None:
-            key = Run(cell.job()).key
+            key = plan(cell.job()).key
             if key in trained:
                 shown[cell] = trained[key]
             else:

@@ -13,7 +13,7 @@ import torch
 
 from sgdj.cli import main
 from sgdj.errors import InputError
-from sgdj.modes import run as job
+from sgdj.modes import evaluate, run, train
 from sgdj.runs.checkpoints import is_intact, read_checkpoint, write_checkpoint
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import METRICS, RUN
@@ -68,7 +68,7 @@ def interrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("interrupted")
     torch.set_num_threads(1)
     with chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "evaluate", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr(evaluate, "evaluate_networks", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
         assert main(list(ARGUMENTS)) == 143
     return folder
 
@@ -168,17 +168,25 @@ def test_tidied_checkpoints_are_no_damage(cli, tmp_path, finished):
     assert (code, err) == (0, "note: already finished: run (force=true repeats it)\n")
 
 
-@pytest.mark.parametrize("phase", ["evaluate", "report", "write_model", "hashes", "Tracker.finish"])
-def test_a_failure_after_the_training_costs_no_epoch(cli, tmp_path, monkeypatch, finished, phase):
+@pytest.mark.parametrize(
+    ("owner", "phase"),
+    [
+        (evaluate, "evaluate_networks"),
+        (evaluate, "report"),
+        (train, "write_model"),
+        (run, "hashes"),
+        (run.Tracker, "finish"),
+    ],
+)
+def test_a_failure_after_the_training_costs_no_epoch(cli, tmp_path, monkeypatch, finished, owner, phase):
     def fails(*_, **__):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    owner = job if "." not in phase else job.Tracker
-    original = getattr(owner, phase.rpartition(".")[2])
-    monkeypatch.setattr(owner, phase.rpartition(".")[2], fails)
+    original = getattr(owner, phase)
+    monkeypatch.setattr(owner, phase, fails)
     code, _, _ = cli(*ARGUMENTS)
     assert code == 1
-    monkeypatch.setattr(owner, phase.rpartition(".")[2], original)
+    monkeypatch.setattr(owner, phase, original)
 
     def trained_again(*_):
         raise AssertionError("an epoch is trained again")
@@ -266,6 +274,9 @@ def test_verify_tells_every_damage(cli, tmp_path, finished):
                 assert count > 10
                 assert any(name in line for line in lines), (name, way)
         path.write_bytes(content)
+    name = "metrics.jsonl"
+    path = tmp_path / "whole" / name
+    content = path.read_bytes()
     path.write_bytes(b"")
     code, _, err = cli("mode=verify", "run_dir=whole")
     assert (code, err) == (5, f"differs: {name} has changed\n")

@@ -21,7 +21,7 @@ from scipy.stats import ttest_ind
 from sgdj.config.composition import CONF
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
-from sgdj.modes.run import Run
+from sgdj.modes.plan import plan
 from sgdj.study import claims, levels, margins, steadiness, tables
 from sgdj.study.campaign import missing
 from sgdj.study.collecting import collect
@@ -275,7 +275,7 @@ def test_a_curve_of_another_network_is_missing():
         if {"architecture=gd", "strategy=mse"} <= set((cell.trained or cell).overrides)
     ]
     table, *evaluations = wanted
-    trained = row(scale="smoke", config_hash=Run(table.job()).key)
+    trained = row(scale="smoke", config_hash=plan(table.job()).key)
     curves = {cell.experiment: replace(trained, experiment=cell.experiment, config_hash="e") for cell in evaluations}
     assert {"figure_epsilon", "figure_iterations"} <= set(curves)
     assert missing(wanted, [trained, *curves.values()]) == []

@@ -1,0 +1,46 @@
+"""mode=audit: whether what is measured of a network under attack can be believed."""
+
+import sys
+from functools import partial
+from typing import Any
+
+from sgdj.audit.report import audit_network, write
+from sgdj.config.instantiate import build
+from sgdj.config.load import Job
+from sgdj.errors import ExitCode
+from sgdj.modes.plan import Plan, plan
+from sgdj.modes.run import Steps, conduct
+from sgdj.networks import Reconstructor
+from sgdj.reporting.terminal import audit_table, show
+from sgdj.runs.directory import RunDirectory
+from sgdj.runs.network import given_network
+from sgdj.runs.tracking import Tracker
+from sgdj.text import say
+
+
+def audit(job: Job) -> dict[str, Any]:
+    """Audit the network of `checkpoint` or `reconstructor`; the record's exit code tells if a check failed."""
+    planned = plan(job)
+    return conduct(planned, Steps(partial(given_network, job.config), partial(_measure, planned)))
+
+
+def _measure(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
+    """Run the checks, write the report, and show it."""
+    config = planned.config
+    who = config["reconstructor"] or f"{config['architecture']['name']}, {config['strategy']['name']}"
+    found = audit_network(
+        f"Audit: {config['task']}, {who}",
+        network.to(planned.device),
+        planned.images,
+        planned.acquisition,
+        build(config, "attack"),
+        seed=planned.data_seed,
+        settings=config["audit"],
+        device=planned.device,
+        tell=lambda name: say(f"checking: {name}", sys.stderr),
+    )
+    write(found, run.evaluation)
+    show(audit_table(found.checks, found.title))
+    print("\n".join([found.jacobian, *(f"network: {note}" for note in found.notes)]))
+    run.update(exit_code=int(ExitCode.CHECK_FAILED if found.failed else ExitCode.DONE))
+    say(f"run directory: {run.path}")

@@ -1,0 +1,59 @@
+"""What is seen to before the first file is written: a mistake that is found here costs nothing."""
+
+from sgdj.config.instantiate import build
+from sgdj.data.generated import GeneratedSource
+from sgdj.data.source import Split
+from sgdj.errors import InputError, writing
+from sgdj.evaluation.evaluate import trial
+from sgdj.metrics.image import SSIM_WINDOW
+from sgdj.modes.plan import Plan
+from sgdj.networks import Reconstructor
+from sgdj.runtime.hashing import digest
+
+
+def check_parts(plan: Plan) -> None:
+    """Build everything but the network that is needed later."""
+    build(plan.config, "attack")
+    for name in plan.config["shift"]:
+        build(plan.config, f"shift.{name}")
+    if plan.trains:
+        build(plan.config, "strategy")
+
+
+def prepared_data(plan: Plan) -> str:
+    """Generate the data if they are not there, see that they can be measured on, and hash what they are.
+
+    Raises
+    ------
+    InputError
+        If an image is too small.
+    ResourceError
+        If the disk is full.
+    """
+    if isinstance(plan.source, GeneratedSource):
+        with writing(plan.source.directory):
+            plan.source.prepare()
+    hashed = digest(plan.source.manifest())
+    _check_sizes(plan)
+    return hashed
+
+
+def _check_sizes(plan: Plan) -> None:
+    """SSIM needs images as large as its window; signals of one column have none, and need none."""
+    splits: list[Split] = [plan.config["evaluation"]["split"]]
+    splits += ["val"] if plan.trains else []
+    for images in map(plan.source.images, splits):
+        for i in range(len(images)):
+            height, width = images.shape(i)
+            if width > 1 and min(height, width) < SSIM_WINDOW:
+                raise InputError(
+                    f"image {images[i].sample} of {height} x {width} pixels is smaller than the SSIM window",
+                    "dataset",
+                    f"give images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels",
+                )
+
+
+def try_out(plan: Plan, network: Reconstructor) -> None:
+    """Call somebody else's network once: whether it takes a measurement and gives an image is not known before."""
+    if plan.config["reconstructor"]:
+        trial(network, plan.images, plan.acquisition, plan.data_seed, plan.device)

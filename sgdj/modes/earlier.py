@@ -1,0 +1,91 @@
+"""What a run does about an earlier one in its folder: refuse, skip, go on from it, or begin again."""
+
+from typing import Any
+
+from sgdj.config.identity import decides
+from sgdj.config.nodes import leaves
+from sgdj.errors import CheckFailed, InputError
+from sgdj.modes.plan import Plan
+from sgdj.runs.directory import RunDirectory
+from sgdj.runs.earlier import Earlier, look, same_settings
+from sgdj.runs.resuming import has_own
+from sgdj.runs.verification import damaged
+from sgdj.runtime.ranks import rank, tell
+
+
+def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
+    """What the folder holds; another run is refused, unless it is to be replaced.
+
+    Raises
+    ------
+    InputError
+        If it holds another run, or what is no run.
+    """
+    if rank() > 0:  # the leader decides, and may be changing it already
+        record = run.read_record()
+        return Earlier(record, bool(record), record.get("config_hash") == plan.key)
+    earlier = look(run, plan.key, plan.config)
+    if earlier.found and not earlier.same and not plan.config["force"]:
+        raise InputError(
+            f"the folder holds another run ({_difference(plan, run)})",
+            f"run_dir={run.path}",
+            "choose another folder, or force=true to replace it",
+        )
+    return earlier
+
+
+def _difference(plan: Plan, run: RunDirectory) -> str:
+    """How the planned configuration differs from the one in the folder."""
+    there, here = dict(leaves(run.read_config())), dict(leaves(plan.config))
+    keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key) and decides(key)]
+    shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys[:5])
+    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+    return shown + more or "of other data or another version of this program"
+
+
+def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
+    """Whether the run was finished, and what it measured is as it was.
+
+    Raises
+    ------
+    CheckFailed
+        If it is not, and nothing is left to make it from.
+    """
+    if not earlier.same or earlier.record.get("status") != "finished" or plan.config["force"]:
+        return False
+    changed = damaged(run, earlier.record)
+    if not changed:
+        return True
+    some = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+    if plan.trains and not _has_checkpoints(plan, run):
+        raise CheckFailed(
+            f"damaged since the run was finished, and no checkpoint is left to make it from, {some} "
+            f"in {run.path}: force=true trains again"
+        )
+    if run.claimed:
+        tell(f"damaged since the run was finished, and made anew: {some}")
+    return False
+
+
+def skipped(run: RunDirectory, earlier: Earlier) -> dict[str, Any]:
+    """The record of a run that is finished already."""
+    tell(f"already finished: {run.path} (force=true repeats it)")
+    return {**earlier.record, "folder": str(run.path), "skipped": True}
+
+
+def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
+    """Whether the run goes on from checkpoints of an earlier one; says so if there is one and it does not."""
+    if not earlier.found:
+        return False
+    wanted = earlier.same and plan.config["resume"] and not plan.config["force"]
+    if wanted and earlier.record.get("diverged"):
+        tell("beginning again: the earlier run diverged")
+    elif wanted and plan.trains:
+        if _has_checkpoints(plan, run):
+            return True
+        tell("beginning at epoch 0: the earlier run left no intact checkpoint")
+    return False
+
+
+def _has_checkpoints(plan: Plan, run: RunDirectory) -> bool:
+    return has_own(run, plan.key, same_settings(plan.config))

@@ -1,0 +1,71 @@
+"""What ``run.json`` says of a run from its beginning."""
+
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from sgdj.draws import Draws
+from sgdj.modes.plan import Plan
+from sgdj.networks import Reconstructor
+from sgdj.operators import CartesianFourier
+from sgdj.runtime import provenance
+from sgdj.runtime.ranks import world
+
+
+def now() -> str:
+    """The time, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: dict[str, Any]) -> dict[str, Any]:
+    """What is known when a run begins.
+
+    Parameters
+    ----------
+    plan
+        The run.
+    network
+        What is trained or measured.
+    data_hash
+        Of the data's manifest.
+    earlier
+        The record of the run that this one goes on from; empty if it begins.
+    """
+    trainer, device = plan.config["trainer"], plan.device
+    return {
+        "status": "running",
+        "config_hash": plan.key,
+        "data_hash": data_hash,
+        "content_hash": plan.source.content_hash(),
+        "seed": plan.config["seed"],
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "machine": provenance.machine(),
+        "threads": torch.get_num_threads(),
+        "processes": world(),
+        "workers": trainer["workers"],
+        "deterministic": trainer["deterministic"] or device.type == "cpu",
+        "started": earlier.get("started", now()),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "command": shlex.join(["python", "run.py", *plan.job.overrides]),
+        "experiment": plan.job.experiment,
+        "data": "synthetic" if plan.source.synthetic else "real",
+        "trained": earlier.get("trained", False),
+        "wall_s": earlier.get("wall_s", 0.0),
+        **({"acceleration": a} if (a := _acceleration(plan)) else {}),
+        **plan.subject,
+    }
+
+
+def _acceleration(plan: Plan) -> dict[str, float] | None:
+    """The acceleration that the masks of the test data have, which a drawn mask only has on average."""
+    images, draws, values = plan.source.images("test"), Draws(plan.data_seed), []
+    for i in range(len(images)):
+        operator = plan.acquisition.operator(images.shape(i), [images[i].volume], draws)
+        if not isinstance(operator, CartesianFourier):
+            return None
+        values.append(float(operator.acceleration().mean()))
+    return {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}

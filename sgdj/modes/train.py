@@ -1,0 +1,74 @@
+"""mode=train and mode=tune: train a network, then measure it on test data, or score it on validation data."""
+
+import math
+from functools import partial
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sgdj.config.instantiate import build
+from sgdj.config.load import Job
+from sgdj.evaluation.evaluate import Result
+from sgdj.modes.evaluate import measured
+from sgdj.modes.plan import Plan, plan
+from sgdj.modes.run import Log, Steps, conduct
+from sgdj.networks import Reconstructor
+from sgdj.networks.initial import initial_network
+from sgdj.reporting import figures
+from sgdj.runs.checkpoints import read_checkpoint
+from sgdj.runs.directory import RunDirectory
+from sgdj.runs.earlier import same_settings
+from sgdj.runs.model_card import write_model
+from sgdj.runs.tracking import Tracker
+from sgdj.runtime.ranks import rank, tell
+from sgdj.runtime.signals import stop
+
+
+def train(job: Job) -> dict[str, Any]:
+    """Train a network, measure it, and leave a model that others can take; the run's record."""
+    planned = plan(job)
+
+    def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
+        result = measured(planned, network, run, tracker)
+        best = read_checkpoint(run.checkpoints / "best.ckpt")
+        write_model(run.path / "model", best, run.record, result.summary)
+
+    return conduct(planned, Steps(partial(initial_network, job.config), measure, partial(_fit, planned)))
+
+
+def tune(job: Job) -> dict[str, Any]:
+    """Train a network and score it, for a sweep to choose by; the record has the score."""
+    planned = plan(job)
+
+    def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
+        _score(measured(planned, network, run, tracker), job.config["attack"]["name"], run)
+
+    return conduct(planned, Steps(partial(initial_network, job.config), measure, partial(_fit, planned)))
+
+
+def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> None:
+    """Train, or go on, and draw the curve; the network has the best weights then."""
+    with stop.patiently():  # a signal in the middle of an import can be lost
+        from sgdj.training.fit import train as fit  # Lightning takes seconds to import
+    stop.check()
+    config = planned.config
+    text = OmegaConf.to_yaml(OmegaConf.create(config))
+    strategy = build(config, "strategy")
+    fit(
+        config, text, network, strategy, planned.source, planned.acquisition, run, planned.key, log, tell,
+        same_settings(config),
+    )  # fmt: skip
+    if rank() == 0:
+        figures.training_curve(run.metrics(), run.figures / "training.png")
+
+
+def _score(result: Result, attack: str, run: RunDirectory) -> None:
+    """Keep what levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
+    found = result.summary["network"]
+    means = [found[name]["psnr"]["mean"] for name in ("clean", attack)]
+    if any(mean is None or not math.isfinite(mean) for mean in means):
+        tell("no score: a PSNR on the validation data is not finite")
+        return
+    score = sum(means) / 2
+    run.update(score=round(score, 6))
+    print(f"score, mean of clean and attacked PSNR on the validation data: {score:.3f} dB", flush=True)

@@ -1,0 +1,25 @@
+"""mode=verify: compare a run directory with the hashes that were written for it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from sgdj.config.load import Job
+from sgdj.errors import ExitCode
+from sgdj.runs.verification import differences
+from sgdj.text import say
+
+
+def verify(job: Job) -> dict[str, Any]:
+    """Tell every difference; the exit code says whether there is one."""
+    folder = Path(job.config["run_dir"])
+    count, lines = differences(folder)
+    for line in lines:
+        say(f"differs: {line}", sys.stderr)
+    what = (
+        f"{count} files compared (run.json itself is covered by no hash)"
+        if count
+        else "not finished, only checkpoints compared"
+    )
+    say(f"{folder}: {what}, {len(lines)} differences")
+    return {"exit_code": int(ExitCode.CHECK_FAILED if lines else ExitCode.DONE), "folder": str(folder)}
