@@ -82,12 +82,13 @@ class Killer:
         from sgdj.modes import train as page
         from sgdj.runs import checkpoints
         from sgdj.runs.directory import RunDirectory, temporary_path, write_atomically
-        from sgdj.training import fit as training
+        from sgdj.training.callbacks import Keeper
+        from sgdj.training.module import Training
 
         claim, start, update = RunDirectory.claim, RunDirectory.start, RunDirectory.update
         append, add, write_model = RunDirectory.append_metrics, evaluation._Table.add, page.write_model
-        step, validate = training.Keeper.on_train_batch_end, training.Training.validation_step
-        epoch = training.Keeper.on_train_epoch_start
+        step, validate = Keeper.on_train_batch_end, Training.validation_step
+        epoch = Keeper.on_train_epoch_start
 
         def claimed(run: RunDirectory) -> None:
             claim(run)
@@ -147,8 +148,8 @@ class Killer:
             write_model(*arguments)
 
         hooks = [
-            (training.Keeper, "on_train_batch_end", stepped), (training.Keeper, "on_train_epoch_start", begun),
-            (training.Training, "validation_step", validated), (checkpoints, "write_atomically", written),
+            (Keeper, "on_train_batch_end", stepped), (Keeper, "on_train_epoch_start", begun),
+            (Training, "validation_step", validated), (checkpoints, "write_atomically", written),
             (RunDirectory, "claim", claimed), (RunDirectory, "start", started), (RunDirectory, "update", updated),
             (RunDirectory, "append_metrics", appended), (evaluation._Table, "add", added),
             (page, "write_model", carded),

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
+from sgdj.config.schema import Trainer
 from sgdj.evaluation.evaluate import Result
 from sgdj.modes.evaluate import measured
 from sgdj.modes.plan import Plan, plan
@@ -22,6 +23,7 @@ from sgdj.runs.model_card import write_model
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.ranks import rank, tell
 from sgdj.runtime.signals import stop
+from sgdj.training.settings import Kept, Settings
 
 
 def train(job: Job) -> dict[str, Any]:
@@ -52,12 +54,19 @@ def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> 
         from sgdj.training.fit import train as fit  # Lightning takes seconds to import
     stop.check()
     config = planned.config
+    settings = Settings(
+        seed=config["seed"],
+        data_seed=planned.data_seed,
+        epochs=config["epochs"],
+        validation_batch_size=config["evaluation"]["batch_size"],
+        device=config["device"],
+        precision=config["precision"],
+        trainer=Trainer(**config["trainer"]),
+    )
     text = OmegaConf.to_yaml(OmegaConf.create(config))
+    kept = Kept(run, planned.key, same_settings(config), text)
     strategy = build(config, "strategy")
-    fit(
-        config, text, network, strategy, planned.source, planned.acquisition, run, planned.key, log, tell,
-        same_settings(config),
-    )  # fmt: skip
+    fit(network, strategy, planned.source, planned.acquisition, settings, kept, log, tell)
     if rank() == 0:
         figures.training_curve(run.metrics(), run.figures / "training.png")
 

@@ -242,7 +242,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(cli, tmp_path, monkeypatch, 
     """Stopped by a signal in epoch 1 of 3, then started again with the same command."""
     arguments = ("task=seismic", "scale=smoke", "epochs=3", "trainer.schedule=cosine", *QUIET, *overrides)
     assert cli(*arguments, "run_dir=whole")[0] == 0
-    from sgdj.training.fit import Training
+    from sgdj.training.module import Training
 
     original = Training.training_step
 

@@ -18,7 +18,7 @@ from sgdj.runs.checkpoints import is_intact, read_checkpoint, write_checkpoint
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import METRICS, RUN
 from sgdj.runs.verification import differences
-from sgdj.training.fit import Training
+from sgdj.training.module import Training
 
 ARGUMENTS = (
     "task=toy", "scale=smoke", "epochs=3", "logger=none", "evaluation.panels=0", "evaluation.curve=[]", "shift=[]",

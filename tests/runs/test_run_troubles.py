@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from sgdj.errors import ExitCode, as_run_error
 from sgdj.runs.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
-from tests import test_input_troubles as inputs
+from tests.config import test_input_troubles as inputs
 from tests.conftest import QUIET, SMOKE, finished_run, only_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +129,7 @@ def test_40_a_full_disk_at_the_start(cli, small_disk):
 def test_40_a_disk_that_fills_keeps_the_old_checkpoint(cli, small_disk, tmp_path, monkeypatch):
     arguments = ("task=toy", "scale=smoke", "epochs=4", *QUIET)
     assert cli(*arguments, "run_dir=whole")[0] == 0
-    from sgdj.training.fit import VerifiedCheckpoints
+    from sgdj.runs.lightning_io import VerifiedCheckpoints
 
     original = VerifiedCheckpoints.save_checkpoint
 
@@ -265,7 +265,7 @@ def test_44_divergence(cli, tmp_path):
 
 def test_44_the_last_good_checkpoint_stays(cli, tmp_path, monkeypatch):
     """A loss that is NaN from epoch 2 on; weights never become NaN."""
-    from sgdj.training.fit import Training
+    from sgdj.training.module import Training
 
     original = Training.training_step
 

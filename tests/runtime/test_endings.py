@@ -211,7 +211,7 @@ def test_the_closing_table_takes_every_number(value):
 
 
 def test_a_resumed_training_says_where(cli, monkeypatch):
-    from sgdj.training.fit import Training
+    from sgdj.training.module import Training
 
     original = Training.training_step
 

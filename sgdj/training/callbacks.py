@@ -1,0 +1,122 @@
+"""What happens around the steps of a training: epochs are kept, signals obeyed, progress is shown."""
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as lightning
+from lightning.pytorch.callbacks import Callback
+
+from sgdj.errors import Interrupted
+from sgdj.runs.checkpoints import copy_checkpoint, epoch_path, prune
+from sgdj.runs.directory import RunDirectory
+from sgdj.runs.resuming import METRICS, RUN, best_epoch, kept_rows
+from sgdj.runtime import distributed
+from sgdj.runtime.progress import bar
+from sgdj.runtime.ranks import rank, world
+from sgdj.runtime.signals import stop
+from sgdj.training.module import Training
+
+
+class Keeper(Callback):
+    """Writes metrics and checkpoints at the end of every epoch, and obeys signals.
+
+    Parameters
+    ----------
+    run
+        The run directory.
+    key
+        The run's configuration hash, kept in every checkpoint.
+    keep
+        Number of epoch checkpoints kept.
+    report
+        Called with every row of metrics.
+
+    Attributes
+    ----------
+    restored
+        Whether the training has begun, or gone on from its checkpoint.
+    """
+
+    def __init__(self, run: RunDirectory, key: str, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
+        self.run, self.key, self.keep, self.report = run, key, keep, report
+        self.rows, self.restored = run.metrics(), False
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Replace Lightning's handlers, which end with the wrong exit codes."""
+        self.restored = True
+        stop.install()
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+        """Keep in every checkpoint which run it is of, and the rows of metrics, which a damaged file may lose."""
+        checkpoint.update({RUN: self.key, METRICS: kept_rows(self.rows)})
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
+        """Stop between two steps if a signal came, to whichever process."""
+        if distributed.total(float(stop.received is not None), trainer.strategy.root_device):
+            raise Interrupted(stop.received or signal.SIGTERM)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Record the epoch, then save it."""
+        assert isinstance(module, Training)
+        row = {
+            "epoch": trainer.current_epoch,
+            "global_step": trainer.global_step,
+            "train_loss": distributed.total(sum(module.losses), trainer.strategy.root_device)
+            / (len(module.losses) * world()),
+            "val_psnr": float(trainer.callback_metrics["val_psnr"]),
+            "val_ssim": _json_number(float(trainer.callback_metrics["val_ssim"])),
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "seconds": round(time.perf_counter() - self._began, 3),
+        }
+        module.losses.clear()
+        path = epoch_path(self.run.checkpoints, trainer.current_epoch)
+        if rank() > 0:
+            trainer.save_checkpoint(path)  # all take part, the leader writes
+            return
+        self.rows.append(row)
+        best = best_epoch(self.rows)
+        self.run.append_metrics(row)  # without its checkpoint, which comes next, a row does not count
+        trainer.save_checkpoint(path)
+        if best == trainer.current_epoch:
+            copy_checkpoint(path, self.run.checkpoints / "best.ckpt")
+        copy_checkpoint(path, self.run.checkpoints / "last.ckpt")
+        prune(self.run.checkpoints, self.keep, best)
+        self.report(row)
+
+
+def _json_number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+class TrainingBar(Callback):
+    """One bar over all steps of a training, with loss and validation PSNR."""
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Show the bar, at the step where training goes on."""
+        self._bar = bar()
+        total = int(trainer.estimated_stepping_batches)
+        self._task = self._bar.add_task("training", total=total, completed=trainer.global_step, note="")
+        self._bar.start()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, *_: Any) -> None:
+        """Advance."""
+        psnr = trainer.callback_metrics.get("val_psnr")
+        note = f"epoch {trainer.current_epoch}" + ("" if psnr is None else f", validation {float(psnr):.2f} dB")
+        self._bar.update(self._task, completed=trainer.global_step, note=note)
+
+    def teardown(self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str) -> None:
+        """Remove the bar."""
+        if hasattr(self, "_bar"):
+            self._bar.stop()
+
+    def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: Any) -> None:
+        """Remove the bar before an error is told."""
+        if hasattr(self, "_bar"):
+            self._bar.stop()

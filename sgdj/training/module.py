@@ -1,0 +1,100 @@
+"""The steps of a training, as Lightning wants them."""
+
+import math
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch import Tensor
+
+from sgdj.config.schema import Trainer
+from sgdj.data.batch import Batch
+from sgdj.draws import Draws
+from sgdj.errors import Diverged
+from sgdj.metrics.image import sample_metrics
+from sgdj.metrics.volumes import volume_mean
+from sgdj.networks.base import Reconstructor
+from sgdj.runtime import distributed
+from sgdj.runtime.ranks import world
+from sgdj.strategies.base import Strategy
+
+
+class Training(lightning.LightningModule):
+    """The training and validation steps.
+
+    Parameters
+    ----------
+    network
+        The reconstructor.
+    strategy
+        Its training risk.
+    draws
+        Random numbers of the run's seed.
+    settings
+        Optimiser, rate and schedule.
+    config_text
+        Configuration as YAML, kept in every checkpoint.
+    """
+
+    def __init__(
+        self, network: Reconstructor, strategy: Strategy, draws: Draws, settings: Trainer, config_text: str
+    ) -> None:
+        super().__init__()
+        self.network, self.strategy, self.draws = network, strategy, draws
+        self.settings, self.config_text = settings, config_text
+        self.losses: list[float] = []
+        self.validation: list[tuple[str, dict[str, float]]] = []
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Loss of one batch; training stops here if it is not finite."""
+        loss = self.strategy.loss(self.network, batch, self.draws.at(self.current_epoch))
+        value = float(loss.detach())
+        if distributed.total(float(not math.isfinite(value)), loss.device):
+            raise Diverged(self._diverged(f"loss {value}", batch))
+        self._batch = batch
+        if world() > 1:  # a mean over all processes is one over all samples, whoever has more of them
+            share = len(batch) * world() / distributed.total(len(batch), loss.device)
+            loss, value = share * loss, share * value
+        self.losses.append(value)
+        return loss
+
+    def _diverged(self, what: str, batch: Batch) -> str:
+        samples = ", ".join(distributed.gather(list(batch.samples)))
+        return f"{what} at step {self.global_step} of epoch {self.current_epoch}, samples {samples}: lower trainer.lr"
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Stop before a gradient that is not finite reaches the weights."""
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+        if not torch.isfinite(norm):
+            raise Diverged(self._diverged(f"gradient norm {float(norm)}", self._batch))
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """PSNR and SSIM of the clean reconstruction (jittered only if the strategy asks for it)."""
+        perturb = self.strategy.validation_perturb(self.network, batch, self.draws.at(self.current_epoch))
+        values = sample_metrics(self.network(batch.y, batch.operator, perturb), batch.x)
+        for i, volume in enumerate(batch.volumes):
+            self.validation.append((volume, {name: values[name][i] for name in ("psnr", "ssim")}))
+
+    def on_validation_epoch_end(self) -> None:
+        """Average over volumes, those of all processes."""
+        self.validation = distributed.gather(self.validation)
+        for name in ("psnr", "ssim"):
+            mean = volume_mean([(volume, values[name]) for volume, values in self.validation])
+            self.log(f"val_{name}", torch.tensor(mean, dtype=torch.float64))
+        self.validation.clear()
+
+    def configure_optimizers(self) -> Any:
+        """Adam or AdamW; constant rate or cosine decay over all steps."""
+        cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.settings.optimizer]
+        optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=self.settings.lr)
+        if self.settings.schedule == "constant":
+            return optimizer
+        total = max(int(self.trainer.estimated_stepping_batches), 1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(step / total, 1)))
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the configuration beside the weights."""
+        checkpoint["sgdj_config"] = self.config_text
