@@ -13,7 +13,7 @@ from sgdj import text
 from sgdj.audit.checks import Check
 from sgdj.audit.report import Report, markdown
 from sgdj.errors import InputError, InputErrors, print_error
-from sgdj.reconstruction.files import Outcome
+from sgdj.reconstruction.base import Outcome
 from sgdj.reporting import figures
 from sgdj.reporting.terminal import audit_table, show
 from sgdj.runs.catalogue import listing, view

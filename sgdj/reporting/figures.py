@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sgdj.evaluation.evaluate import Panel
 from sgdj.metrics.image import to_real
-from sgdj.reconstruction.files import Outcome
+from sgdj.reconstruction.base import Outcome
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, STRATEGIES, save, save_both
 from sgdj.text import label
