@@ -244,6 +244,8 @@ def read_saved(checkpoint: Path) -> Saved:
         node = get(saved.config, parent) if parent else None
         if isinstance(node, dict) and name not in node and _takes(saved.config, key):
             node[name] = value
+    if "max_gib" in saved.config["dataset"]:
+        saved.config["dataset"]["max_gib"] = None  # a file does not lift the limit of what files may declare
     return saved
 
 

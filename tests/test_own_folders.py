@@ -130,6 +130,35 @@ def test_repeating_a_run_leaves_what_the_user_put_there(cli, tmp_path, finished)
     assert [(tmp_path / "run" / name).read_text() for name in own] == own
 
 
+@pytest.mark.parametrize("weights", ["checkpoints/best.ckpt", "model/weights.safetensors"])
+def test_an_evaluation_does_not_remove_the_network_that_it_reads(cli, tmp_path, finished, weights):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    before = listing(tmp_path)
+    arguments = ("mode=evaluate", f"checkpoint=run/{weights}", "run_dir=run", "force=true", "logger=none")
+    code, _, err = cli(*arguments, f"dataset.directory={finished / 'data'}")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "the run would remove what it reads, checkpoint=run/" in err
+    assert listing(tmp_path) == before
+
+
+def test_what_lies_behind_a_link_is_not_the_runs(cli, tmp_path, finished):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    theirs = tmp_path / "wandb" / "offline-run-20250101_010101-abcd"
+    theirs.mkdir(parents=True)
+    (theirs / "record").write_text("of other runs")
+    (tmp_path / "run" / "wandb").symlink_to(theirs.parent)
+    (tmp_path / "run" / "checkpoints").rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    before = listing(tmp_path)
+    code, _, err = cli(*ARGUMENTS, "run_dir=run", "force=true", f"dataset.directory={finished / 'data'}")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "a link to another place, run/checkpoints" in err
+    assert listing(tmp_path) == before
+    RunDirectory(tmp_path / "run").clear()
+    assert (theirs / "record").exists()
+    assert (tmp_path / "elsewhere" / "best.ckpt").exists()
+
+
 def test_the_record_is_the_first_file_and_read_under_the_lock(cli, tmp_path, finished, monkeypatch):
     """Another process ends the run between the first look and the lock: it is skipped, and nothing is cleared."""
     order = []
