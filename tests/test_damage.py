@@ -266,6 +266,9 @@ def test_verify_tells_every_damage(cli, tmp_path, finished):
                 assert count > 10
                 assert any(name in line for line in lines), (name, way)
         path.write_bytes(content)
+    name = "evaluation/samples.csv"
+    path = tmp_path / "whole" / name
+    content = path.read_bytes()
     path.write_bytes(b"")
     code, _, err = cli("mode=verify", "run_dir=whole")
     assert (code, err) == (5, f"differs: {name} has changed\n")
