@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -102,7 +103,7 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
     if kept.get("exit_code", 0) not in set(ExitCode):
         del kept["exit_code"]
     for name in ("wall_s", "score"):
-        if not math.isfinite(kept.get(name, 0)):
+        if not abs(kept.get(name, 0)) <= sys.float_info.max:  # JSON has whole numbers that no float holds
             del kept[name]
     return kept if kept.keys() >= {"status", "config_hash"} else {}
 

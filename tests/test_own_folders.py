@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from sgdj.cli import main
+from sgdj.errors import InputError
+from sgdj.reporting.runs import compare, view
 from sgdj.run_directory import RunDirectory, write_atomically
 from tests.conftest import SMOKE
 
@@ -298,6 +300,20 @@ def test_a_mistake_that_shows_late_leaves_nothing_behind(cli, tmp_path, monkeypa
     code, _, err = cli(*ARGUMENTS, "mode=evaluate", "reconstructor=own:network")
     assert (code, err.count("\n")) == (2, 1)
     assert not (tmp_path / "outputs").exists()
+
+
+def test_numbers_that_no_float_holds_and_samples_that_are_none(tmp_path, finished):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record | {"wall_s": 10**400, "score": 10**400}))
+    assert {"wall_s", "score"}.isdisjoint(RunDirectory(tmp_path / "run").read_record())
+    summary = tmp_path / "run" / "evaluation" / "summary.json"
+    summary.write_text(json.dumps({"network": {"clean": {"psnr": {"mean": 10**400}}}}))
+    assert view(tmp_path / "run").psnr("clean") is None
+    for content in (b"a,b\n1,2\n", b"\xff\xfe", b"reconstructor,condition,volume,psnr\nnetwork,clean,v,x\n"):
+        (tmp_path / "run" / "evaluation" / "samples.csv").write_bytes(content)
+        with pytest.raises(InputError, match=r"the samples cannot be read, .*samples\.csv"):
+            compare(tmp_path / "run", finished / "run")
 
 
 def test_one_damaged_record_costs_no_other_run(cli, tmp_path, finished):
