@@ -300,7 +300,7 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
         if package in allowed or package not in named or package in (*sys.stdlib_module_names, "sgdj"):
             continue
         base = TARGETS[str(_entry(key))][0].rsplit(".", 1)[1]
-        words.append(f"{target!r} is not a {base} of this project")
+        words.append(f"{target[:100]!r} is not a {base} of this project")
         packages += [] if package in packages else [package]
     found = schema_mistakes(saved.config | {"plugins": packages})
     mistakes = [
