@@ -244,6 +244,8 @@ def read_saved(checkpoint: Path) -> Saved:
         node = get(saved.config, parent) if parent else None
         if isinstance(node, dict) and name not in node and _takes(saved.config, key):
             node[name] = value
+    if "max_gib" in saved.config["dataset"]:
+        saved.config["dataset"]["max_gib"] = None  # a file does not lift the limit of what files may declare
     return saved
 
 
@@ -298,7 +300,7 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
         if package in allowed or package not in named or package in (*sys.stdlib_module_names, "sgdj"):
             continue
         base = TARGETS[str(_entry(key))][0].rsplit(".", 1)[1]
-        words.append(f"{target!r} is not a {base} of this project")
+        words.append(f"{target[:100]!r} is not a {base} of this project")
         packages += [] if package in packages else [package]
     found = schema_mistakes(saved.config | {"plugins": packages})
     mistakes = [

@@ -13,7 +13,7 @@ STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]  # a square of it is still a number of bytes
 Share = Annotated[float, Field(gt=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -371,10 +371,10 @@ class Trainer:
     schedule: Literal["constant", "cosine"]
     clip_norm: Positive | None
     patience: Count | None
-    workers: Annotated[int, Field(ge=0)]
+    workers: Annotated[int, Field(ge=0, le=256)]
     devices: Count
     deterministic: bool
-    threads: Count | None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None
     reuse_memory: bool
     keep: Count
 

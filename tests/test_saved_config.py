@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from sgdj import saved, trained
 from sgdj.composition import parse
 from sgdj.config import load
+from sgdj.earlier import same_settings
 from sgdj.errors import InputError, InputErrors
 from sgdj.identity import identity
 from sgdj.nodes import get, leaves
@@ -222,6 +223,37 @@ def test_damage_is_one_line_wherever_it_is_read(place, name):
     assert set(RunDirectory(place / "run").read_config()) <= {"task", "2001-01-01"}
     assert set(view(place / "run").config) <= {"task", "2001-01-01"}
     assert time.perf_counter() - began < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!python/object/apply:pathlib.Path [x]", "a: !!binary aGVsbG8=", "a: !!omap [x: 1]",
+        r'a: "\x24{oc.env:HOME}"', 'a: "$\\\n  {oc.env:HOME}"', r'"\u0024{oc.env:HOME}": 1',
+    ],
+)  # fmt: skip
+def test_other_types_and_hidden_interpolations_are_not_read(text):
+    with pytest.raises(InputError, match="are not read"):
+        parse_mapping(text.encode(), "file")
+
+
+def test_the_text_in_a_checkpoint_is_bounded():
+    began = time.perf_counter()
+    assert not same_settings({"task": "toy"})(bomb().decode())
+    assert same_settings({"task": "toy"})("task: toy")
+    assert time.perf_counter() - began < 2
+
+
+def test_a_file_does_not_lift_the_limit_of_files(place):
+    edit(place, dataset__max_gib=1e6)
+    assert loaded("mode=evaluate")["dataset"]["max_gib"] is None
+    assert loaded("mode=evaluate", "dataset.max_gib=3")["dataset"]["max_gib"] == 3
+
+
+@pytest.mark.parametrize(("key", "value"), [("threads", 10**10), ("workers", 10**5)])
+def test_a_file_cannot_ask_for_any_number_of_processes(place, key, value):
+    edit(place, **{f"trainer__{key}": value})
+    assert f"trainer.{key}" in told("mode=evaluate")
 
 
 def test_a_run_whose_groups_are_no_groups_is_listed_without_them(place):
