@@ -16,8 +16,14 @@ _LONGEST_HEADER = 2**16  # bytes; NumPy's own limit is shorter
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of the array that begins here."""
+def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array that begins here; a header that is longer than any plain array's is not read.
+
+    Raises
+    ------
+    InputError
+        If no plain array begins here.
+    """
     start = file.read(12)
     if len(start) < 12 or start[:6] != b"\x93NUMPY":
         raise InputError(
@@ -35,7 +41,7 @@ def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
-    shape, dtype = _header(file, where)
+    shape, dtype = read_header(file, where)
     if dtype.hasobject:
         raise InputError("the array holds Python objects", where, "save plain numbers, without pickle")
     if dtype.kind not in "fiubc":
