@@ -69,6 +69,8 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
             array = _decode(path, max_gib)
     except InputError:
         raise
+    except MemoryError:
+        raise
     except Exception as error:  # every image library fails in its own way
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise InputError(

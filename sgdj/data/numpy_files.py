@@ -83,6 +83,8 @@ def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.nd
             return _array(file, where, max_gib)
     except InputError:
         raise
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged header fails in many ways
         raise _told(error, where) from error
 
@@ -120,6 +122,8 @@ def read_npz(
             with archive.open(members[name]) as file:
                 return _array(file, f"{where}:{name}", max_gib)
     except InputError:
+        raise
+    except MemoryError:
         raise
     except Exception as error:  # zipfile, zlib and the parser of headers each fail in their own way
         raise _told(error, where) from error

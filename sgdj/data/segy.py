@@ -108,6 +108,8 @@ def read_segy(path: Path, max_gib: float | None = None) -> np.ndarray:
             return np.asarray(file.trace.raw[:], dtype=np.float64).T
     except InputError:
         raise
+    except MemoryError:
+        raise
     except Exception as error:  # segyio raises whatever its C layer meets
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise InputError(f"the SEG-Y file cannot be read ({reason})", where, "copy it again from its source") from error
