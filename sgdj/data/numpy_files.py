@@ -81,9 +81,7 @@ def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.nd
     try:
         with access_told(path), path.open("rb") as file:
             return _array(file, where, max_gib)
-    except InputError:
-        raise
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # a damaged header fails in many ways
         raise _told(error, where) from error
@@ -121,9 +119,7 @@ def read_npz(
                 raise InputError(what, where, mend)
             with archive.open(members[name]) as file:
                 return _array(file, f"{where}:{name}", max_gib)
-    except InputError:
-        raise
-    except MemoryError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # zipfile, zlib and the parser of headers each fail in their own way
         raise _told(error, where) from error
