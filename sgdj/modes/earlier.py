@@ -1,5 +1,6 @@
 """What a run does about an earlier one in its folder: refuse, skip, go on from it, or begin again."""
 
+from pathlib import Path
 from typing import Any
 
 from sgdj.config.identity import decides
@@ -19,7 +20,7 @@ def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
     Raises
     ------
     InputError
-        If it holds another run, or what is no run.
+        If it holds another run, what is no run, or what this one reads.
     """
     if rank() > 0:  # the leader decides, and may be changing it already
         record = run.read_record()
@@ -31,7 +32,28 @@ def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
             f"run_dir={run.path}",
             "choose another folder, or force=true to replace it",
         )
+    if earlier.found:
+        _refuse_loss(plan, run, begins_again=not earlier.same or plan.config["force"] or not plan.config["resume"])
     return earlier
+
+
+def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
+    """Refuse to replace an earlier run whose files this one reads, or whose folders lie elsewhere.
+
+    Raises
+    ------
+    InputError
+        Naming what would be lost.
+    """
+    own = {path.resolve() for path in run.own_files()}
+    for key, value in leaves(plan.config):
+        reads = isinstance(value, str) and (key == "checkpoint" or key.endswith(".source"))
+        if reads and Path(value).resolve() in own:
+            raise InputError("the run would remove what it reads", f"{key}={value}", "choose another run_dir")
+    linked = run.linked_folders() if begins_again else []
+    if linked:
+        what = "the earlier run cannot be replaced, since this folder of it is a link to another place"
+        raise InputError(what, str(linked[0]), "choose another run_dir, or take the link away")
 
 
 def _difference(plan: Plan, run: RunDirectory) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.load import Job
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError
@@ -34,7 +35,8 @@ def reconstruct(job: Job) -> dict[str, Any]:
     for form in formats:
         form.max_gib = config["dataset"].get("max_gib")
     digest = file_digest(Path(config["checkpoint"]))
-    folder = OutputFolder(Path(config["output"]), digest, trained.settings, force=config["force"])
+    deciding = trained.settings | {"result_version": RESULT_VERSION}
+    folder = OutputFolder(Path(config["output"]), digest, deciding, force=config["force"])
     picture = figures.file_panel if config["evaluation"]["panels"] else None
     done = reconstruct_files(formats, Path(config["input"]), folder, tell, picture)
     return _told(done, config["output"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sgdj.data.numpy_files import read_header
 from sgdj.data.section import read_section
 from sgdj.errors import InputError
 from sgdj.reconstruction.base import Format, Outcome
@@ -65,9 +66,7 @@ def _arrays(source: Path) -> tuple[list[str], list[str]]:
         for member in archive.namelist():
             names.append(member.removesuffix(".npy"))
             with suppress(Exception), archive.open(member) as file:  # the reader tells what is damaged
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, kind = read(file)
+                shape, kind = read_header(file, str(source))
                 if len(shape) == 2 and kind.kind in "fiu":
                     sections.append(names[-1])
     return names, sections

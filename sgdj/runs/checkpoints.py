@@ -5,6 +5,7 @@ import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 
@@ -65,6 +66,9 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest() != expected:
         raise InputError("the checkpoint is damaged (its hash differs)", where, "use an earlier one")
     try:
+        with ZipFile(BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > len(data):  # PyTorch compresses nothing
+                raise ValueError("what it holds is larger than the file")
         content = torch.load(BytesIO(data), map_location=map_location, weights_only=True)
     except Exception as error:
         raise InputError("this is not a checkpoint of tensors and plain types", where, "use another file") from error

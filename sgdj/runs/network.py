@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sgdj.config.instantiate import build
 from sgdj.config.load import network_settings
@@ -103,20 +103,30 @@ def load_network(
     node = other_architecture(checkpoint) if architecture is None else architecture
     with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and replaced at once
         network: Reconstructor = build({"plugins": list(plugins), "architecture": node}, "architecture")
-    load_weights(network, checkpoint)
+    restore(network, checkpoint)
     return network.eval()
 
 
-def load_weights(network: Reconstructor, checkpoint: Path) -> None:
-    """Put a checkpoint's weights into a network that was built for them.
+def restore(network: nn.Module, checkpoint: Path) -> None:
+    """Read a checkpoint's weights into a network that was built for them.
 
     Raises
     ------
     InputError
-        If it cannot be read; naming the first ten differences, if it is of another architecture.
+        If it cannot be read, or is of another architecture.
     """
-    weights = read_checkpoint(checkpoint)["state_dict"]
-    state = {key.removeprefix("network."): value for key, value in weights.items()}
+    load_weights(network, read_checkpoint(checkpoint))
+
+
+def load_weights(network: nn.Module, checkpoint: dict[str, Any]) -> None:
+    """Put the weights of a checkpoint, as it was read, into a network.
+
+    Raises
+    ------
+    InputError
+        Naming the first ten differences, if the checkpoint is of another architecture.
+    """
+    state = {key.removeprefix("network."): value for key, value in checkpoint["state_dict"].items()}
     own = network.state_dict()
     differences = [f"missing {key}" for key in own if key not in state]
     differences += [f"unexpected {key}" for key in state if key not in own]
@@ -124,6 +134,11 @@ def load_weights(network: Reconstructor, checkpoint: Path) -> None:
         f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
         for key in own
         if key in state and state[key].shape != own[key].shape
+    ]
+    differences += [
+        f"{key} is no dense tensor of {own[key].dtype}"
+        for key in own
+        if key in state and not (_is_dense(state[key]) and _kind(state[key]) == _kind(own[key]))
     ]
     if differences:
         more = f" and {len(differences) - 10} more" if len(differences) > 10 else ""
@@ -133,3 +148,12 @@ def load_weights(network: Reconstructor, checkpoint: Path) -> None:
             "evaluate it with the configuration it was trained with",
         )
     network.load_state_dict(state)
+
+
+def _is_dense(value: Tensor) -> bool:
+    return value.layout is torch.strided and not value.is_quantized and not value.is_meta
+
+
+def _kind(value: Tensor) -> tuple[bool, bool]:
+    """What a copy would change in silence: whether values are complex, and whether they are whole numbers."""
+    return value.is_complex(), value.is_floating_point()

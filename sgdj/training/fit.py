@@ -20,7 +20,7 @@ from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.runs.checkpoints import epoch_path
 from sgdj.runs.lightning_io import VerifiedCheckpoints
-from sgdj.runs.network import load_weights
+from sgdj.runs.network import restore
 from sgdj.runs.resuming import last_consistent, out_of_patience
 from sgdj.runtime import distributed
 from sgdj.runtime.devices import accelerator, torch_device
@@ -81,7 +81,7 @@ def train(
         stop.check()
     if rank() == 0:
         kept.run.update(trained=True)
-        load_weights(network, kept.run.checkpoints / "best.ckpt")
+        restore(network, kept.run.checkpoints / "best.ckpt")
 
 
 def _loaders(source: Source, acquisition: Acquisition, settings: Settings) -> Loaders:

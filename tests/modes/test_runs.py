@@ -440,11 +440,11 @@ def test_unusable_checkpoints(cli, tmp_path, finished, change, message):
 def test_a_checkpoint_of_another_architecture_is_named(finished):
     from sgdj.errors import InputError
     from sgdj.networks import DnCNN, GradientDescent, StepSize
-    from sgdj.runs.network import load_weights
+    from sgdj.runs.network import restore
 
     other = GradientDescent(DnCNN(2, 4, 8, 4, False), StepSize("exp", 1.0, 0.0, True), 2, "adjoint")
     with pytest.raises(InputError, match=r"another architecture \(missing learned\.body\.6\.weight"):
-        load_weights(other, finished / "checkpoints" / "best.ckpt")
+        restore(other, finished / "checkpoints" / "best.ckpt")
 
 
 def test_a_hostile_checkpoint_is_refused(tmp_path):
