@@ -310,7 +310,8 @@ def _record() -> list[bytes]:
 def _read_record(path: Path) -> None:
     """The content as every record that a later call reads."""
     from sgdj.config.plain_yaml import read_mapping
-    from sgdj.reconstruction.output_folder import RECORD, OutputFolder
+    from sgdj.reconstruction.output_folder import OutputFolder
+    from sgdj.reconstruction.record import RECORD
     from sgdj.runs.catalogue import find, listing
     from sgdj.runs.directory import RunDirectory
     from sgdj.runs.verification import differences
@@ -340,7 +341,7 @@ def _modules(*names: str) -> tuple[str, ...]:
 READERS = {
     "hdf5": Reader(".h5", _hdf5, _read_hdf5, _modules("data/fastmri", "data/hdf5")),
     "mask": Reader(
-        ".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, _modules("reconstruction/files", "data/hdf5")
+        ".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, _modules("reconstruction/kspace", "data/hdf5")
     ),
     "npz": Reader(".npz", _npz, _read_section, _modules("data/section", "data/numpy_files")),
     "segy": Reader(".sgy", _segy, _read_section, _modules("data/section", "data/segy")),
@@ -374,7 +375,10 @@ READERS = {
         _modules("config/saved", "config/trained", "config/plain_yaml", "config/model_metadata"),
     ),
     "record": Reader(
-        ".json", _record, _read_record, _modules("runs/directory", "reconstruction/output_folder", "runs/catalogue")
+        ".json",
+        _record,
+        _read_record,
+        _modules("runs/directory", "reconstruction/output_folder", "reconstruction/record", "runs/catalogue"),
     ),
 }
 

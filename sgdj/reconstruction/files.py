@@ -10,7 +10,8 @@ from sgdj.errors import ExitCode, InputError, ResourceError, as_run_error, print
 from sgdj.reconstruction.base import Format, Outcome
 from sgdj.reconstruction.images import ImageFormat
 from sgdj.reconstruction.kspace import KSpaceFormat
-from sgdj.reconstruction.output_folder import Item, OutputFolder, name_outputs
+from sgdj.reconstruction.names import Item, name_outputs
+from sgdj.reconstruction.output_folder import OutputFolder
 from sgdj.reconstruction.section import SectionFormat
 from sgdj.runtime.hashing import file_digest
 from sgdj.runtime.progress import follow

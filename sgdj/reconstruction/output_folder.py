@@ -18,9 +18,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,145 +28,13 @@ from sgdj.config.identity import YOUNGER, decides
 from sgdj.config.nodes import leaves
 from sgdj.data.generate import file_digest
 from sgdj.errors import InputError, InputErrors, as_run_error
+from sgdj.reconstruction.names import Item
+from sgdj.reconstruction.record import RECORD, SCORES, Entry, Record, check_names
 from sgdj.runs.directory import sync_folder, write_atomically
-from sgdj.text import cell, file_name, folded
+from sgdj.text import cell
 
-RECORD, SCORES, PANELS = "reconstruction.json", "scores.csv", "panels"
 _PRIVATE = ".reconstructing-"
-_LONGEST = 255  # bytes of a name, as `file_name` has it
 _SHOWN = 5  # mistakes that are told one by one
-
-
-@dataclass
-class Entry:
-    """What is known of one output.
-
-    Parameters
-    ----------
-    input
-        Path of its input, relative to the folder that was given.
-    input_sha256, sha256
-        Hashes of the content of input and output.
-    panel, panel_sha256
-        Path of the figure relative to the output folder, and its hash; empty if there is none.
-    scores
-        Metrics by name, if the input holds a reference.
-    """
-
-    input: str
-    input_sha256: str
-    sha256: str
-    panel: str = ""
-    panel_sha256: str = ""
-    scores: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class Record:
-    """Content of ``reconstruction.json``.
-
-    Parameters
-    ----------
-    checkpoint
-        SHA-256 of the checkpoint's file.
-    settings
-        What else decides the result, by dotted key.
-    outputs
-        By path relative to the output folder.
-    format
-        Version of this layout.
-    """
-
-    checkpoint: str
-    settings: dict[str, Any]
-    outputs: dict[str, Entry] = field(default_factory=dict)
-    format: Literal[1] = 1
-
-
-@dataclass(frozen=True)
-class Item:
-    """One file to reconstruct.
-
-    Parameters
-    ----------
-    source
-        The file.
-    name
-        Its path relative to the folder that was given, or its name; with forward slashes.
-    output, panel
-        Where result and figure belong, relative to the output folder.
-    """
-
-    source: Path
-    name: str
-    output: str
-    panel: str
-
-
-def _free(names: Iterator[str], taken: set[str]) -> str:
-    name = next(name for name in names if folded(name) not in taken)
-    taken.add(folded(name))
-    return name
-
-
-def _candidates(folder: PurePosixPath, name: str, suffix: str) -> Iterator[str]:
-    """Names for what becomes of a file: its stem, its whole name, then numbered ones."""
-    stem = PurePosixPath(name).stem
-    for kept in (stem, name):
-        yield str(folder / file_name(kept, suffix))
-    number = 2
-    while True:
-        yield str(folder / file_name(f"{stem}-{number}", suffix))
-        number += 1
-
-
-def name_outputs(files: Sequence[tuple[Path, str, str]], recorded: dict[str, Entry]) -> list[Item]:
-    """Give each file an output and a panel of its own, also where a file system takes several names for one.
-
-    An output is named after its input's stem. Of several inputs that would share a name, the one that has it already
-    keeps it (an earlier call's, else the one whose name needs no change, else the first); the others' outputs are named
-    after the input's whole name, such as ``a.png.tiff`` for ``a.png`` beside ``a.tiff``.
-
-    Parameters
-    ----------
-    files
-        File, its relative name, and the suffix that its output has.
-    recorded
-        Outputs of earlier calls.
-    """
-    known = {entry.input: name for name, entry in recorded.items()}
-    panels = {entry.input: entry.panel for entry in recorded.values() if entry.panel}
-    taken, drawn = {folded(name) for name in recorded}, {folded(name) for name in panels.values()}
-    items = {}
-    for source, name, suffix in sorted(files, key=lambda file: (not file[1].endswith(file[2]), file[1])):
-        path = PurePosixPath(name)
-        output = known.get(name) or _free(_candidates(path.parent, path.name, suffix), taken)
-        place = PANELS / path.parent
-        panel = panels.get(name) or _free(_candidates(place, path.name, ".png"), drawn)
-        items[name] = Item(source, name, output, panel)
-    return [items[name] for _, name, _ in files]
-
-
-def _check_names(output: str, entry: Entry) -> None:
-    """Refuse names in a record that `name_outputs` does not give; the record may be anybody's.
-
-    Raises
-    ------
-    ValueError
-        With the name.
-    """
-    source = PurePosixPath(entry.input)
-    for name, folder in (
-        (output, source.parent),
-        (entry.panel or str(PurePosixPath(PANELS, source)), PurePosixPath(PANELS, source.parent)),
-    ):
-        path = PurePosixPath(name)
-        outside = path.is_absolute() or ".." in path.parts or "\0" in name
-        placed = path.name and path == folder / path.name and str(path) == name
-        hidden = path.name.startswith(".") and not source.name.startswith(".")
-        long = any(len(os.fsencode(part)) > _LONGEST for part in path.parts)
-        if outside or hidden or long or not placed or name in (RECORD, SCORES):
-            raise ValueError(name)
 
 
 def _digest(path: Path) -> str:
@@ -265,7 +133,7 @@ class OutputFolder:
                 raise ValueError("a link")
             self._earlier = TypeAdapter(Record).validate_python(json.loads(path.read_bytes()))
             for name, entry in self._earlier.outputs.items():
-                _check_names(name, entry)
+                check_names(name, entry)
         except (OSError, ValueError, RecursionError, ValidationError) as error:
             raise InputError(
                 "the record of what is there cannot be read", str(path), "restore it, or choose another output"
