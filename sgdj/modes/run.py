@@ -28,7 +28,8 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import Source, Split
 from sgdj.draws import Draws
 from sgdj.errors import CheckFailed, Diverged, ExitCode, InputError, Interrupted, ResourceError, as_run_error, writing
-from sgdj.evaluation.evaluate import COLUMNS, Result, conditions, evaluate, trial
+from sgdj.evaluation.conditions import conditions
+from sgdj.evaluation.evaluate import COLUMNS, Result, evaluate, trial
 from sgdj.metrics.image import SSIM_WINDOW
 from sgdj.modes.reconstruct import reconstruct_files
 from sgdj.networks import Reconstructor, StartingPoint
@@ -421,7 +422,7 @@ class Run:
         start = getattr(network, "start", "adjoint")
         network = network.to(self.device)
         result = evaluate(
-            {"network": network, "zero_filled": StartingPoint(start).to(self.device)},
+            {"network": network, "x0": StartingPoint(start).to(self.device)},
             self.source.images(config["evaluation"]["split"]),
             self.acquisition,
             conditions(

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import STRATEGIES, save_both
 from sgdj.study.rows import Row
 from sgdj.study.tables import COLUMNS, TITLES, Line, level_text
@@ -47,13 +48,13 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
     for line in found:
         colour, marker, _ = STRATEGIES[line.first.strategy]
         face = colour if line.first.architecture == "gd" else "white"
-        points = np.array([[row.mean("clean"), row.mean(attack)] for row in line.rows])
+        points = np.array([[row.mean(CLEAN), row.mean(attack)] for row in line.rows])
         axes[0].plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
         axes[0].plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=plain(line.name))
     for (_, strategy), group in other.items():
         colour, marker, name = STRATEGIES[strategy]
         ordered = sorted(group, key=lambda row: next(iter(row.level.values())))
-        points = np.array([[row.mean("clean"), row.mean(attack)] for row in ordered])
+        points = np.array([[row.mean(CLEAN), row.mean(attack)] for row in ordered])
         ends = " to ".join(level_text(ordered[i]).rpartition(" ")[2] for i in (0, -1))
         sign = level_text(ordered[0]).partition(" ")[0]
         axes[1].plot(*points.T, "-", color=colour, lw=0.8, label=f"{name}, {sign} {ends}")
@@ -105,12 +106,12 @@ def _legend(figure: Figure, axes: dict[str, Any], note: str) -> None:
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
     """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
-    attack = COLUMNS[task]["adversarial"]
+    attack = COLUMNS[task]["adversarial"].attack
     for group in _grouped(rows).values():
         for name, style in ((attack, "-"), ("gaussian", "--")):
-            listed = [c for c in group[0].values["network"] if c == name or c.startswith(f"{name}-x")]
-            at = {c: group[0].budgets[c.replace(attack, "gaussian")]["rho"] for c in listed}
-            ordered = ["clean", *sorted(listed, key=at.__getitem__)]
+            listed = [c for c in group[0].values["network"] if c.attack == name]
+            at = {c: group[0].budgets[c._replace(attack="gaussian")]["rho"] for c in listed}
+            ordered = [CLEAN, *sorted(listed, key=at.__getitem__)]
             x = np.array([0.0, *(at[c] for c in ordered[1:])])
             values = np.array([[row.mean(c) for c in ordered] for row in group])
             _band(axes[group[0].architecture], x, values, style, group[0], _name(group[0]) if style == "-" else None)
@@ -125,8 +126,8 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
     """Error after every iteration; weights are shared, so iterate k is also the output of a network with K = k."""
     figure, axes = _panels(rows)
     for group in _grouped(rows).values():
-        counts = sorted(int(c.removeprefix("clean-K")) for c in group[0].values["network"] if c.startswith("clean-K"))
-        values = np.array([[row.mean(f"clean-K{k}", "nmse") for k in counts] for row in group])
+        counts = sorted(c.iterations for c in group[0].values["network"] if c.iterations is not None)
+        values = np.array([[row.mean(Key(iterations=k), "nmse") for k in counts] for row in group])
         _band(axes[group[0].architecture], np.array(counts), values, "-", group[0], _name(group[0]))
     for axis in axes.values():
         axis.axvline(trained, color="0.6", lw=0.8, ls=":")

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.design import levels
 from sgdj.study.rows import Row
 from sgdj.study.tables import NAMES, level_text
 
+ATTACKED = Key("pgd", 1.0)
 RULE = (
     "Chosen is the candidate with the highest mean of clean and attacked (PGD) PSNR on the validation data; ties go to "
     "the smaller one. Every strategy has the same number of candidates, trained on the gradient architecture with a "
@@ -23,7 +25,7 @@ class Candidate:
     @property
     def score(self) -> float:
         """Mean of clean and attacked PSNR in dB."""
-        return (self.row.mean("clean") + self.row.mean("pgd")) / 2
+        return (self.row.mean(CLEAN) + self.row.mean(ATTACKED)) / 2
 
     @property
     def value(self) -> float:
@@ -65,9 +67,9 @@ def markdown(rows: Sequence[Row], task: str) -> str:
     for strategy, group in candidates(rows, task).items():
         best = choose(group) if is_complete(task, strategy, group) else None
         for c in group:
-            scores = " | ".join(f"{value:.2f}" for value in (c.row.mean("clean"), c.row.mean("pgd"), c.score))
+            scores = " | ".join(f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(ATTACKED), c.score))
             chosen = "yes" if c is best else ""
             text.append(f"| {NAMES['gd', strategy]} | {level_text(c.row)} | {scores} | {chosen} |")
     # few of them choose badly for data of another kind, so that a reader must know
-    volumes = max((len(row.values["network"]["clean"]["psnr"]) for row in _evaluated(rows, task)), default=0)
+    volumes = max((len(row.values["network"][CLEAN]["psnr"]) for row in _evaluated(rows, task)), default=0)
     return "\n".join([*text, "", f"Validation data: {volumes} volumes."])

@@ -1,6 +1,5 @@
 """Build everything under results/ that follows from rows: tables, claims, levels, times and figures."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ import numpy as np
 from sgdj.runs.directory import write_atomically
 from sgdj.study import claims, deviations, levels, margins, robustness, steadiness, tables
 from sgdj.study import figures as study_figures
-from sgdj.study.rows import Row, read, read_audits
+from sgdj.study.rows import Row
+from sgdj.study.store import read, read_audits
 from sgdj.study.tables import TITLES, Line
 
 _CLAIMS_HEAD = """# The paper's claims, tested
@@ -40,16 +40,12 @@ def _by_experiment(rows: Sequence[Row], name: str, task: str) -> list[Row]:
     return [row for row in rows if row.experiment == name and row.task == task]
 
 
-def _times(folder: Path, found: Sequence[Line], task: str) -> str:
+def _times(found: Sequence[Line], task: str) -> str:
     """Seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
     text = ["| training | ms per step | ratio to MSE | minutes per run |", "|---|---|---|---|"]
     step: dict[str, float] = {}
     for line in found:
-        kept = []
-        for row in line.rows:
-            path = folder / "times" / row.experiment / f"{row.name}.json"
-            if path.is_file():
-                kept.append(json.loads(path.read_text()))
+        kept = [row.times for row in line.rows if row.times]
         if not kept:
             continue
         step[line.name] = float(np.median([t["training_s"] / t["steps"] for t in kept]))
@@ -100,7 +96,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     Parameters
     ----------
     folder
-        Holds ``rows/`` and ``times/``; receives tables and figures.
+        Holds the rows (see `sgdj.study.store`); receives tables and figures.
     seeds
         What a complete table would have; what is missing is named.
     top
@@ -147,7 +143,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         walked = _by_experiment(rows, "figure_iterations", task)
         if walked:
             tested.append(f"### One iteration further\n\n{steadiness.markdown(walked)}\n")
-        timed.append(_times(folder, found, task))
+        timed.append(_times(found, task))
     departures = [row for row in rows if row.experiment == "deviations"]
     if departures:
         write_atomically(top / "upstream.md", deviations.document(departures).encode())

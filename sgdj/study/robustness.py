@@ -39,21 +39,18 @@ def volume_points(row: Row) -> list[Point]:
     The relative error is the root of a volume's mean NMSE; with one sample to a volume that is the same.
     """
     lines = []
-    for condition, values in row.values["network"].items():
-        attack = row.attack["name"]
-        name, _, level = condition.partition("@")
-        facts = {"attack": "", "shift": name if level else "", "level": float(level or 0), "delta_norm": 0.0}
-        if condition.startswith("clean-K"):
-            facts["level"] = float(condition.removeprefix("clean-K"))
-        for family in ("gaussian", attack):
-            if condition == family or condition.startswith(f"{family}-x"):
-                facts |= {"attack": family, "delta_norm": row.budgets[condition]["rho"]}
+    for key in sorted(row.values["network"], key=lambda key: key.attack or key.shift or "clean"):
+        if key.shift and key.level is None:  # at the shift's own level, which a row does not tell
+            continue
+        values = row.values["network"][key]
+        facts = {"condition": key, "attack": key.attack, "shift": key.shift, "delta_norm": 0.0}
+        facts["level"] = float(key.level or key.iterations or 0)
+        if key.attack:
+            facts["delta_norm"] = row.budgets[key]["rho"]
         for volume, psnr in values["psnr"].items():
             measured = {metric: values[metric].get(volume, nan) for metric in ("ssim", "nmse")}
             lines.append(
-                {"reconstructor": row.strategy, "condition": condition, "volume": volume, "y_norm": 1.0, "psnr": psnr}
-                | measured
-                | facts
+                {"reconstructor": row.strategy, "volume": volume, "y_norm": 1.0, "psnr": psnr} | measured | facts
             )
     return points(lines)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sgdj.evaluation.conditions import Key
 from sgdj.study.rows import Row
 from sgdj.study.tables import NAMES
 
@@ -29,7 +30,7 @@ def markdown(rows: Sequence[Row]) -> str:
     """
     groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
-        now, then = (row.mean(f"clean-K{k}", "nmse") for k in (row.iterations, row.iterations + 1))
+        now, then = (row.mean(Key(iterations=k), "nmse") for k in (row.iterations, row.iterations + 1))
         groups[row.architecture, row.strategy].append((now, then))
     text = [_HEAD, "", "| training | seeds | error at K | at K + 1 | oscillating |", "|---|---|---|---|---|"]
     for name, label in NAMES.items():

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,24 +20,29 @@ from omegaconf import OmegaConf
 from scipy.stats import ttest_ind
 
 from sgdj.config.composition import CONF
+from sgdj.config.identity import identity
+from sgdj.config.instantiate import build as instantiate
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
+from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.modes.run import Run
+from sgdj.runtime.hashing import digest
 from sgdj.study import claims, levels, margins, steadiness, tables
 from sgdj.study.campaign import missing
-from sgdj.study.collecting import collect
-from sgdj.study.design import COMMITTED, cells, folder
+from sgdj.study.collecting import collect, level
+from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
 from sgdj.study.published import reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
-from sgdj.study.rows import Row, matrix, read, same_network, write
+from sgdj.study.rows import Row, matrix, same_network
+from sgdj.study.store import read, write
 from sgdj.study.upstream import deviations
 from tests.conftest import only_run
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
-CONDITIONS = ("clean", "gaussian", "pgd", "lesion", "line")
+CONDITIONS = (CLEAN, Key("gaussian", 1.0), Key("pgd", 1.0), Key(shift="lesion"), Key(shift="line"))
 
 
 def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
@@ -52,16 +58,18 @@ def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
             }
             for c, psnr in base.items()
         }
-        for who in ("network", "zero_filled")
+        for who in ("network", "x0")
     }
     level = {"jitter": {"strategy.sigma": 0.1}, "input_jitter": {"strategy.sigma": 0.05}}.get(strategy, {})
     found = Row(
-        experiment="table_mri", task="mri", scale="small", architecture=architecture, strategy=strategy, seed=seed,
+        run=f"{architecture}{strategy}{seed}", experiment="table_mri", task="mri", scale="small",
+        architecture=architecture, strategy=strategy, seed=seed,
         level=level, variant=[], iterations=4,
         command=f"python run.py +experiment=table_mri architecture={architecture} strategy={strategy} seed={seed}",
         config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic", commit="c",
         machine="m", threads=1, versions={}, attack={"name": "pgd", "rho": 0.03, "epsilon": None, "steps": 10},
-        definitions={"psnr": "p"}, budgets={c: {"epsilon": 0.0, "rho": 0.0} for c in CONDITIONS}, values=values,
+        definitions={"psnr": "p"}, values=values,
+        budgets={c: {"epsilon": 0.5, "rho": 0.03} for c in CONDITIONS if c.attack},
     )  # fmt: skip
     return replace(found, **changed)
 
@@ -70,16 +78,6 @@ def full(seeds=range(10), gain=0.5):
     """A complete table in which jitter beats MSE by `gain` dB and all others lose by 1 dB."""
     shifts = {"mse": 0.0, "jitter": gain, "adversarial": -1.0, "input_jitter": -1.0}
     return [row(a, s, seed, d) for a in ("gd", "prox") for s, d in shifts.items() for seed in seeds]
-
-
-def test_a_row_survives_its_file(tmp_path):
-    made = row(strategy="jitter", seed=3)
-    write(made, {"wall_s": 1.0}, tmp_path)
-    assert read(tmp_path) == [made]
-    assert (tmp_path / "times" / "table_mri" / "mri-gd-jitter-sigma0.1-seed3.json").is_file()
-    (tmp_path / "rows" / "table_mri" / "broken.json").write_text("{")
-    with pytest.raises(InputError, match="broken"):
-        read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +101,9 @@ def test_rows_of_one_line_share_their_level():
 
 def test_rows_on_other_volumes_are_refused():
     other = row(seed=1)
-    del other.values["network"]["clean"]["psnr"]["v0"]
+    del other.values["network"][CLEAN]["psnr"]["v0"]
     with pytest.raises(InputError, match="different volumes"):
-        matrix([row(), other], "clean")
+        matrix([row(), other], CLEAN)
 
 
 def test_the_table_shows_means_paper_and_what_is_missing():
@@ -113,7 +111,7 @@ def test_the_table_shows_means_paper_and_what_is_missing():
     found = tables.lines(rows)
     text = tables.markdown("mri", found, range(3))
     assert "Missing: SPGD jittering, seeds 1." in text
-    mean = np.mean([r.mean("clean") for r in rows if (r.architecture, r.strategy) == ("gd", "jitter")])
+    mean = np.mean([r.mean(CLEAN) for r in rows if (r.architecture, r.strategy) == ("gd", "jitter")])
     assert re.search(rf"\| SGD jittering \| σ = 0.1 \| 3 \| synthetic data \| \*\*{mean:.2f} ± ", text)
     records = list(csv.DictReader(tables.as_csv("mri", found).splitlines()))
     (cell,) = [r for r in records if (r["training"], r["column"]) == ("SGD jittering", "adversarial")]
@@ -172,7 +170,7 @@ def test_claims_name_what_seeds_settle_and_volumes_do_not():
 
 def test_networks_that_oscillate_are_counted():
     def walked(seed, strategy, then):
-        nmse = {f"clean-K{k}": {"nmse": {"v0": e, "v1": e}} for k, e in ((4, 0.1), (5, then))}
+        nmse = {Key(iterations=k): {"nmse": {"v0": e, "v1": e}} for k, e in ((4, 0.1), (5, then))}
         return row(strategy=strategy, seed=seed, values={"network": nmse})
 
     rows = [walked(0, "mse", 0.15), walked(1, "mse", 0.21), walked(2, "mse", 0.9), walked(0, "jitter", 0.1)]
@@ -184,7 +182,7 @@ def test_networks_that_oscillate_are_counted():
 def test_what_is_lost_from_training_to_test_data():
     def gaining(seed, gains):
         start = {f"v{i}": 20.0 + i for i in range(len(gains))}
-        both = {"network": {v: start[v] + g for v, g in zip(start, gains, strict=True)}, "zero_filled": start}
+        both = {"network": {v: start[v] + g for v, g in zip(start, gains, strict=True)}, "x0": start}
         return row(seed=seed, values={who: {c: {"psnr": psnr} for c in CONDITIONS} for who, psnr in both.items()})
 
     trained = [gaining(0, [3.0, 4.0, 5.0, 6.0]), gaining(1, [3.2, 4.4, 5.0, 6.6])]
@@ -218,7 +216,7 @@ def test_a_volume_without_a_relative_error_leaves_the_others():
 
     def shifted(errors):
         cell = {"psnr": {"v0": 20.0, "v1": 22.0}, "ssim": {"v0": 0.5, "v1": 0.7}, "nmse": errors}
-        return row(values={"network": {f"layers@{x}": cell for x in (1, 2)}})
+        return row(values={"network": {Key(shift="layers", level=float(x)): cell for x in (1, 2)}})
 
     for errors in ({"v0": 0.25}, {"v0": 0.25, "v1": float("inf")}):
         found = {(p.metric, p.x): (p.mean, p.n_volumes) for p in volume_points(shifted(errors))}
@@ -230,8 +228,9 @@ def test_committed_tables_are_up_to_date(tmp_path):
     """In a fresh clone `make tables` changes nothing."""
     scale, seeds = "small", COMMITTED["small"]
     committed = folder(RESULTS, scale, seeds)
-    for part in ("rows", "times", "audits"):
-        shutil.copytree(committed / part, tmp_path / "results" / scale / part)
+    (tmp_path / "results" / scale).mkdir(parents=True)
+    for path in committed.glob("*.csv"):
+        shutil.copy(path, tmp_path / "results" / scale)
     command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     made = {p.relative_to(tmp_path / "results"): p for p in (tmp_path / "results").rglob("*") if p.is_file()}
@@ -245,18 +244,23 @@ def test_committed_tables_are_up_to_date(tmp_path):
 
 
 def test_committed_rows_are_of_this_configuration():
-    """Every row's command composes, and gives the level that the row states."""
+    """Every training's command composes, and gives the row's level, attack, data and configuration hash."""
     found = read(folder(RESULTS, "small", COMMITTED["small"]))
-    for one in found:
-        assert one.scale == "small"
-        assert one.threads == 1
-    names = {c.label for c in cells(["mri", "seismic"], "small", COMMITTED["small"], ["tables"])}
-    for one in found:
-        if one.experiment.startswith("table_"):
-            label = (
-                f"{one.experiment} architecture={one.architecture} strategy={one.strategy} scale=small seed={one.seed}"
-            )
-            assert label in names or one.task == "denoising"
+    assert {(one.scale, one.threads) for one in found} == {("small", 1)}
+    trained = [one for one in found if "checkpoint=" not in one.command]
+    assert {one.experiment for one in trained} == {"table_mri", "table_seismic", "figure_sigma", "deviations"}
+    for one in trained:
+        lines = shlex.split(one.command)[2:]
+        config = composed(tuple(line for line in lines if not line.startswith("seed="))).config | {"seed": one.seed}
+        assert f"seed={one.seed}" in lines
+        assert f"+experiment={one.experiment}" in lines
+        assert [config[name] for name in ("task", "scale")] == [one.task, one.scale]
+        assert [config[node]["name"] for node in ("architecture", "strategy")] == [one.architecture, one.strategy]
+        assert level(config) == one.level, one.name
+        assert one.attack.items() <= config["attack"].items(), one.name
+        manifest = instantiate(config, "dataset").manifest()  # of generated data, which need not be there
+        assert digest(manifest) == one.data_hash, one.name
+        assert identity(config, manifest) == one.config_hash, one.name
 
 
 def test_committed_curves_are_of_the_networks_in_the_tables():
@@ -310,7 +314,7 @@ def test_levels_in_use_are_the_chosen_ones():
 
 def test_an_incomplete_table_is_built_and_says_so(tmp_path):
     for one in full(range(2)):
-        write(one, {"wall_s": 60.0, "training_s": 50.0, "steps": 100, "peak_memory_mib": 1.0}, tmp_path)
+        write(replace(one, times={"wall_s": 60.0, "training_s": 50.0, "steps": 100, "peak_memory_mib": 1.0}), tmp_path)
     build(tmp_path, range(3), tmp_path, "# T")
     text = (tmp_path / "README.md").read_text()
     assert "Missing: MSE, seeds 2" in text
@@ -360,10 +364,13 @@ def test_a_campaign_killed_twice_gives_the_same_tables(tmp_path):
     assert _campaign(broken).wait(400) == 0
     assert _campaign(whole).wait(400) == 0
     place = folder(Path("results"), "smoke", (0,))
-    names = [p.relative_to(whole) for p in (whole / place).rglob("*") if p.is_file() and "times" not in str(p)]
+    timed = ("times.md", "runs.csv")
+    names = [p.relative_to(whole) for p in (whole / place).rglob("*") if p.is_file() and p.name not in timed]
     assert len(names) > 8
     for name in names:
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+    one, other = ([replace(row, times={}) for row in read(root / place)] for root in (broken, whole))
+    assert one == other != []
     assert "seismic" in (whole / place / "README.md").read_text().lower()
 
 
@@ -384,7 +391,7 @@ def test_rows_from_before_and_after_a_setting_was_added_fit_together(cli, tmp_pa
     """A setting younger than the first rows, at the value that means what they did, is no difference."""
     assert cli("+experiment=table_seismic", "scale=smoke", "strategy=mse")[0] == 0
     run = only_run(tmp_path)
-    new, _ = collect(run, "table_seismic")
+    new = collect(run, "table_seismic")
     config = yaml.safe_load((run / "config.yaml").read_text())
     for name in ("norm", "goal", "average", "keep", "support"):
         del config["attack"][name]
@@ -392,12 +399,12 @@ def test_rows_from_before_and_after_a_setting_was_added_fit_together(cli, tmp_pa
     summary = json.loads((run / "evaluation" / "summary.json").read_text())
     del summary["definitions"]["local_psnr"]
     (run / "evaluation" / "summary.json").write_text(json.dumps(summary))
-    old, times = collect(run, "table_seismic")
-    assert times["steps"] > 0
+    old = collect(run, "table_seismic")
+    assert old.times["steps"] > 0
     tables.check([new, replace(old, seed=1)])
     config["attack"]["norm"] = "linf"
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    other, _ = collect(run, "table_seismic")
+    other = collect(run, "table_seismic")
     with pytest.raises(InputError, match="different attack"):
         tables.check([new, replace(other, seed=1)])
 
