@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from scripts.common import key_values, status
 from sgdj.errors import ExitCode, InputError
 from sgdj.study.design import COMMITTED, cells, folder
+from sgdj.text import say
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,7 +56,7 @@ def _seeds(settings: dict[str, str]) -> tuple[int, ...]:
 
 
 def _say(line: str) -> None:
-    print(time.strftime("%H:%M:%S"), line, flush=True)
+    say(f"{time.strftime('%H:%M:%S')} {line}")
 
 
 def _build(scale: str, seeds: tuple[int, ...]) -> None:
@@ -100,8 +101,11 @@ def build(arguments: list[str]) -> int:
 
     settings = _settings(arguments)
     seeds, scale = _seeds(settings), settings["scale"]
-    for name in collect_new(Path("outputs"), folder(RESULTS, scale, seeds), scale, seeds):
-        _say(f"new row: {name}")
+    added, passed = collect_new(Path("outputs"), folder(RESULTS, scale, seeds), scale, seeds)
+    for name in added:
+        _say(f"new: {name}")
+    for line in passed:
+        _say(f"passed over: {line}")
     _build(scale, seeds)
     return int(ExitCode.DONE)
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from sgdj.config.identity import YOUNGER
+from sgdj.config.identity import YOUNGER, decides
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, view
-from sgdj.study.rows import Audited, Row, Values
-from sgdj.study.store import METRICS, read, write
+from sgdj.study.rows import Audited, Measured, Row, Values
+from sgdj.study.store import METRICS, read, read_audits, write
 from sgdj.text import from_cell
 
 _COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
@@ -30,14 +30,16 @@ def level(config: dict[str, Any]) -> dict[str, float]:
     return {key: value for key in keys if (value := get(config, key)) is not None}
 
 
-#: What a command line may set without leaving its experiment.
-_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task"}
-_ASIDE = {"output_dir", "logger", "device", "force", "resume", "mode", "checkpoint"}
+#: What a command line may set without leaving its experiment, beside keys that decide no number.
+_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task", "dataset"}
 
 
 def _variant(command: str) -> list[str]:
-    given = shlex.split(command)[2:]
-    return sorted(o.lstrip("+") for o in given if o.lstrip("+").split("=")[0] not in _FREE | _ASIDE)
+    """What a command line changes beyond its experiment's own choices."""
+    given = [override.lstrip("+") for override in shlex.split(command)[2:]]
+    keys = [override.partition("=")[0] for override in given]
+    free = [key in _FREE or key == "mode" or not (decides(key) or key.startswith("audit.")) for key in keys]
+    return sorted(override for override, f in zip(given, free, strict=True) if not f)
 
 
 def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
@@ -48,8 +50,6 @@ def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
 
 #: Columns of `samples.csv` that are younger than other rows, the youngest last, by the version that added them.
 _YOUNGER_COLUMNS = ((b"believable",), (b"factor", b"shift_level", b"iterations"))
-
-
 _OLDER_START = b"zero_filled"  # the starting point's name before it was x0
 
 
@@ -200,25 +200,74 @@ def collect_audit(folder: Path, experiment: str) -> Audited:
     )
 
 
-def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> list[str]:
-    """Write a row for every finished run of an experiment that has none yet.
+#: Experiments whose runs make rows and audits, by how their names begin.
+_STUDY = (
+    "table_", "figure_", "selection", "deviations", "generalisation", "robustness_", "audit_light", "audit_full",
+)  # fmt: skip
+_ANY_SEED = ("figure_sigma", "selection", "deviations")
 
-    Runs whose command line changes more than the experiment leaves open are no rows of it, and are passed over.
+
+def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
+    """Why a run belongs to no table of a scale and some seeds; None if it does."""
+    experiment = str(run.record.get("experiment"))
+    if not run.config or "config_hash" not in run.record:
+        return "run.json or config.yaml is damaged"
+    if not experiment.startswith(_STUDY):
+        return f"its experiment, {experiment}, has no table"
+    if run.facts["scale"] != scale:
+        return f"its scale is {run.facts['scale']}, not {scale}"
+    if run.status != "finished":
+        return f"it is {run.status}"
+    if experiment not in _ANY_SEED and run.config.get("seed") not in seeds:
+        return f"its seed, {run.config.get('seed')}, is none of {', '.join(map(str, seeds))}"
+    changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
+    return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None
+
+
+def _clash(one: Measured, known: Sequence[Measured]) -> str | None:
+    """Why a run cannot stand beside those that are known; None if it can."""
+    if any(other.place == one.place for other in known):
+        return "there is another run of its configuration, on other data or with other settings"
+    beside = [other for other in known if (other.experiment, other.task) == (one.experiment, one.task)]
+    if one.experiment.startswith("table_") and any(other.data_hash != one.data_hash for other in beside):
+        return f"its data are not those of the other rows of {one.experiment}"
+    return None
+
+
+def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> tuple[list[str], list[str]]:
+    """Write a row, or an audit, for every finished run of the study that has none yet.
+
+    Returns
+    -------
+    tuple
+        Names of what was added; and lines that name what was passed over, with the reason. Runs of no experiment are
+        only counted.
     """
-    have = {row.config_hash for row in read(folder)}
-    added = []
+    known: list[Measured] = [*read(folder), *read_audits(folder)]
+    shown = {one.config_hash for one in known}
+    added, passed, other = [], [], 0
     for path in sorted(outputs.rglob("run.json")):
         run = view(path.parent)
-        record = run.record
-        experiment = str(record.get("experiment"))
-        plain = experiment == "deviations" or not _variant(str(record.get("command", "")))
-        fits = run.facts["scale"] == scale and plain and record.get("status") == "finished"
-        known = experiment.startswith(("table_", "figure_", "selection", "deviations"))
-        if not fits or not known or record["config_hash"] in have:
+        if str(run.record.get("config_hash")) in shown:
             continue
-        if experiment not in ("figure_sigma", "selection", "deviations") and run.config["seed"] not in seeds:
+        if run.record.get("experiment") is None and run.config:
+            other += 1
             continue
-        row = collect(path.parent, experiment)
-        write(row, folder)
-        added.append(f"{experiment}/{row.name}")
-    return added
+        why = _unfit(run, scale, seeds)
+        if why is None:
+            experiment = str(run.record["experiment"])
+            try:
+                collected = collect_audit if experiment.startswith("audit_") else collect
+                one: Measured = collected(path.parent, experiment)
+            except (InputError, KeyError, TypeError, ValueError) as error:
+                why = f"it cannot be read ({error})"
+            else:
+                why = _clash(one, known)
+        if why is None:
+            write(one, folder)
+            known.append(one)
+            shown.add(one.config_hash)
+            added.append(f"{one.experiment}/{one.name}")
+        else:
+            passed.append(f"{path.parent}: {why}")
+    return added, passed + ([f"{other} runs of no experiment"] if other else [])

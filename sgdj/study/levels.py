@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.design import levels
 from sgdj.study.rows import Row
-from sgdj.study.tables import NAMES, level_text
+from sgdj.study.tables import level_text, title
 
 ATTACKED = Key("pgd", 1.0)
 RULE = (
@@ -41,14 +41,15 @@ def candidates(rows: Sequence[Row], task: str) -> dict[str, list[Candidate]]:
     """Candidates of each strategy by rising level, from the rows of the experiment `selection`."""
     found: dict[str, list[Candidate]] = {}
     for row in _evaluated(rows, task):
-        found.setdefault(row.strategy, []).append(Candidate(row))
+        if row.level:  # a strategy without one has nothing to choose
+            found.setdefault(row.strategy, []).append(Candidate(row))
     return {name: sorted(group, key=lambda c: c.value) for name, group in found.items()}
 
 
 def is_complete(task: str, strategy: str, group: Sequence[Candidate]) -> bool:
     """Whether every candidate of conf/levels.yaml is there; before that nothing is chosen."""
-    grid = levels()["candidates"][task][strategy]
-    return {(key, value) for key, values in grid.items() for value in values} == {
+    grid = levels()["candidates"].get(task, {}).get(strategy)
+    return grid is not None and {(key, value) for key, values in grid.items() for value in values} == {
         (key, value) for c in group for key, value in c.row.level.items()
     }
 
@@ -69,7 +70,7 @@ def markdown(rows: Sequence[Row], task: str) -> str:
         for c in group:
             scores = " | ".join(f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(ATTACKED), c.score))
             chosen = "yes" if c is best else ""
-            text.append(f"| {NAMES['gd', strategy]} | {level_text(c.row)} | {scores} | {chosen} |")
+            text.append(f"| {title('gd', strategy)} | {level_text(c.row)} | {scores} | {chosen} |")
     # few of them choose badly for data of another kind, so that a reader must know
     volumes = max((len(row.values["network"][CLEAN]["psnr"]) for row in _evaluated(rows, task)), default=0)
     return "\n".join([*text, "", f"Validation data: {volumes} volumes."])

@@ -7,7 +7,7 @@ import numpy as np
 from sgdj.evaluation.conditions import CLEAN
 from sgdj.study.published import reported
 from sgdj.study.rows import Row, matrix
-from sgdj.study.tables import COLUMNS, NAMES, Line
+from sgdj.study.tables import COLUMNS, Line, title
 
 _HEAD = (
     "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "
@@ -55,7 +55,7 @@ def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for line in found:
-        rows = [row for row in trained if NAMES.get((row.architecture, row.strategy)) == line.name]
+        rows = [row for row in trained if title(row.architecture, row.strategy) == line.name]
         tested = [row for row in line.rows if row.seed in {r.seed for r in rows}]
         if not tested:
             continue

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sgdj.errors import InputError
 from sgdj.runs.directory import write_atomically
 from sgdj.study import claims, deviations, levels, margins, robustness, steadiness, tables
 from sgdj.study import figures as study_figures
@@ -49,7 +50,7 @@ def _times(found: Sequence[Line], task: str) -> str:
         if not kept:
             continue
         step[line.name] = float(np.median([t["training_s"] / t["steps"] for t in kept]))
-        base = step.get(tables.NAMES[line.first.architecture, "mse"])
+        base = step.get(tables.title(line.first.architecture, "mse"))
         ratio = "—" if base is None else f"{step[line.name] / base:.2f}"
         wall = float(np.median([t["wall_s"] for t in kept])) / 60
         text.append(f"| {line.name} | {1000 * step[line.name]:.1f} | {ratio} | {wall:.1f} |")
@@ -68,7 +69,7 @@ def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path
     if walked:
         study_figures.iterations(task, walked, walked[0].iterations, folder)
         made.append(f"iterations-{task}")
-    if candidates:
+    if any(row.architecture == "gd" and row.level for row in candidates):
         baseline = [row for line in found if line.name == "MSE" for row in line.rows]
         study_figures.sigma(task, candidates, baseline, folder)
         made.append(f"sigma-{task}")
@@ -115,6 +116,8 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         If rows do not fit together, or there are none.
     """
     rows, audited = read(folder), read_audits(folder)
+    if not rows:
+        raise InputError("no rows", str(folder), "run the study first: make reproduce-tables with this SCALE and SEEDS")
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
     text, tested, timed = [title], [], []
     place = folder.relative_to(top) if folder != top else Path()

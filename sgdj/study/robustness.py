@@ -13,7 +13,7 @@ from sgdj.reporting import figures
 from sgdj.reporting.curves import COLUMNS, Point, points, table
 from sgdj.runs.directory import write_atomically
 from sgdj.study.rows import Audited, Row
-from sgdj.study.tables import NAMES, TITLES
+from sgdj.study.tables import NAMES, TITLES, title
 from sgdj.text import cell, markdown, printable
 
 HEAD = """# Robustness: audits, curves and sensitivities
@@ -83,7 +83,7 @@ def neighbours(rows: Sequence[Row]) -> str:
     for row in rows:
         error = {p.x: p.mean for p in volume_points(row) if p.kind == "iterations" and p.metric == "relative_error"}
         shown = [f"{error[k]:.2f}" for k in (row.iterations - 1, row.iterations, row.iterations + 1)]
-        cells.append(f"{NAMES[row.architecture, row.strategy]} {', '.join(shown)}")
+        cells.append(f"{title(row.architecture, row.strategy)} {', '.join(shown)}")
     return (
         f"Relative error at K − 1, K and K + 1 iterations (K = {rows[0].iterations} in training): {'; '.join(cells)}."
     )
@@ -91,7 +91,7 @@ def neighbours(rows: Sequence[Row]) -> str:
 
 def audits(found: Sequence[Audited]) -> str:
     """One column per network, one line per check."""
-    names = [NAMES[one.architecture, one.strategy] for one in found]
+    names = [title(one.architecture, one.strategy) for one in found]
     text = ["| | check | rule | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(found)]
     for check in max((one.checks for one in found), key=len):  # older audits have fewer
         cells = []
@@ -115,7 +115,7 @@ def sensitivities(found: Sequence[Audited]) -> str:
             numbers = np.array(values, dtype=float)
             spread = f" ± {numbers.std(ddof=1):.3f}" if len(numbers) > 1 else ""
             cells.append(f"{numbers.mean():.3f}{spread}" if len(numbers) else "—")
-        text.append(f"| {NAMES[architecture, strategy]} | {len(kept)} | {cells[0]} | {cells[1]} |")
+        text.append(f"| {title(architecture, strategy)} | {len(kept)} | {cells[0]} | {cells[1]} |")
     return "\n".join(text)
 
 
@@ -128,7 +128,7 @@ def light(found: Sequence[Audited], task: str) -> str:
     if not failed:
         return f"Light audit: {len(audited)} networks audited, no check failed."
     listed = "; ".join(
-        f"{NAMES[one.architecture, one.strategy]}, seed {one.seed}: {markdown(', '.join(one.failed))}" for one in failed
+        f"{title(one.architecture, one.strategy)}, seed {one.seed}: {markdown(', '.join(one.failed))}" for one in failed
     )
     return f"Light audit: {len(failed)} of {len(audited)} audited networks failed a check (†): {listed}."
 

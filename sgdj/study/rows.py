@@ -62,6 +62,11 @@ class Measured:
         return (self.task, self.scale, self.architecture, self.strategy, *sorted(self.level.items()), self.seed)
 
     @property
+    def place(self) -> tuple[Any, ...]:
+        """The cell of the study that it fills; of two that fill the same one, the newer replaces the older."""
+        return (type(self).__name__, self.experiment, *self.network, *self.variant)
+
+    @property
     def name(self) -> str:
         """Unique within an experiment and a scale."""
         level = "".join(f"-{key.rsplit('.', 1)[-1]}{value:g}" for key, value in self.level.items())

@@ -176,11 +176,6 @@ def _order(one: Measured) -> tuple[Any, ...]:
     return (isinstance(one, Audited), *what, one.seed, one.scale, tuple(one.variant), level)
 
 
-def _same(one: Measured) -> tuple[Any, ...]:
-    """What a newer measurement replaces."""
-    return (isinstance(one, Audited), one.experiment, *one.network, *one.variant)
-
-
 def _lines(path: Path, columns: Sequence[str]) -> Iterator[Line]:
     """Lines of a CSV file, none if it is absent.
 
@@ -246,13 +241,12 @@ def _new(folder: Path) -> dict[Path, tuple[bytes, Measured]]:
 def _all(folder: Path) -> tuple[list[Measured], dict[Path, tuple[bytes, Measured]]]:
     """Everything, the newest of what was measured twice, each under a name of its own; and the new files."""
     new, found = _new(folder), _folded(folder)
-    newest, taken = {_same(one): one for one in found}, {one.run: _same(one) for one in found}
+    newest, taken = {one.place: one for one in found}, {one.run: one.place for one in found}
     for _, one in new.values():
-        same = _same(one)
         name = one.run
-        if taken.setdefault(name, same) != same:  # two experiments may measure the very same configuration
-            name = hashlib.sha256(_compact([name, *map(str, same)]).encode()).hexdigest()[:12]
-        newest[same] = replace(one, run=name)
+        if taken.setdefault(name, one.place) != one.place:  # two experiments may measure the very same configuration
+            name = hashlib.sha256(_compact([name, *map(str, one.place)]).encode()).hexdigest()[:12]
+        newest[one.place] = replace(one, run=name)
     return sorted(newest.values(), key=_order), new
 
 

@@ -26,6 +26,13 @@ NAMES = {
     ("prox", "input_jitter"): "input jittering, proximal",
     ("prox", "jitter"): "SPGD jittering",
 }
+
+
+def title(architecture: str, strategy: str) -> str:
+    """What is written for a strategy on an architecture; one that the paper does not have keeps its own name."""
+    return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
+
+
 #: Conditions that a task's table shows, by column.
 _COMMON = {"in-distribution": CLEAN, "random noise": Key("gaussian", 1.0), "adversarial": Key("pgd", 1.0)}
 COLUMNS = {
@@ -93,7 +100,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     """Rows of one experiment, grouped by architecture and strategy."""
     check(rows)
     grouped = groupby(rows, key=lambda row: (row.architecture, row.strategy))
-    found = [Line(NAMES.get(key, " ".join(key)), list(group)) for key, group in grouped]
+    found = [Line(title(*key), list(group)) for key, group in grouped]
     for line in found:
         if any(row.level != line.first.level for row in line.rows):
             raise InputError("rows with different levels in one line", line.first.name, "run them with the same one")
@@ -151,14 +158,16 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
     """
     columns, first = COLUMNS[task], found[0].first
     volumes = len(first.values["network"][CLEAN]["psnr"])
-    budget = f"ρ = {first.attack['rho']:g}" if first.attack["rho"] is not None else f"ε = {first.attack['epsilon']:g}"
+    sizes = {"ρ": first.attack.get("rho"), "ε": first.attack.get("epsilon"), "steps": first.attack.get("steps")}
+    steps = "" if sizes["steps"] is None else f", {sizes.pop('steps')} steps"
+    budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None) + steps
     data = "synthetic data" if first.data == "synthetic" else "real data"
     attack = plain(first.attack["name"].upper())
     text = [
         f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{attack}, {budget}, {first.attack['steps']} steps; random noise of the same norm.",
+        f"{attack}{budget}; random noise of the same norm.",
         "",
         "| training | level | seeds | data | " + " | ".join(columns) + " |",
         "|---|---|---|---|" + "---|" * len(columns),
@@ -172,6 +181,9 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         text.append(head + " | ".join(cells) + " |")
     if any(line.doubts(condition) for line in found for condition in columns.values()):
         text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
+    exploratory = [plain(line.name) for line in found if line.name not in NAMES.values()]
+    if exploratory:
+        text += ["", f"Exploratory, not of the paper, and in none of its claims: {', '.join(exploratory)}."]
     absent = missing(found, seeds)
     text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
     return "\n".join(text)

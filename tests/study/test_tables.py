@@ -19,6 +19,8 @@ import yaml
 from omegaconf import OmegaConf
 from scipy.stats import ttest_ind
 
+from scripts.common import status
+from scripts.tables import main
 from sgdj.config.composition import CONF
 from sgdj.config.identity import identity
 from sgdj.config.instantiate import build as instantiate
@@ -29,7 +31,7 @@ from sgdj.modes.run import Run
 from sgdj.runtime.hashing import digest
 from sgdj.study import claims, levels, margins, steadiness, tables
 from sgdj.study.campaign import missing
-from sgdj.study.collecting import collect, level
+from sgdj.study.collecting import _variant, collect, collect_new, level
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
 from sgdj.study.published import reported
@@ -247,6 +249,7 @@ def test_committed_rows_are_of_this_configuration():
     """Every training's command composes, and gives the row's level, attack, data and configuration hash."""
     found = read(folder(RESULTS, "small", COMMITTED["small"]))
     assert {(one.scale, one.threads) for one in found} == {("small", 1)}
+    assert [one.name for one in found if _variant(one.command) != one.variant] == []
     trained = [one for one in found if "checkpoint=" not in one.command]
     assert {one.experiment for one in trained} == {"table_mri", "table_seismic", "figure_sigma", "deviations"}
     for one in trained:
@@ -321,6 +324,93 @@ def test_an_incomplete_table_is_built_and_says_so(tmp_path):
     assert "underpowered" in (tmp_path / "claims.md").read_text()
     assert "| SGD jittering | 500.0 | 1.00 | 1.0 |" in (tmp_path / "times.md").read_text()
     assert {p.suffix for p in (tmp_path / "figures").iterdir()} == {".png", ".pdf"}
+
+
+def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
+    """A fifth strategy and another architecture, with and without a level, in every document and figure."""
+    new = (("gd", "two_draws", {"strategy.sigma": 0.3}), ("wide", "plain", {}), ("gd", "plain", {}))
+    rows = full(range(2)) + [row(a, s, seed, level=level) for a, s, level in new for seed in range(2)]
+    for one in rows:
+        walked = {Key(iterations=k): one.values["network"][CLEAN] for k in (3, 4, 5)}
+        write(one, tmp_path)
+        more = {who: values | walked for who, values in one.values.items()}
+        for experiment in ("generalisation", "figure_epsilon", "figure_iterations", "robustness_mri", "figure_sigma"):
+            if one.seed == 0:
+                run = f"{experiment}{one.run}"
+                write(replace(one, experiment=experiment, values=more, run=run, config_hash=run), tmp_path)
+        write(replace(one, experiment="selection", run=f"s{one.run}", config_hash=f"s{one.run}"), tmp_path)
+    build(tmp_path, range(2), tmp_path, "# T")
+    text = (tmp_path / "README.md").read_text()
+    assert "none of its claims: plain (gd), two_draws (gd), plain (wide)." in text
+    assert "| two_draws (gd) | σ = 0.3 | 2 |" in text
+    assert "Missing: nothing." in text
+    assert "two_draws" not in (tmp_path / "claims.md").read_text().partition("### What")[0]
+    assert "plain (wide) " in (tmp_path / "robustness" / "README.md").read_text()
+    for name in ("tradeoff", "epsilon", "iterations", "sigma"):
+        assert (tmp_path / "figures" / f"{name}-mri.png").is_file()
+
+
+def test_without_a_row_there_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert status(lambda: main(["build", "scale=paper", "seeds=0"])) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: no rows, results/paper-seeds-0: ")
+    assert err.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
+    command = ["+experiment=table_seismic", "scale=smoke", "architecture=gd", "strategy=mse", "seed=0"]
+    assert cli(*command, "run_dir=outputs/taken", "trainer.threads=1", "plugins=[]")[0] == 0
+    taken, results = tmp_path / "outputs" / "taken", tmp_path / "results"
+    record, config = json.loads((taken / "run.json").read_text()), yaml.safe_load((taken / "config.yaml").read_text())
+
+    def another(name, command="", config_changes=(), **changes):
+        shutil.copytree(taken, taken.parent / name)
+        changed = record | {"config_hash": name, "command": f"{record['command']} {command}"} | changes
+        (taken.parent / name / "run.json").write_text(json.dumps(changed))
+        (taken.parent / name / "config.yaml").write_text(yaml.safe_dump(config | dict(config_changes)))
+
+    another("again", data_hash="other")
+    another("changed", "operator.noise=0.5 trainer.workers=0 device=cpu")
+    another("experiment", experiment="demo")
+    another("failed", status="failed")
+    another("plain", experiment=None)
+    another("scale", config_changes={"scale": "paper"})
+    another("seed", config_changes={"seed": 7})
+    another("torn", config_changes={"seed": 1})
+    (taken.parent / "torn" / "evaluation" / "samples.csv").write_text("reconstructor\r\nnetwork\r\n")
+    shutil.move(taken.parent / "again", taken.parent / "zagain")  # read last
+    added, passed = collect_new(tmp_path / "outputs", results, "smoke", (0, 1))
+    (made,) = read(results)
+    assert added == ["table_seismic/seismic-gd-mse-seed0"]
+    assert (made.run, made.variant) == (record["config_hash"], [])
+    reasons = {Path(line.partition(": ")[0]).name: line.partition(": ")[2] for line in passed[:-1]}
+    assert passed[-1] == "1 runs of no experiment"
+    assert reasons.pop("torn").startswith("it cannot be read (")
+    assert reasons == {
+        "zagain": "there is another run of its configuration, on other data or with other settings",
+        "changed": "its command changes more than table_seismic leaves open: operator.noise=0.5",
+        "experiment": "its experiment, demo, has no table",
+        "failed": "it is failed",
+        "scale": "its scale is paper, not smoke",
+        "seed": "its seed, 7, is none of 0, 1",
+    }
+    assert collect_new(tmp_path / "outputs", results, "smoke", (0, 1)) == ([], passed)
+
+
+def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):
+    """Conditions are then told by their names, and the starting point has another one."""
+    command = ["+experiment=table_mri", "scale=smoke", "strategy=mse", "shift=[noise_level,lesion]"]
+    command += ["evaluation.iterations=[2]", "+evaluation.shift_levels={noise_level:[2,4.5]}", "evaluation.curve=[0.5]"]
+    assert cli(*command)[0] == 0
+    run = only_run(tmp_path)
+    new, path = collect(run, "table_mri"), run / "evaluation" / "samples.csv"
+    assert {Key("pgd", 0.5), Key(shift="noise_level", level=4.5), Key(iterations=2)} < set(new.values["x0"])
+    lines = [line.rsplit(",", 3)[0] for line in path.read_bytes().decode().split("\r\n")]
+    path.write_bytes("\r\n".join(re.sub("^x0,", "zero_filled,", line) for line in lines).encode())
+    old = collect(run, "table_mri")
+    assert replace(old, samples_hash=new.samples_hash) == new
 
 
 def _campaign(folder: Path) -> subprocess.Popen:
