@@ -3,11 +3,12 @@
 python scripts/keep_demo.py outputs/mri/gd-jitter/seed0-HASH
 """
 
-import json
 import re
 import shutil
 import sys
 from pathlib import Path
+
+from sgdj.runs.catalogue import view
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -15,11 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def table(summary: dict) -> str:
     """Conditions by PSNR and SSIM, as Markdown."""
     lines = [
-        "| condition | ‖δ‖/‖y‖ | zero_filled PSNR (dB) / SSIM | network PSNR (dB) / SSIM | gain (dB) |",
+        "| condition | ‖δ‖/‖y‖ | x0 PSNR (dB) / SSIM | network PSNR (dB) / SSIM | gain (dB) |",
         "|---|---|---|---|---|",
     ]
     for condition, network in summary["network"].items():
-        start = summary["zero_filled"][condition]
+        start = summary["x0"][condition]
         rho = network["delta_norm"]["mean"] / network["y_norm"]["mean"]
         cells = [
             f"{e['psnr']['mean']:.2f} ± {e['psnr']['std']:.2f} / {e['ssim']['mean']:.3f}" for e in (start, network)
@@ -35,7 +36,7 @@ def main(run: Path) -> None:
     """Copy and rewrite."""
     target = ROOT / "results" / "demo"
     target.mkdir(parents=True, exist_ok=True)
-    text = table(json.loads((run / "evaluation" / "summary.json").read_text()))
+    text = table(view(run).summary)
     (target / "table.md").write_text(text + "\n")
     shutil.copyfile(run / "run.json", target / "run.json")
     shutil.copyfile(run / "figures" / "robustness.png", target / "robustness.png")

@@ -4,71 +4,35 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
 from sgdj.attacks.ball import sample_norm
-from sgdj.attacks.base import Attack, Found
+from sgdj.attacks.base import Found
 from sgdj.attacks.budgets import sweep
-from sgdj.attacks.gaussian import Gaussian
 from sgdj.attacks.iterative import repeat
 from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
-from sgdj.metrics.image import definitions, fastmri_metrics, local_psnr, sample_metrics, to_real
-from sgdj.metrics.volumes import volume_mean, volume_std
+from sgdj.evaluation.conditions import Condition
+from sgdj.evaluation.summary import SAMPLE_METRICS, VolumePairs, summarise
+from sgdj.metrics.image import definitions, local_psnr, sample_metrics, to_real
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import Foreign
 from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
 from sgdj.operators.acquisition import Acquisition
 from sgdj.runtime.progress import follow
-from sgdj.shifts.base import Shift
 
 COLUMNS = (
     "reconstructor", "condition", "shift", "attack", "level", "epsilon", "delta_norm", "sample", "volume",
     "psnr", "ssim", "nmse", "loss", "y_norm", "noise_norm", "local_psnr", "replaced",
-    "believable",
+    "believable", "factor", "shift_level", "iterations",
 )  # fmt: skip
-METRICS = ("psnr", "ssim", "nmse", "loss")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One row of an evaluation: a shift before the measurement, an attack after it, another K, or none of them.
-
-    Parameters
-    ----------
-    name
-        Unique name.
-    shift, attack
-        Name and object, or None.
-    iterations
-        K to reconstruct with, or None for the network's own.
-    noise_key
-        Another key gives another draw of the measurement noise.
-    pictured
-        Whether panels show it.
-    """
-
-    name: str
-    shift: tuple[str, Shift] | None = None
-    attack: tuple[str, Attack] | None = None
-    iterations: int | None = None
-    noise_key: str = ""
-    pictured: bool = True
-
-    @property
-    def level(self) -> float:
-        """Strength of the attack, else of the shift, else K, else 0."""
-        if self.attack is not None:
-            return self.attack[1].level
-        return float(self.iterations or 0) if self.shift is None else self.shift[1].level
 
 
 @dataclass
@@ -97,39 +61,6 @@ class Result:
     panels: list[Panel]
     notes: list[str] = field(default_factory=list)
     """What must be known about the numbers: conditions that cannot be believed, and why."""
-
-
-def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
-    """Clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
-
-    Parameters
-    ----------
-    attack
-        Name and attack.
-    shifts
-        By name.
-    settings
-        The `evaluation` node of the configuration.
-    """
-    name, main = attack
-    noise = Gaussian(epsilon=main.epsilon, rho=main.rho, norm=main.norm)
-    listed = [Condition("clean"), Condition("gaussian", attack=("gaussian", noise))]
-    attacks: list[tuple[str, Attack]] = [("gaussian", noise)]
-    if name != "gaussian":
-        listed.append(Condition(name, attack=attack))
-        attacks.append(attack)
-    for label, shift in shifts.items():
-        listed.append(Condition(label, shift=(label, shift)))
-        for level in settings["shift_levels"].get(label, []):
-            listed.append(Condition(f"{label}@{level:g}", shift=(label, shift.at(level)), pictured=False))
-    for factor in settings["curve"]:
-        for label, one in attacks:
-            listed.append(Condition(f"{label}-x{factor:g}", attack=(label, one.scaled(factor)), pictured=False))
-    listed += [Condition(f"clean-K{k}", iterations=k, pictured=False) for k in settings["iterations"]]
-    if settings["fresh_noise"] != "none":
-        fresh = [settings["fresh_noise"] == "all" or c.shift is not None for c in listed]
-        listed = [replace(c, noise_key=c.name) if f else c for c, f in zip(listed, fresh, strict=True)]
-    return listed
 
 
 def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: Any) -> None:
@@ -216,8 +147,7 @@ def evaluate(
 
     def work() -> Iterator[tuple[list[Condition], Batch]]:
         for group in measured.values():
-            shift = None if group[0].shift is None else group[0].shift[1]
-            collate = Measure(acquisition, draws, shift, group[0].noise_key)
+            collate = Measure(acquisition, draws, group[0].shift, group[0].noise_key)
             for batch in batches(chosen, collate, settings["batch_size"], workers=workers):
                 yield group, batch.to(device)
 
@@ -249,9 +179,9 @@ def _perturbations(
     families: dict[str, list[Condition]] = defaultdict(list)
     for condition in group:
         if condition.attack is not None:
-            families[condition.attack[0]].append(condition)
+            families[condition.key.attack].append(condition)
     for family in families.values():
-        attacks = [condition.attack[1] for condition in family if condition.attack is not None]
+        attacks = [condition.attack for condition in family if condition.attack is not None]
         if how == "warm":
             swept = sweep(attacks, reconstructor, batch, draws)
             made = [_Perturbation(*pair) for pair in zip(swept.found, swept.replaced, strict=True)]
@@ -259,6 +189,10 @@ def _perturbations(
             made = [_Perturbation(attack.found(reconstructor, batch, draws)) for attack in attacks]
         found |= {condition.name: one for condition, one in zip(family, made, strict=True)}
     return found
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 class _Table:
@@ -277,7 +211,7 @@ class _Table:
         self.how = {"part": settings["part"], "clamp": settings["clamp01_prediction"]}
         self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.panels: dict[str, list[Panel]] = defaultdict(list)
-        self.volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        self.volumes: VolumePairs = defaultdict(list)
         self.tried, self.notes = False, list[str]()
         self.dependent: set[str] = set()
         self.doubts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -301,12 +235,12 @@ class _Table:
         """Measure a batch under a condition, with the perturbation of each reconstructor."""
         noise_norm = sample_norm(batch.y - batch.operator.forward(batch.x)).flatten().tolist()
         y_norm = sample_norm(batch.y).flatten().tolist()
-        epsilon = torch.zeros(len(batch)) if condition.attack is None else condition.attack[1].budget(batch.y).flatten()
+        epsilon = torch.zeros(len(batch)) if condition.attack is None else condition.attack.budget(batch.y).flatten()
         made: dict[str, Tensor] = {}
         for name, reconstructor in self.reconstructors.items():
             found, replaced = perturbations[name].found, perturbations[name].replaced
             delta = found.delta
-            with torch.no_grad(), _with_iterations(reconstructor, condition.iterations):
+            with torch.no_grad(), _with_iterations(reconstructor, condition.key.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
             values = sample_metrics(made[name], batch.x, **self.how)
             local = [math.nan] * len(batch)
@@ -324,19 +258,22 @@ class _Table:
                     {
                         "reconstructor": name,
                         "condition": condition.name,
-                        "shift": condition.shift[0] if condition.shift else "",
-                        "attack": condition.attack[0] if condition.attack else "",
+                        "shift": condition.key.shift,
+                        "attack": condition.key.attack,
                         "level": condition.level,
                         "epsilon": float(epsilon[i]),
                         "delta_norm": norms[i],
                         "sample": sample,
                         "volume": volume,
-                        **{metric: values[metric][i] for metric in METRICS},
+                        **{metric: values[metric][i] for metric in SAMPLE_METRICS},
                         "y_norm": y_norm[i],
                         "noise_norm": noise_norm[i],
                         "local_psnr": local[i],
                         "replaced": math.nan if replaced is None else float(replaced[i]),
                         "believable": int(believable[i]),
+                        "factor": _or_nan(condition.key.factor),
+                        "shift_level": _or_nan(condition.key.level),
+                        "iterations": _or_nan(condition.key.iterations),
                     }
                 )
                 if self.volume_metrics:
@@ -363,7 +300,7 @@ class _Table:
         """Rows and panels in the order of the conditions."""
         rows = [row for condition in listed for row in self.rows[condition.name]]
         panels = [panel for condition in listed for panel in self.panels[condition.name]]
-        summary = {**_summarise(rows, self.volumes), "definitions": definitions(**self.how)}
+        summary = {**summarise(rows, self.volumes), "definitions": definitions(**self.how)}
         notes = self._notes()
         return Result(rows, summary | ({"notes": notes} if notes else {}), panels, notes)
 
@@ -392,41 +329,3 @@ class _First(ImageSet):
 
     def shape(self, index: int) -> tuple[int, int]:
         return self._images.shape(index)
-
-
-def _entry(values: list[tuple[str, float]]) -> dict[str, float | int | None]:
-    finite = [(volume, value) for volume, value in values if not math.isnan(value)]
-    mean, std = volume_mean(finite), volume_std(finite)
-    return {
-        "mean": mean if math.isfinite(mean) else None,  # JSON has no infinity
-        "std": std if math.isfinite(std) else None,
-        "n_samples": len(finite),
-        "n_volumes": len({volume for volume, _ in finite}),
-    }
-
-
-def _summarise(
-    rows: list[dict[str, Any]], volumes: dict[tuple[str, str, str], list[tuple[Tensor, Tensor]]]
-) -> dict[str, Any]:
-    """{reconstructor: {condition: {metric: {mean, std, n_samples, n_volumes}}}}."""
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        grouped[row["reconstructor"], row["condition"]].append(row)
-    summary: dict[str, Any] = defaultdict(dict)
-    for (name, condition), group in grouped.items():
-        entries = {metric: _entry([(row["volume"], row[metric]) for row in group]) for metric in METRICS}
-        for metric in ("epsilon", "delta_norm", "y_norm", "noise_norm", "believable"):
-            entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
-        for metric in ("local_psnr", "replaced"):
-            if not all(math.isnan(row[metric]) for row in group):
-                entries[metric] = _entry([(row["volume"], row[metric]) for row in group])
-        summary[name][condition] = entries
-    collected: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
-    for (name, condition, volume), pairs in volumes.items():
-        estimate, target = (np.stack([pair[i].numpy() for pair in pairs]) for i in (0, 1))
-        for metric, value in fastmri_metrics(estimate, target).items():
-            collected[name, condition][metric].append((volume, value))
-    for (name, condition), metrics in collected.items():
-        for metric, values in metrics.items():
-            summary[name][condition][metric] = _entry(values)
-    return dict(summary)

@@ -5,7 +5,8 @@ from typing import Any
 
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
-from sgdj.evaluation.evaluate import COLUMNS, Result, conditions
+from sgdj.evaluation.conditions import conditions
+from sgdj.evaluation.evaluate import COLUMNS, Result
 from sgdj.evaluation.evaluate import evaluate as evaluate_networks
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Steps, conduct
@@ -27,7 +28,7 @@ def measured(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: 
     config = planned.config
     start = getattr(network, "start", "adjoint")
     result = evaluate_networks(
-        {"network": network.to(planned.device), "zero_filled": StartingPoint(start).to(planned.device)},
+        {"network": network.to(planned.device), "x0": StartingPoint(start).to(planned.device)},
         planned.images,
         planned.acquisition,
         conditions(

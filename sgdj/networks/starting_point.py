@@ -7,7 +7,7 @@ from sgdj.operators.base import Operator
 
 
 class StartingPoint(Reconstructor):
-    """x_0 itself: Aᴴy (the zero-filled image in MRI) or y."""
+    """The estimate before the first iteration, x₀: Aᴴy (the zero-filled image in MRI) or y."""
 
     def __init__(self, start: str = "adjoint") -> None:
         super().__init__()

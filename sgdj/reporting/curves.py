@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
@@ -19,7 +19,7 @@ class Point:
     Parameters
     ----------
     reconstructor
-        Whose.
+        Name of what was measured, such as `network` or `x0`; in a study the name of the strategy.
     kind
         "attack", "shift" or "iterations".
     curve
@@ -61,14 +61,13 @@ def _ratio(row: dict[str, Any]) -> float:
     return row["delta_norm"] / row["y_norm"] if row["y_norm"] else math.nan
 
 
-def _places(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Kind and name of the curves that a condition, given by its rows, lies on."""
-    first = rows[0]
-    if first["attack"]:
-        return [("attack", first["attack"])]
-    if first["shift"]:
-        return [("shift", first["shift"])]
-    return [(ITERATIONS, ITERATIONS)] if first["level"] else []
+def _places(row: dict[str, Any], attacks: Iterable[str]) -> list[tuple[str, str]]:
+    """Kind and name of the curves that a condition, given by one of its rows, lies on."""
+    if row["attack"]:
+        return [("attack", row["attack"])]
+    if row["shift"]:
+        return [("shift", row["shift"])]
+    return [(ITERATIONS, ITERATIONS)] if row["level"] else [("attack", name) for name in attacks]
 
 
 def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
@@ -81,9 +80,8 @@ def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
         groups[row["reconstructor"], row["condition"]].append(row)
     curves: dict[tuple[str, str, str], dict[float, Point]] = defaultdict(dict)
     attacks = dict.fromkeys(row["attack"] for row in rows if row["attack"])
-    for (who, condition), group in groups.items():
-        lies = [("attack", name) for name in attacks] if condition == "clean" else _places(group)
-        for kind, name in lies:
+    for (who, _), group in groups.items():
+        for kind, name in _places(group[0], attacks):
             x = group[0]["level"] if kind != "attack" else volume_mean((row["volume"], _ratio(row)) for row in group)
             believable = min(row.get("believable", 1) for row in group)
             for metric in METRICS:

@@ -17,7 +17,8 @@ from sgdj.evaluation.evaluate import Panel
 from sgdj.metrics.image import to_real
 from sgdj.reconstruction.base import Outcome
 from sgdj.reporting.curves import METRICS, Point
-from sgdj.reporting.style import COLOURS, STRATEGIES, save, save_both
+from sgdj.reporting.style import COLOURS, save, save_both
+from sgdj.reporting.style import look as look_of
 from sgdj.text import label
 
 mpl.use("Agg")
@@ -60,7 +61,7 @@ def by_curve(found: Sequence[Point]) -> Look:
 
 def by_strategy(point: Point) -> tuple[str, str, str, str]:
     """A colour for each strategy; random noise is dashed, and has no label of its own."""
-    colour, marker, label = STRATEGIES[point.reconstructor]
+    colour, marker, label = look_of(point.reconstructor)
     return ("--", marker, colour, "") if point.curve == "gaussian" else ("-", marker, colour, label)
 
 

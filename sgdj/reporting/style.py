@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from sgdj.runs.directory import write_atomically
 from sgdj.text import file_name
+from sgdj.text import label as plain
 
 #: Colour-blind safe (Okabe & Ito, 2008).
 COLOURS = {"first": "#0072B2", "second": "#D55E00", "third": "#009E73", "fourth": "#CC79A7"}
@@ -19,6 +20,14 @@ STRATEGIES = {
     "input_jitter": ("#009E73", "^", "input jittering"),
     "jitter": ("#0072B2", "D", "SGD jittering"),
 }
+#: For a strategy that is not among them.
+_OTHERS = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+
+
+def look(strategy: str) -> tuple[str, str, str]:
+    """Colour, marker and label of a strategy; one that is not listed keeps its own name."""
+    other = _OTHERS[sum(strategy.encode()) % len(_OTHERS)]
+    return STRATEGIES.get(strategy, (other, "v", plain(strategy)))
 
 
 def save(figure: Figure, path: Path) -> None:

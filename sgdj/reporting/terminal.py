@@ -31,12 +31,12 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
     table = Table(title=printable(title), title_justify="left", caption_justify="left")
     table.add_column("condition")
     table.add_column("‖δ‖/‖y‖", justify="right")
-    for reconstructor in ("zero_filled", "network"):
+    for reconstructor in ("x0", "network"):
         table.add_column(f"{reconstructor} PSNR (dB)", justify="right")
         table.add_column("SSIM", justify="right")
     table.add_column("gain (dB)", justify="right")
     for condition, network in summary["network"].items():
-        start = summary["zero_filled"][condition]
+        start = summary["x0"][condition]
         rho = _ratio(network["delta_norm"]["mean"], network["y_norm"]["mean"])
         cells = [printable(condition), "—" if rho is None else f"{rho:.3f}" if rho else ""]
         for entry in (start, network):

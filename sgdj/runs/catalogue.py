@@ -22,6 +22,11 @@ from sgdj.text import from_cell, printable
 _GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
 
 
+def current_name(reconstructor: str) -> str:
+    """What a reconstructor of an older run is called today."""
+    return "x0" if reconstructor == "zero_filled" else reconstructor
+
+
 @dataclass(frozen=True)
 class RunView:
     """A run directory, read only.
@@ -122,7 +127,7 @@ def view(path: Path) -> RunView:
         path,
         _load(path / "run.json"),
         _config(path / "config.yaml"),
-        _load(path / "evaluation" / "summary.json"),
+        {current_name(name): entry for name, entry in _load(path / "evaluation" / "summary.json").items()},
     )
 
 

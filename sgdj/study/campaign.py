@@ -17,7 +17,8 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runtime.importable import python_path
 from sgdj.study.collecting import collect, collect_audit
 from sgdj.study.design import Cell
-from sgdj.study.rows import Measured, same_network, write, write_audit
+from sgdj.study.rows import Measured, same_network
+from sgdj.study.store import write
 
 _BUSY = "another run is at work there"
 _SPARE = ("audit_light", "generalisation")
@@ -203,10 +204,8 @@ class Campaign:
 
     def _keep(self, cell: Cell) -> None:
         path = self.places[cell].path
-        if cell.mode == "audit":
-            write_audit(collect_audit(path, cell.experiment), self.folder)
-        else:
-            write(*collect(path, cell.experiment), self.folder)
+        collected = collect_audit if cell.mode == "audit" else collect
+        write(collected(path, cell.experiment), self.folder)
 
     def _stop(self, number: int, frame: Any) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""

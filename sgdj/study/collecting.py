@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from sgdj.config.identity import YOUNGER
+from sgdj.config.identity import YOUNGER, decides
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
+from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
-from sgdj.runs.catalogue import RunView, view
-from sgdj.study.rows import Audited, Row, Values, read, write
+from sgdj.runs.catalogue import RunView, current_name, view
+from sgdj.study.rows import Audited, Measured, Row, Values
+from sgdj.study.store import METRICS, read, read_audits, write
 from sgdj.text import from_cell
 
-METRICS = ("psnr", "ssim", "nmse", "local_psnr")
 _COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
 
 
@@ -29,14 +30,16 @@ def level(config: dict[str, Any]) -> dict[str, float]:
     return {key: value for key in keys if (value := get(config, key)) is not None}
 
 
-#: What a command line may set without leaving its experiment.
-_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task"}
-_ASIDE = {"output_dir", "logger", "device", "force", "resume", "mode", "checkpoint"}
+#: What a command line may set without leaving its experiment, beside keys that decide no number.
+_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task", "dataset"}
 
 
 def _variant(command: str) -> list[str]:
-    given = shlex.split(command)[2:]
-    return sorted(o.lstrip("+") for o in given if o.lstrip("+").split("=")[0] not in _FREE | _ASIDE)
+    """What a command line changes beyond its experiment's own choices."""
+    given = [override.lstrip("+") for override in shlex.split(command)[2:]]
+    keys = [override.partition("=")[0] for override in given]
+    free = [key in _FREE or key == "mode" or not (decides(key) or key.startswith("audit.")) for key in keys]
+    return sorted(override for override, f in zip(given, free, strict=True) if not f)
 
 
 def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
@@ -45,8 +48,9 @@ def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in node.items() if YOUNGER.get(f"{key}.{name}", unset) != value}
 
 
-#: Columns of `samples.csv` that are younger than other rows, the youngest last.
-_YOUNGER_COLUMNS = (b"believable",)
+#: Columns of `samples.csv` that are younger than other rows, the youngest last, by the version that added them.
+_YOUNGER_COLUMNS = ((b"believable",), (b"factor", b"shift_level", b"iterations"))
+_OLDER_START = b"zero_filled"  # the starting point's name before it was x0
 
 
 def samples_hash(path: Path) -> str:
@@ -54,39 +58,61 @@ def samples_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def older_samples_hash(path: Path) -> str:
-    """SHA-256 of what ``samples.csv`` was before it had columns younger than other rows."""
+def older_samples_hashes(path: Path) -> list[str]:
+    """SHA-256 of what ``samples.csv`` was before it had columns younger than other rows, and x0 its name."""
     lines = path.read_bytes().split(b"\r\n")
-    for name in reversed(_YOUNGER_COLUMNS):
-        if lines[0].endswith(b"," + name):
-            lines = [line.rpartition(b",")[0] for line in lines]
-    return hashlib.sha256(b"\r\n".join(lines)).hexdigest()
+    found = []
+    for names in reversed(_YOUNGER_COLUMNS):
+        if lines[0].endswith(b"," + b",".join(names)):
+            lines = [line.rsplit(b",", len(names))[0] for line in lines]
+        older = (_OLDER_START + line.removeprefix(b"x0") if line.startswith(b"x0,") else line for line in lines)
+        found.append(hashlib.sha256(b"\r\n".join(older)).hexdigest())
+    return found
 
 
-def _read_samples(path: Path) -> tuple[Values, dict[str, dict[str, float]], list[str]]:
-    cells: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
-    budgets: dict[str, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
-    unbelievable: dict[str, None] = {}
+def _key(line: dict[str, str]) -> Key:
+    """The condition of a line of ``samples.csv``; one of before its columns is read from its name."""
+    name, attack, shift = (from_cell(line[column]) for column in ("condition", "attack", "shift"))
+    if "factor" in line:
+        factor, level, iterations = (line[column] for column in ("factor", "shift_level", "iterations"))
+    else:
+        factor = (name.removeprefix(attack).removeprefix("-x") or "1") if attack else ""
+        level = name.removeprefix(shift).removeprefix("@") if shift else ""
+        iterations = "" if attack or shift else name.removeprefix("clean").removeprefix("-K")
+    return Key(
+        attack,
+        float(factor) if factor else None,
+        shift,
+        float(level) if level else None,
+        int(iterations) if iterations else None,
+    )
+
+
+def _read_samples(path: Path) -> tuple[Values, dict[Key, dict[str, float]], list[Key]]:
+    cells: dict[tuple[str, Key, str], list[tuple[str, float]]] = defaultdict(list)
+    budgets: dict[Key, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    unbelievable: dict[Key, None] = {}
     with path.open(newline="") as file:
         for line in csv.DictReader(file):
-            who, condition, volume = (from_cell(line[key]) for key in ("reconstructor", "condition", "volume"))
+            who, key, volume = current_name(from_cell(line["reconstructor"])), _key(line), from_cell(line["volume"])
             for metric in METRICS:
                 if line.get(metric):
-                    cells[who, condition, metric].append((volume, float(line[metric])))
+                    cells[who, key, metric].append((volume, float(line[metric])))
             if who == "network":
                 if line.get("believable") == "0":
-                    unbelievable[condition] = None
-                budgets[condition]["epsilon"].append((volume, float(line["epsilon"])))
-                if line["delta_norm"] and float(line["y_norm"]):  # a measurement of zeros has no ρ
-                    budgets[condition]["rho"].append((volume, float(line["delta_norm"]) / float(line["y_norm"])))
+                    unbelievable[key] = None
+                if key.attack:
+                    budgets[key]["epsilon"].append((volume, float(line["epsilon"])))
+                    if line["delta_norm"] and float(line["y_norm"]):  # a measurement of zeros has no ρ
+                        budgets[key]["rho"].append((volume, float(line["delta_norm"]) / float(line["y_norm"])))
     values: Values = defaultdict(lambda: defaultdict(dict))
-    for (who, condition, metric), pairs in cells.items():
-        values[who][condition][metric] = volume_averages(pairs)
+    for (who, key, metric), pairs in cells.items():
+        values[who][key][metric] = volume_averages(pairs)
     means = {
-        condition: {name: float(np.mean(list(volume_averages(pairs).values()))) for name, pairs in entry.items()}
-        for condition, entry in budgets.items()
+        key: {name: float(np.mean(list(volume_averages(pairs).values()))) for name, pairs in entry.items()}
+        for key, entry in budgets.items()
     }
-    return values, means, list(unbelievable)
+    return {who: dict(found) for who, found in values.items()}, means, list(unbelievable)
 
 
 def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
@@ -100,6 +126,7 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
     """Fields of `Measured`."""
     record, config = run.record, run.config
     return {
+        "run": record["config_hash"],
         "experiment": experiment,
         "task": config["task"],
         "scale": config["scale"],
@@ -119,13 +146,8 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
     }
 
 
-def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
+def collect(folder: Path, experiment: str) -> Row:
     """Read a finished run directory.
-
-    Returns
-    -------
-    tuple
-        The row, and what differs from one repetition to the next: its times.
 
     Raises
     ------
@@ -134,7 +156,9 @@ def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
     """
     run, path = _finished(folder, "samples.csv")
     values, budgets, unbelievable = _read_samples(path)
-    row = Row(
+    log = folder / "metrics.jsonl"  # an evaluation has none
+    metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+    return Row(
         **_common(run, experiment),
         iterations=run.config["architecture"].get("iterations", 0),
         samples_hash=samples_hash(path),
@@ -143,16 +167,13 @@ def collect(folder: Path, experiment: str) -> tuple[Row, dict[str, Any]]:
         budgets=budgets,
         values=values,
         unbelievable=unbelievable,
+        times={
+            "wall_s": run.record["wall_s"],
+            "training_s": _training_time([line["seconds"] for line in metrics]),
+            "steps": metrics[-1]["global_step"] if metrics else 0,
+            "peak_memory_mib": run.record["peak_memory_mib"],
+        },
     )
-    log = folder / "metrics.jsonl"  # an evaluation has none
-    metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
-    times = {
-        "wall_s": run.record["wall_s"],
-        "training_s": _training_time([line["seconds"] for line in metrics]),
-        "steps": metrics[-1]["global_step"] if metrics else 0,
-        "peak_memory_mib": run.record["peak_memory_mib"],
-    }
-    return row, times
 
 
 def _training_time(seconds: Sequence[float | None]) -> float:
@@ -179,26 +200,74 @@ def collect_audit(folder: Path, experiment: str) -> Audited:
     )
 
 
-def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> list[str]:
-    """Write a row for every finished run of an experiment that has none yet.
+#: Experiments whose runs make rows and audits, by how their names begin.
+_STUDY = (
+    "table_", "figure_", "selection", "deviations", "generalisation", "robustness_", "audit_light", "audit_full",
+)  # fmt: skip
+_ANY_SEED = ("figure_sigma", "selection", "deviations")
 
-    Runs whose command line changes more than the experiment leaves open are no rows of it, and are passed over.
+
+def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
+    """Why a run belongs to no table of a scale and some seeds; None if it does."""
+    experiment = str(run.record.get("experiment"))
+    if not run.config or "config_hash" not in run.record:
+        return "run.json or config.yaml is damaged"
+    if not experiment.startswith(_STUDY):
+        return f"its experiment, {experiment}, has no table"
+    if run.facts["scale"] != scale:
+        return f"its scale is {run.facts['scale']}, not {scale}"
+    if run.status != "finished":
+        return f"it is {run.status}"
+    if experiment not in _ANY_SEED and run.config.get("seed") not in seeds:
+        return f"its seed, {run.config.get('seed')}, is none of {', '.join(map(str, seeds))}"
+    changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
+    return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None
+
+
+def _clash(one: Measured, known: Sequence[Measured]) -> str | None:
+    """Why a run cannot stand beside those that are known; None if it can."""
+    if any(other.place == one.place for other in known):
+        return "there is another run of its configuration, on other data or with other settings"
+    beside = [other for other in known if (other.experiment, other.task) == (one.experiment, one.task)]
+    if one.experiment.startswith("table_") and any(other.data_hash != one.data_hash for other in beside):
+        return f"its data are not those of the other rows of {one.experiment}"
+    return None
+
+
+def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> tuple[list[str], list[str]]:
+    """Write a row, or an audit, for every finished run of the study that has none yet.
+
+    Returns
+    -------
+    tuple
+        Names of what was added; and lines that name what was passed over, with the reason. Runs of no experiment are
+        only counted.
     """
-    have = {row.config_hash for row in read(folder)}
-    added = []
+    known: list[Measured] = [*read(folder), *read_audits(folder)]
+    shown = {one.config_hash for one in known}
+    added, passed, other = [], [], 0
     for path in sorted(outputs.rglob("run.json")):
         run = view(path.parent)
-        record = run.record
-        experiment = str(record.get("experiment"))
-        plain = experiment == "deviations" or not _variant(str(record.get("command", "")))
-        fits = run.facts["scale"] == scale and plain and record.get("status") == "finished"
-        known = experiment.startswith(("table_", "figure_", "selection", "deviations"))
-        if not fits or not known or record["config_hash"] in have:
+        if str(run.record.get("config_hash")) in shown:
             continue
-        if experiment not in ("figure_sigma", "selection", "deviations") and run.config["seed"] not in seeds:
+        if run.record.get("experiment") is None and run.config:
+            other += 1
             continue
-        row, times = collect(path.parent, experiment)
-        if not (folder / "rows" / experiment / f"{row.name}.json").exists():
-            write(row, times, folder)
-            added.append(f"{experiment}/{row.name}")
-    return added
+        why = _unfit(run, scale, seeds)
+        if why is None:
+            experiment = str(run.record["experiment"])
+            try:
+                collected = collect_audit if experiment.startswith("audit_") else collect
+                one: Measured = collected(path.parent, experiment)
+            except (InputError, KeyError, TypeError, ValueError) as error:
+                why = f"it cannot be read ({error})"
+            else:
+                why = _clash(one, known)
+        if why is None:
+            write(one, folder)
+            known.append(one)
+            shown.add(one.config_hash)
+            added.append(f"{one.experiment}/{one.name}")
+        else:
+            passed.append(f"{path.parent}: {why}")
+    return added, passed + ([f"{other} runs of no experiment"] if other else [])

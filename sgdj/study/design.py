@@ -49,7 +49,7 @@ class Cell:
         lines = [f"+experiment={self.experiment}", *self.overrides]
         if checkpoint is not None:
             return load(parse([f"mode={self.mode}", f"checkpoint={checkpoint}", *lines]))
-        same = _composed(tuple(line for line in lines if not line.startswith("seed=")))
+        same = composed(tuple(line for line in lines if not line.startswith("seed=")))
         return Job({**deepcopy(same.config), "seed": _seed(self)}, lines, same.notes)
 
     @property
@@ -75,7 +75,8 @@ def _table(task: str, scale: str, seeds: Sequence[int]) -> list[Cell]:
 
 
 @lru_cache
-def _composed(lines: tuple[str, ...]) -> Job:
+def composed(lines: tuple[str, ...]) -> Job:
+    """The checked configuration of a command line; whoever changes it copies it first."""
     return load(parse(lines))
 
 

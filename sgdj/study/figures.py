@@ -9,7 +9,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sgdj.reporting.style import STRATEGIES, save_both
+from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.reporting.style import look, save_both
 from sgdj.study.rows import Row
 from sgdj.study.tables import COLUMNS, TITLES, Line, level_text
 from sgdj.text import label as plain
@@ -23,7 +24,7 @@ def _title(row: Row) -> str:
 
 
 def _name(row: Row) -> str:
-    return "SPGD jittering" if (row.architecture, row.strategy) == ("prox", "jitter") else STRATEGIES[row.strategy][2]
+    return "SPGD jittering" if (row.architecture, row.strategy) == ("prox", "jitter") else look(row.strategy)[2]
 
 
 def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder: Path) -> None:
@@ -40,20 +41,20 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
     folder
         Where to write.
     """
-    other = {key: rows for key, rows in _grouped(candidates).items() if key[0] == "gd"}
+    other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == "gd"}
     figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
     axes = figure.subplots(1, 2 if other else 1, squeeze=False)[0]
     attack = COLUMNS[task]["adversarial"]
     for line in found:
-        colour, marker, _ = STRATEGIES[line.first.strategy]
+        colour, marker, _ = look(line.first.strategy)
         face = colour if line.first.architecture == "gd" else "white"
-        points = np.array([[row.mean("clean"), row.mean(attack)] for row in line.rows])
+        points = np.array([[row.mean(CLEAN), row.mean(attack)] for row in line.rows])
         axes[0].plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
         axes[0].plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=plain(line.name))
     for (_, strategy), group in other.items():
-        colour, marker, name = STRATEGIES[strategy]
+        colour, marker, name = look(strategy)
         ordered = sorted(group, key=lambda row: next(iter(row.level.values())))
-        points = np.array([[row.mean("clean"), row.mean(attack)] for row in ordered])
+        points = np.array([[row.mean(CLEAN), row.mean(attack)] for row in ordered])
         ends = " to ".join(level_text(ordered[i]).rpartition(" ")[2] for i in (0, -1))
         sign = level_text(ordered[0]).partition(" ")[0]
         axes[1].plot(*points.T, "-", color=colour, lw=0.8, label=f"{name}, {sign} {ends}")
@@ -72,20 +73,26 @@ def _grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     return groups
 
 
+def _levelled(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """The same of rows whose strategy has a noise level or budget."""
+    return _grouped([row for row in rows if row.level])
+
+
 def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Any]]:
     """A panel for each architecture, with a common vertical axis."""
-    present = [name for name in _ARCHITECTURES if any(row.architecture == name for row in rows)]
+    there = {row.architecture for row in rows}
+    present = sorted(there, key=lambda name: (name not in _ARCHITECTURES, name))  # the paper's two first
     figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
     axes = figure.subplots(1, len(present), sharey=True, squeeze=False)[0]
     for axis, name in zip(axes, present, strict=True):
-        axis.set_title(_ARCHITECTURES[name], fontsize=9)
+        axis.set_title(_ARCHITECTURES.get(name, plain(name)), fontsize=9)
     figure.suptitle(_title(rows[0]), fontsize=9)
     return figure, dict(zip(present, axes, strict=True))
 
 
 def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, label: str | None) -> None:
     """Mean over seeds, and the range between the extremes of the seeds."""
-    colour, marker, _ = STRATEGIES[row.strategy]
+    colour, marker, _ = look(row.strategy)
     axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)
     if len(values) > 1:
         axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
@@ -105,12 +112,12 @@ def _legend(figure: Figure, axes: dict[str, Any], note: str) -> None:
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
     """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
-    attack = COLUMNS[task]["adversarial"]
+    attack = COLUMNS[task]["adversarial"].attack
     for group in _grouped(rows).values():
         for name, style in ((attack, "-"), ("gaussian", "--")):
-            listed = [c for c in group[0].values["network"] if c == name or c.startswith(f"{name}-x")]
-            at = {c: group[0].budgets[c.replace(attack, "gaussian")]["rho"] for c in listed}
-            ordered = ["clean", *sorted(listed, key=at.__getitem__)]
+            listed = [c for c in group[0].values["network"] if c.attack == name]
+            at = {c: group[0].budgets[c._replace(attack="gaussian")]["rho"] for c in listed}
+            ordered = [CLEAN, *sorted(listed, key=at.__getitem__)]
             x = np.array([0.0, *(at[c] for c in ordered[1:])])
             values = np.array([[row.mean(c) for c in ordered] for row in group])
             _band(axes[group[0].architecture], x, values, style, group[0], _name(group[0]) if style == "-" else None)
@@ -125,8 +132,8 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
     """Error after every iteration; weights are shared, so iterate k is also the output of a network with K = k."""
     figure, axes = _panels(rows)
     for group in _grouped(rows).values():
-        counts = sorted(int(c.removeprefix("clean-K")) for c in group[0].values["network"] if c.startswith("clean-K"))
-        values = np.array([[row.mean(f"clean-K{k}", "nmse") for k in counts] for row in group])
+        counts = sorted(c.iterations for c in group[0].values["network"] if c.iterations is not None)
+        values = np.array([[row.mean(Key(iterations=k), "nmse") for k in counts] for row in group])
         _band(axes[group[0].architecture], np.array(counts), values, "-", group[0], _name(group[0]))
     for axis in axes.values():
         axis.axvline(trained, color="0.6", lw=0.8, ls=":")
@@ -138,22 +145,30 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
 
 def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
     """PSNR against each strategy's level on the test data; horizontal lines: MSE."""
-    groups = _grouped(rows)
-    shown = [s for s in ("jitter", "input_jitter", "adversarial") if ("gd", s) in groups]
+    groups = _levelled(rows)
+    order = ("jitter", "input_jitter", "adversarial")
+    found = [strategy for architecture, strategy in groups if architecture == "gd"]
+    shown = sorted(found, key=lambda s: (order.index(s) if s in order else len(order), s))
+    if not shown:
+        return
     figure = Figure(figsize=(3.4 * len(shown), 3.6), layout="constrained")
     axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     units = {"jitter": r"$\sigma$, relative to the iterate", "input_jitter": r"$\sigma$ on the measurement"}
+    units["adversarial"] = r"budget $\rho$ in training"
     styles = {"in-distribution": "-", "adversarial": "--", "out-of-distribution": ":"}
     for axis, strategy in zip(axes, shown, strict=True):
         group = sorted(groups["gd", strategy], key=lambda row: next(iter(row.level.values())))
         x = [next(iter(row.level.values())) for row in group]
-        colour, marker, name = STRATEGIES[strategy]
+        colour, marker, name = look(strategy)
         for column, style in styles.items():
             condition = COLUMNS[task][column]
             axis.plot(x, [r.mean(condition) for r in group], style, color=colour, marker=marker, ms=4, label=column)
             if baseline:
                 axis.axhline(np.mean([r.mean(condition) for r in baseline]), color="0.5", lw=0.8, ls=style)
-        axis.set(xscale="log", xlabel=units.get(strategy, r"budget $\rho$ in training"))
+        axis.set(
+            xscale="log",
+            xlabel=units.get(strategy, "level in training"),
+        )
         axis.set_xticks(x, [f"{value:g}" for value in x])
         axis.minorticks_off()
         axis.set_title(name, fontsize=9)

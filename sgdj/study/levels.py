@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.design import levels
 from sgdj.study.rows import Row
-from sgdj.study.tables import NAMES, level_text
+from sgdj.study.tables import level_text, title
 
+ATTACKED = Key("pgd", 1.0)
 RULE = (
     "Chosen is the candidate with the highest mean of clean and attacked (PGD) PSNR on the validation data; ties go to "
     "the smaller one. Every strategy has the same number of candidates, trained on the gradient architecture with a "
@@ -23,7 +25,7 @@ class Candidate:
     @property
     def score(self) -> float:
         """Mean of clean and attacked PSNR in dB."""
-        return (self.row.mean("clean") + self.row.mean("pgd")) / 2
+        return (self.row.mean(CLEAN) + self.row.mean(ATTACKED)) / 2
 
     @property
     def value(self) -> float:
@@ -39,14 +41,15 @@ def candidates(rows: Sequence[Row], task: str) -> dict[str, list[Candidate]]:
     """Candidates of each strategy by rising level, from the rows of the experiment `selection`."""
     found: dict[str, list[Candidate]] = {}
     for row in _evaluated(rows, task):
-        found.setdefault(row.strategy, []).append(Candidate(row))
+        if row.level:  # a strategy without one has nothing to choose
+            found.setdefault(row.strategy, []).append(Candidate(row))
     return {name: sorted(group, key=lambda c: c.value) for name, group in found.items()}
 
 
 def is_complete(task: str, strategy: str, group: Sequence[Candidate]) -> bool:
     """Whether every candidate of conf/levels.yaml is there; before that nothing is chosen."""
-    grid = levels()["candidates"][task][strategy]
-    return {(key, value) for key, values in grid.items() for value in values} == {
+    grid = levels()["candidates"].get(task, {}).get(strategy)
+    return grid is not None and {(key, value) for key, values in grid.items() for value in values} == {
         (key, value) for c in group for key, value in c.row.level.items()
     }
 
@@ -65,9 +68,9 @@ def markdown(rows: Sequence[Row], task: str) -> str:
     for strategy, group in candidates(rows, task).items():
         best = choose(group) if is_complete(task, strategy, group) else None
         for c in group:
-            scores = " | ".join(f"{value:.2f}" for value in (c.row.mean("clean"), c.row.mean("pgd"), c.score))
+            scores = " | ".join(f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(ATTACKED), c.score))
             chosen = "yes" if c is best else ""
-            text.append(f"| {NAMES['gd', strategy]} | {level_text(c.row)} | {scores} | {chosen} |")
+            text.append(f"| {title('gd', strategy)} | {level_text(c.row)} | {scores} | {chosen} |")
     # few of them choose badly for data of another kind, so that a reader must know
-    volumes = max((len(row.values["network"]["clean"]["psnr"]) for row in _evaluated(rows, task)), default=0)
+    volumes = max((len(row.values["network"][CLEAN]["psnr"]) for row in _evaluated(rows, task)), default=0)
     return "\n".join([*text, "", f"Validation data: {volumes} volumes."])

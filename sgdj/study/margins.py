@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sgdj.evaluation.conditions import CLEAN
 from sgdj.study.published import reported
 from sgdj.study.rows import Row, matrix
-from sgdj.study.tables import COLUMNS, NAMES, Line
+from sgdj.study.tables import COLUMNS, Line, title
 
 _HEAD = (
     "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "
@@ -18,8 +19,8 @@ _HEAD = (
 
 def gains(rows: Sequence[Row]) -> np.ndarray:
     """PSNR over that of the starting point in dB, per volume, mean over seeds."""
-    start = np.array([list(row.values["zero_filled"]["clean"]["psnr"].values()) for row in rows])
-    return np.asarray((matrix(rows, "clean") - start).mean(axis=0))
+    start = np.array([list(row.values["x0"][CLEAN]["psnr"].values()) for row in rows])
+    return np.asarray((matrix(rows, CLEAN) - start).mean(axis=0))
 
 
 def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
@@ -31,7 +32,7 @@ def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
 
 def _cost(line: Line, task: str, column: str) -> str:
     known = reported(task, line.first.architecture, line.first.strategy)
-    ours = line.cell("clean", "psnr")[0] - line.cell(COLUMNS[task][column], "psnr")[0]
+    ours = line.cell(CLEAN, "psnr")[0] - line.cell(COLUMNS[task][column], "psnr")[0]
     return f"{round(ours, 2) + 0.0:.2f}" + (f" ({known['in-distribution'][0] - known[column][0]:.2f})" if known else "")
 
 
@@ -54,7 +55,7 @@ def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for line in found:
-        rows = [row for row in trained if NAMES.get((row.architecture, row.strategy)) == line.name]
+        rows = [row for row in trained if title(row.architecture, row.strategy) == line.name]
         tested = [row for row in line.rows if row.seed in {r.seed for r in rows}]
         if not tested:
             continue

@@ -1,16 +1,17 @@
 """Build everything under results/ that follows from rows: tables, claims, levels, times and figures."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from sgdj.errors import InputError
 from sgdj.runs.directory import write_atomically
 from sgdj.study import claims, deviations, levels, margins, robustness, steadiness, tables
 from sgdj.study import figures as study_figures
-from sgdj.study.rows import Row, read, read_audits
+from sgdj.study.rows import Row
+from sgdj.study.store import read, read_audits
 from sgdj.study.tables import TITLES, Line
 
 _CLAIMS_HEAD = """# The paper's claims, tested
@@ -40,20 +41,16 @@ def _by_experiment(rows: Sequence[Row], name: str, task: str) -> list[Row]:
     return [row for row in rows if row.experiment == name and row.task == task]
 
 
-def _times(folder: Path, found: Sequence[Line], task: str) -> str:
+def _times(found: Sequence[Line], task: str) -> str:
     """Seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
     text = ["| training | ms per step | ratio to MSE | minutes per run |", "|---|---|---|---|"]
     step: dict[str, float] = {}
     for line in found:
-        kept = []
-        for row in line.rows:
-            path = folder / "times" / row.experiment / f"{row.name}.json"
-            if path.is_file():
-                kept.append(json.loads(path.read_text()))
+        kept = [row.times for row in line.rows if row.times]
         if not kept:
             continue
         step[line.name] = float(np.median([t["training_s"] / t["steps"] for t in kept]))
-        base = step.get(tables.NAMES[line.first.architecture, "mse"])
+        base = step.get(tables.title(line.first.architecture, "mse"))
         ratio = "—" if base is None else f"{step[line.name] / base:.2f}"
         wall = float(np.median([t["wall_s"] for t in kept])) / 60
         text.append(f"| {line.name} | {1000 * step[line.name]:.1f} | {ratio} | {wall:.1f} |")
@@ -72,7 +69,7 @@ def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path
     if walked:
         study_figures.iterations(task, walked, walked[0].iterations, folder)
         made.append(f"iterations-{task}")
-    if candidates:
+    if any(row.architecture == "gd" and row.level for row in candidates):
         baseline = [row for line in found if line.name == "MSE" for row in line.rows]
         study_figures.sigma(task, candidates, baseline, folder)
         made.append(f"sigma-{task}")
@@ -100,7 +97,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     Parameters
     ----------
     folder
-        Holds ``rows/`` and ``times/``; receives tables and figures.
+        Holds the rows (see `sgdj.study.store`); receives tables and figures.
     seeds
         What a complete table would have; what is missing is named.
     top
@@ -119,6 +116,8 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         If rows do not fit together, or there are none.
     """
     rows, audited = read(folder), read_audits(folder)
+    if not rows:
+        raise InputError("no rows", str(folder), "run the study first: make reproduce-tables with this SCALE and SEEDS")
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
     text, tested, timed = [title], [], []
     place = folder.relative_to(top) if folder != top else Path()
@@ -147,7 +146,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         walked = _by_experiment(rows, "figure_iterations", task)
         if walked:
             tested.append(f"### One iteration further\n\n{steadiness.markdown(walked)}\n")
-        timed.append(_times(folder, found, task))
+        timed.append(_times(found, task))
     departures = [row for row in rows if row.experiment == "deviations"]
     if departures:
         write_atomically(top / "upstream.md", deviations.document(departures).encode())

@@ -13,7 +13,7 @@ from sgdj.reporting import figures
 from sgdj.reporting.curves import COLUMNS, Point, points, table
 from sgdj.runs.directory import write_atomically
 from sgdj.study.rows import Audited, Row
-from sgdj.study.tables import NAMES, TITLES
+from sgdj.study.tables import NAMES, TITLES, title
 from sgdj.text import cell, markdown, printable
 
 HEAD = """# Robustness: audits, curves and sensitivities
@@ -39,21 +39,18 @@ def volume_points(row: Row) -> list[Point]:
     The relative error is the root of a volume's mean NMSE; with one sample to a volume that is the same.
     """
     lines = []
-    for condition, values in row.values["network"].items():
-        attack = row.attack["name"]
-        name, _, level = condition.partition("@")
-        facts = {"attack": "", "shift": name if level else "", "level": float(level or 0), "delta_norm": 0.0}
-        if condition.startswith("clean-K"):
-            facts["level"] = float(condition.removeprefix("clean-K"))
-        for family in ("gaussian", attack):
-            if condition == family or condition.startswith(f"{family}-x"):
-                facts |= {"attack": family, "delta_norm": row.budgets[condition]["rho"]}
+    for key in sorted(row.values["network"], key=lambda key: key.attack or key.shift or "clean"):
+        if key.shift and key.level is None:  # at the shift's own level, which a row does not tell
+            continue
+        values = row.values["network"][key]
+        facts = {"condition": key, "attack": key.attack, "shift": key.shift, "delta_norm": 0.0}
+        facts["level"] = float(key.level or key.iterations or 0)
+        if key.attack:
+            facts["delta_norm"] = row.budgets[key]["rho"]
         for volume, psnr in values["psnr"].items():
             measured = {metric: values[metric].get(volume, nan) for metric in ("ssim", "nmse")}
             lines.append(
-                {"reconstructor": row.strategy, "condition": condition, "volume": volume, "y_norm": 1.0, "psnr": psnr}
-                | measured
-                | facts
+                {"reconstructor": row.strategy, "volume": volume, "y_norm": 1.0, "psnr": psnr} | measured | facts
             )
     return points(lines)
 
@@ -86,7 +83,7 @@ def neighbours(rows: Sequence[Row]) -> str:
     for row in rows:
         error = {p.x: p.mean for p in volume_points(row) if p.kind == "iterations" and p.metric == "relative_error"}
         shown = [f"{error[k]:.2f}" for k in (row.iterations - 1, row.iterations, row.iterations + 1)]
-        cells.append(f"{NAMES[row.architecture, row.strategy]} {', '.join(shown)}")
+        cells.append(f"{title(row.architecture, row.strategy)} {', '.join(shown)}")
     return (
         f"Relative error at K − 1, K and K + 1 iterations (K = {rows[0].iterations} in training): {'; '.join(cells)}."
     )
@@ -94,7 +91,7 @@ def neighbours(rows: Sequence[Row]) -> str:
 
 def audits(found: Sequence[Audited]) -> str:
     """One column per network, one line per check."""
-    names = [NAMES[one.architecture, one.strategy] for one in found]
+    names = [title(one.architecture, one.strategy) for one in found]
     text = ["| | check | rule | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(found)]
     for check in max((one.checks for one in found), key=len):  # older audits have fewer
         cells = []
@@ -118,7 +115,7 @@ def sensitivities(found: Sequence[Audited]) -> str:
             numbers = np.array(values, dtype=float)
             spread = f" ± {numbers.std(ddof=1):.3f}" if len(numbers) > 1 else ""
             cells.append(f"{numbers.mean():.3f}{spread}" if len(numbers) else "—")
-        text.append(f"| {NAMES[architecture, strategy]} | {len(kept)} | {cells[0]} | {cells[1]} |")
+        text.append(f"| {title(architecture, strategy)} | {len(kept)} | {cells[0]} | {cells[1]} |")
     return "\n".join(text)
 
 
@@ -131,7 +128,7 @@ def light(found: Sequence[Audited], task: str) -> str:
     if not failed:
         return f"Light audit: {len(audited)} networks audited, no check failed."
     listed = "; ".join(
-        f"{NAMES[one.architecture, one.strategy]}, seed {one.seed}: {markdown(', '.join(one.failed))}" for one in failed
+        f"{title(one.architecture, one.strategy)}, seed {one.seed}: {markdown(', '.join(one.failed))}" for one in failed
     )
     return f"Light audit: {len(failed)} of {len(audited)} audited networks failed a check (†): {listed}."
 

@@ -1,18 +1,17 @@
-"""Rows: what a finished run contributes to the tables, as one JSON file."""
+"""Rows and audits: what finished runs contribute to the tables."""
 
-import json
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sgdj.errors import InputError
-from sgdj.runs.directory import write_atomically
+from sgdj.evaluation.conditions import CLEAN, Key
 
-#: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}
-Values = dict[str, dict[str, dict[str, dict[str, float]]]]
+#: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}; reconstructors are "network" and "x0".
+Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +20,8 @@ class Measured:
 
     Parameters
     ----------
+    run
+        Name of the run in the files of `sgdj.study.store`: its configuration hash at the time of measuring.
     experiment, task, scale, architecture, strategy, seed
         What was run.
     level
@@ -37,6 +38,7 @@ class Measured:
         Where the numbers come from.
     """
 
+    run: str
     experiment: str
     task: str
     scale: str
@@ -60,12 +62,17 @@ class Measured:
         return (self.task, self.scale, self.architecture, self.strategy, *sorted(self.level.items()), self.seed)
 
     @property
+    def place(self) -> tuple[Any, ...]:
+        """The cell of the study that it fills; of two that fill the same one, the newer replaces the older."""
+        return (type(self).__name__, self.experiment, *self.network, *self.variant)
+
+    @property
     def name(self) -> str:
-        """File name: unique within an experiment."""
+        """Unique within an experiment and a scale."""
         level = "".join(f"-{key.rsplit('.', 1)[-1]}{value:g}" for key, value in self.level.items())
         changed = "".join(f"-{change.replace('=', '-')}" for change in self.variant)
         if len(changed) > 150:
-            changed = f"-{len(self.variant)}-changes"
+            changed = f"-{len(self.variant)}-changes-{hashlib.sha256(changed.encode()).hexdigest()[:6]}"
         return f"{self.task}-{self.architecture}-{self.strategy}{level}-seed{self.seed}{changed}"
 
 
@@ -84,22 +91,25 @@ class Row(Measured):
     definitions
         What each metric means.
     budgets
-        Mean over volumes, by condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
+        Mean over volumes, by attacked condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
     values
         Volume means.
     unbelievable
         Conditions under which some sample of the network cannot be believed; see `sgdj.attacks.base.Found`.
+    times
+        What differs from one repetition to the next: ``wall_s``, ``training_s``, ``steps``, ``peak_memory_mib``.
     """
 
     iterations: int
     samples_hash: str
     attack: dict[str, Any]
     definitions: dict[str, str]
-    budgets: dict[str, dict[str, float]]
+    budgets: dict[Key, dict[str, float]]
     values: Values
-    unbelievable: list[str] = field(default_factory=list)
+    unbelievable: list[Key] = field(default_factory=list)
+    times: dict[str, float] = field(default_factory=dict)
 
-    def mean(self, condition: str, metric: str = "psnr", reconstructor: str = "network") -> float:
+    def mean(self, condition: Key, metric: str = "psnr", reconstructor: str = "network") -> float:
         """Mean over volumes."""
         return float(np.mean(list(self.values[reconstructor][condition][metric].values())))
 
@@ -134,51 +144,11 @@ def same_network(evaluated: Measured, trained: Measured) -> bool:
     """
     if evaluated.variant or not (isinstance(evaluated, Row) and isinstance(trained, Row)):
         return True
-    one, other = (row.values["network"].get("clean", {}).get("psnr", {}) for row in (evaluated, trained))
+    one, other = (row.values["network"].get(CLEAN, {}).get("psnr", {}) for row in (evaluated, trained))
     return all(abs(one[volume] - other[volume]) < 1e-3 for volume in one.keys() & other.keys())
 
 
-def _write(content: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
-
-
-def write(row: Row, times: dict[str, Any], folder: Path) -> None:
-    """Write a row under ``rows/`` and its times under ``times/``."""
-    for kind, content in (("rows", vars(row)), ("times", times)):
-        _write(content, folder / kind / row.experiment / f"{row.name}.json")
-
-
-def write_audit(audit: Audited, folder: Path) -> None:
-    """Write an audit under ``audits/``."""
-    _write(vars(audit), folder / "audits" / audit.experiment / f"{audit.name}.json")
-
-
-def read(folder: Path) -> list[Row]:
-    """All rows under ``rows/``, ordered by experiment, architecture, strategy, level and seed.
-
-    Raises
-    ------
-    InputError
-        Naming a file that is no row.
-    """
-    return sorted((read_row(path) for path in sorted((folder / "rows").glob("*/*.json"))), key=_place)
-
-
-def read_audits(folder: Path) -> list[Audited]:
-    """All audits under ``audits/``, in the order of rows."""
-    paths = sorted((folder / "audits").glob("*/*.json"))
-    return sorted((Audited(**json.loads(path.read_text())) for path in paths), key=_place)
-
-
-def _place(measured: Measured) -> tuple[Any, ...]:
-    order = ["mse", "adversarial", "input_jitter", "jitter"]
-    known = order.index(measured.strategy) if measured.strategy in order else len(order)
-    levels = measured.level.values()
-    return (measured.experiment, measured.task, measured.architecture, known, measured.strategy, *levels, measured.seed)
-
-
-def matrix(rows: Sequence[Row], condition: str, metric: str = "psnr") -> np.ndarray:
+def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> np.ndarray:
     """Values of one cell, shape (seeds, volumes); rows must have been measured on the same volumes.
 
     Raises
@@ -191,22 +161,6 @@ def matrix(rows: Sequence[Row], condition: str, metric: str = "psnr") -> np.ndar
         if list(row.values["network"][condition][metric]) != volumes:
             raise InputError("rows measured on different volumes", row.name, "run them on the same data")
     return np.array([[row.values["network"][condition][metric][v] for v in volumes] for row in rows])
-
-
-def read_row(path: Path) -> Row:
-    """One row.
-
-    Raises
-    ------
-    InputError
-        If there is none at this path.
-    """
-    try:
-        return Row(**json.loads(path.read_text()))
-    except OSError as error:
-        raise InputError("no such row", str(path), "see the names under results/*/rows") from error
-    except (ValueError, TypeError) as error:
-        raise InputError(f"no row ({error})", str(path), "restore the file, or remove it") from error
 
 
 def difference(one: Row, other: Row) -> float:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sgdj.evaluation.conditions import Key
 from sgdj.study.rows import Row
-from sgdj.study.tables import NAMES
+from sgdj.study.tables import NAMES, title
 
 OSCILLATES = 2.0  # times the error at K, one iteration later
 
@@ -29,13 +30,13 @@ def markdown(rows: Sequence[Row]) -> str:
     """
     groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
-        now, then = (row.mean(f"clean-K{k}", "nmse") for k in (row.iterations, row.iterations + 1))
+        now, then = (row.mean(Key(iterations=k), "nmse") for k in (row.iterations, row.iterations + 1))
         groups[row.architecture, row.strategy].append((now, then))
     text = [_HEAD, "", "| training | seeds | error at K | at K + 1 | oscillating |", "|---|---|---|---|---|"]
-    for name, label in NAMES.items():
+    for name in [*NAMES, *(name for name in groups if name not in NAMES)]:
         if name in groups:
             now, then = np.array(groups[name]).T
             count = int((then > OSCILLATES * now).sum())
             errors = " | ".join(f"{np.median(e):.3f} ({e.min():.3f} to {e.max():.3f})" for e in (now, then))
-            text.append(f"| {label} | {len(now)} | {errors} | {count} of {len(now)} |")
+            text.append(f"| {title(*name)} | {len(now)} | {errors} | {count} of {len(now)} |")
     return "\n".join([*text, "", "Errors: ‖x̂ − x‖² / ‖x‖², median and range over seeds."])

@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from sgdj.errors import InputError
+from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.published import reported
 from sgdj.study.rows import Row, matrix
 from sgdj.text import cell, latex, printable
@@ -25,20 +26,20 @@ NAMES = {
     ("prox", "input_jitter"): "input jittering, proximal",
     ("prox", "jitter"): "SPGD jittering",
 }
+
+
+def title(architecture: str, strategy: str) -> str:
+    """What is written for a strategy on an architecture; one that the paper does not have keeps its own name."""
+    return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
+
+
 #: Conditions that a task's table shows, by column.
+_COMMON = {"in-distribution": CLEAN, "random noise": Key("gaussian", 1.0), "adversarial": Key("pgd", 1.0)}
 COLUMNS = {
-    "mri": {
-        "in-distribution": "clean", "random noise": "gaussian", "adversarial": "pgd",
-        "out-of-distribution": "lesion", "added detail": "line",
-    },
-    "seismic": {
-        "in-distribution": "clean", "random noise": "gaussian", "adversarial": "pgd", "out-of-distribution": "block",
-    },
-    "denoising": {
-        "in-distribution": "clean", "random noise": "gaussian", "adversarial": "pgd",
-        "out-of-distribution": "random_detail", "added detail": "bar",
-    },
-}  # fmt: skip
+    "mri": {**_COMMON, "out-of-distribution": Key(shift="lesion"), "added detail": Key(shift="line")},
+    "seismic": {**_COMMON, "out-of-distribution": Key(shift="block")},
+    "denoising": {**_COMMON, "out-of-distribution": Key(shift="random_detail"), "added detail": Key(shift="bar")},
+}
 
 
 _DIGITS = {"psnr": 2, "ssim": 3}
@@ -56,11 +57,11 @@ class Line:
         """Any of them; they differ in seed and values only."""
         return self.rows[0]
 
-    def doubts(self, condition: str) -> bool:
+    def doubts(self, condition: Key) -> bool:
         """Whether some seed's value under a condition cannot be believed."""
         return any(condition in row.unbelievable for row in self.rows)
 
-    def cell(self, condition: str, metric: str, reconstructor: str = "network") -> tuple[float, float | None]:
+    def cell(self, condition: Key, metric: str, reconstructor: str = "network") -> tuple[float, float | None]:
         """Mean over seeds of the volume means, and standard deviation (n - 1) over seeds."""
         means = [row.mean(condition, metric, reconstructor) for row in self.rows]
         return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
@@ -99,7 +100,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     """Rows of one experiment, grouped by architecture and strategy."""
     check(rows)
     grouped = groupby(rows, key=lambda row: (row.architecture, row.strategy))
-    found = [Line(NAMES.get(key, " ".join(key)), list(group)) for key, group in grouped]
+    found = [Line(title(*key), list(group)) for key, group in grouped]
     for line in found:
         if any(row.level != line.first.level for row in line.rows):
             raise InputError("rows with different levels in one line", line.first.name, "run them with the same one")
@@ -107,7 +108,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
     return sorted(found, key=lambda line: order.index(line.name) if line.name in order else len(order))
 
 
-def _best(found: Sequence[Line], condition: str, metric: str) -> Line:
+def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
     return max(found, key=lambda line: line.cell(condition, metric)[0])
 
 
@@ -132,12 +133,12 @@ def level_text(row: Row) -> str:
     return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
 
-def _start(row: Row, condition: str) -> str:
-    psnr, ssim = (row.mean(condition, metric, "zero_filled") for metric in ("psnr", "ssim"))
+def _start(row: Row, condition: Key) -> str:
+    psnr, ssim = (row.mean(condition, metric, "x0") for metric in ("psnr", "ssim"))
     return f"{psnr:.2f} / {ssim:.3f}"
 
 
-def _shown(line: Line, found: Sequence[Line], condition: str) -> str:
+def _shown(line: Line, found: Sequence[Line], condition: Key) -> str:
     texts = []
     for metric, digits in _DIGITS.items():
         text = _number(line.cell(condition, metric), digits)
@@ -156,15 +157,17 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         Architecture and strategy of lines to mark with †.
     """
     columns, first = COLUMNS[task], found[0].first
-    volumes = len(first.values["network"]["clean"]["psnr"])
-    budget = f"ρ = {first.attack['rho']:g}" if first.attack["rho"] is not None else f"ε = {first.attack['epsilon']:g}"
+    volumes = len(first.values["network"][CLEAN]["psnr"])
+    sizes = {"ρ": first.attack.get("rho"), "ε": first.attack.get("epsilon"), "steps": first.attack.get("steps")}
+    steps = "" if sizes["steps"] is None else f", {sizes.pop('steps')} steps"
+    budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None) + steps
     data = "synthetic data" if first.data == "synthetic" else "real data"
     attack = plain(first.attack["name"].upper())
     text = [
         f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{attack}, {budget}, {first.attack['steps']} steps; random noise of the same norm.",
+        f"{attack}{budget}; random noise of the same norm.",
         "",
         "| training | level | seeds | data | " + " | ".join(columns) + " |",
         "|---|---|---|---|" + "---|" * len(columns),
@@ -178,6 +181,9 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         text.append(head + " | ".join(cells) + " |")
     if any(line.doubts(condition) for line in found for condition in columns.values()):
         text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
+    exploratory = [plain(line.name) for line in found if line.name not in NAMES.values()]
+    if exploratory:
+        text += ["", f"Exploratory, not of the paper, and in none of its claims: {', '.join(exploratory)}."]
     absent = missing(found, seeds)
     text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
     return "\n".join(text)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sgdj.study.design import folder
+from sgdj.study.store import read
 from tests.conftest import QUIET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +82,7 @@ def test_a_campaign_goes_through_a_launcher(tmp_path):
     command += ["parts=tables", "jobs=2", "launcher=submitit_local", "launcher.timeout_min=5"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = sorted(path.name for path in (tmp_path / "results").rglob("rows/*/*.json"))
+    rows = read(tmp_path / folder(Path("results"), "smoke", (0,)))
     runs = [json.loads(path.read_text()) for path in (tmp_path / "outputs").rglob("run.json")]
     assert len(rows) == len(runs) > 1
     assert {run["status"] for run in runs} == {"finished"}

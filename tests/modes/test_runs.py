@@ -77,7 +77,7 @@ def test_smoke(cli, tmp_path, overrides):
     assert record["data"] == ("real" if "task=denoising" in overrides else "synthetic")
     assert all(math.isfinite(row["train_loss"]) for row in RunDirectory(run).metrics())
     found = rows(run)
-    assert {row["reconstructor"] for row in found} == {"network", "zero_filled"}
+    assert {row["reconstructor"] for row in found} == {"network", "x0"}
     assert all(math.isfinite(float(row["psnr"])) for row in found)
     assert {p.suffix for p in (run / "figures").iterdir()} == {".png", ".pdf"}
 
@@ -120,9 +120,9 @@ def test_samples_and_summary_agree(finished):
     assert tuple(found[0]) == COLUMNS
     summary = json.loads((finished / "evaluation" / "summary.json").read_text())
     conditions = ["clean", "gaussian", "pgd", "line", "lesion", "gaussian-x2", "pgd-x2"]
-    assert list(summary["network"]) == list(summary["zero_filled"]) == conditions
+    assert list(summary["network"]) == list(summary["x0"]) == conditions
     assert set(summary["definitions"]) >= {"psnr", "ssim", "nmse", "fastmri_psnr"}
-    for name in ("network", "zero_filled"):
+    for name in ("network", "x0"):
         for condition in conditions:
             mine = [r for r in found if r["reconstructor"] == name and r["condition"] == condition]
             assert len(mine) == 4
@@ -200,7 +200,7 @@ def test_the_wandb_record_holds_scalars_panels_and_curve(finished):
     found = json.loads(table.read_text())
     points = [dict(zip(found["columns"], row, strict=True)) for row in found["data"]]
     assert {(p["reconstructor"], p["curve"]) for p in points} == {
-        (r, a) for r in ("network", "zero_filled") for a in ("pgd", "gaussian")
+        (r, a) for r in ("network", "x0") for a in ("pgd", "gaussian")
     }
     mine = [p["x"] for p in points if (p["reconstructor"], p["curve"], p["metric"]) == ("network", "pgd", "psnr")]
     assert mine == pytest.approx([0.0, 0.03, 0.06], rel=1e-3)
@@ -229,8 +229,7 @@ def test_seeds_and_strategies_share_the_data_and_differ_in_training(cli, tmp_pat
         assert cli("task=toy", "scale=smoke", f"strategy={strategy}", f"seed={seed}", folder, *QUIET)[0] == 0
     runs = [tmp_path / name for name in ("mse0", "mse1", "jitter0")]
     references = [
-        [(r["sample"], r["psnr"]) for r in rows(run) if r["reconstructor"] == "zero_filled" and not r["attack"]]
-        for run in runs
+        [(r["sample"], r["psnr"]) for r in rows(run) if r["reconstructor"] == "x0" and not r["attack"]] for run in runs
     ]
     assert references[0] == references[1] == references[2]
     assert not same(weights(runs[0]), weights(runs[1]))

@@ -15,7 +15,8 @@ from sgdj.data.batch import Image
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
 from sgdj.errors import InputError, Interrupted
-from sgdj.evaluation.evaluate import COLUMNS, conditions, evaluate
+from sgdj.evaluation.conditions import conditions
+from sgdj.evaluation.evaluate import COLUMNS, evaluate
 from sgdj.networks import StartingPoint
 from sgdj.networks.external import External, ExternalUnrolled, external
 from sgdj.operators import CartesianFourier, Identity, IdentityAcquisition
@@ -67,7 +68,7 @@ def test_a_function_is_evaluated_like_our_own(cli, mine):
     clean = [name for name in found if name[:2] == ("network", "clean")]
     assert clean
     for name in clean:  # this function is the starting point itself
-        assert found[name] == found["zero_filled", *name[1:]]
+        assert found[name] == found["x0", *name[1:]]
     code, _, err = cli("mode=evaluate", "reconstructor=mine:adjoint", *SMOKE)
     assert "already finished" in err
     (mine / "mine.py").write_text(CODE + "# changed\n")
@@ -83,7 +84,7 @@ def test_a_module_with_weights(cli, mine, name):
     code, _, err = cli("mode=evaluate", f"reconstructor={name}", "checkpoint=weights.pt", *SMOKE)
     assert (code, err) == (0, "")
     found = rows(only_run(mine))
-    assert all(v == found["zero_filled", *n[1:]] for n, v in found.items() if n[:2] == ("network", "clean"))
+    assert all(v == found["x0", *n[1:]] for n, v in found.items() if n[:2] == ("network", "clean"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -261,11 +262,11 @@ def measured(function, attack=None):
         "panels": 1, "sweep": "warm", "curve": [0.5], "iterations": [], "shift_levels": {}, "fresh_noise": "none",
     }  # fmt: skip
     result = evaluate(
-        {"network": External(function).eval(), "zero_filled": StartingPoint()}, Few(), IdentityAcquisition(noise=0.1),
+        {"network": External(function).eval(), "x0": StartingPoint()}, Few(), IdentityAcquisition(noise=0.1),
         conditions(("apgd", attack), {}, settings), seed=0, settings=settings, device=torch.device("cpu"),
         volume_metrics=False,
     )  # fmt: skip
-    assert list(result.rows[0]) == list(COLUMNS) and COLUMNS[-1] == "believable"
+    assert list(result.rows[0]) == list(COLUMNS)
     result_table(result.summary, "shown whatever was measured")
     curves.points(result.rows)
     return result
@@ -286,7 +287,7 @@ def test_without_a_gradient_the_attacked_conditions_are_marked():
     result = measured(lambda y, operator: 0.9 * y.detach())
     for condition, expected in (("clean", 1), ("gaussian", 1), ("apgd", 0), ("apgd-x0.5", 0)):
         assert marks(result, condition) == [expected] * 4
-        assert marks(result, condition, "zero_filled") == [1] * 4
+        assert marks(result, condition, "x0") == [1] * 4
     (note,) = result.notes
     assert note.startswith("not believable: network under apgd, apgd-x0.5: no usable gradient: its output has no graph")
     assert result.summary["notes"] == [note]

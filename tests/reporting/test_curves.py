@@ -1,7 +1,6 @@
 """Curves: their points from samples, and what a run leaves of them."""
 
 import csv
-import hashlib
 import math
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sgdj.reporting.curves import points
-from sgdj.study.collecting import older_samples_hash, samples_hash
+from sgdj.study.collecting import older_samples_hashes, samples_hash
 from tests.conftest import only_run
 
 
@@ -90,13 +89,18 @@ def test_an_impossible_shift_is_one_line_before_training(cli, tmp_path, argument
 
 
 def test_the_hash_of_older_rows_is_that_of_the_file_without_younger_columns(tmp_path):
-    older = b"condition,psnr,replaced\r\nclean,20.0,\r\nnew,21.0,\r\n"
-    younger = b"condition,psnr,replaced,believable\r\nclean,20.0,,1\r\nnew,21.0,,0\r\n"
-    (tmp_path / "older.csv").write_bytes(older)
-    (tmp_path / "younger.csv").write_bytes(younger)
-    expected = hashlib.sha256(older).hexdigest()
-    assert older_samples_hash(tmp_path / "older.csv") == samples_hash(tmp_path / "older.csv") == expected
-    assert older_samples_hash(tmp_path / "younger.csv") == expected != samples_hash(tmp_path / "younger.csv")
+    first = b"reconstructor,psnr,replaced\r\nnetwork,20.0,\r\nzero_filled,21.0,\r\n"
+    second = b"reconstructor,psnr,replaced,believable\r\nnetwork,20.0,,1\r\nzero_filled,21.0,,0\r\n"
+    third = (
+        b"reconstructor,psnr,replaced,believable,factor,shift_level,iterations\r\n"
+        b"network,20.0,,1,2.0,,\r\nx0,21.0,,0,,,5\r\n"
+    )
+    for name, content in (("first", first), ("second", second), ("third", third)):
+        (tmp_path / name).write_bytes(content)
+    known = {name: samples_hash(tmp_path / name) for name in ("first", "second", "third")}
+    assert len(set(known.values())) == 3
+    assert older_samples_hashes(tmp_path / "third") == [known["second"], known["first"]]
+    assert older_samples_hashes(tmp_path / "second")[-1] == known["first"]
 
 
 def test_a_point_without_a_measurement_is_left_out():

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -23,6 +24,7 @@ from omegaconf import OmegaConf
 from sgdj.errors import ExitCode, InputError, as_run_error
 from sgdj.runs.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
 from sgdj.runs.network import load_weights
+from sgdj.study.store import read, write
 from tests.config import test_input_troubles as inputs
 from tests.conftest import QUIET, SMOKE, finished_run, only_run
 
@@ -329,18 +331,19 @@ def test_46_a_killed_worker(tmp_path):
 
 def test_47_and_48_tables_of_what_is_there(tmp_path):
     """Missing cells are named; rows of different budgets are refused."""
-    shutil.copytree(ROOT / "results" / "small" / "rows" / "table_mri", tmp_path / "results/small/rows/table_mri")
-    rows = tmp_path / "results/small/rows/table_mri"
-    gone = sorted(rows.glob("mri-gd-mse-*.json"))[0]
-    gone.unlink()
+    target = tmp_path / "results" / "small"
+    rows = [one for one in read(ROOT / "results" / "small") if one.experiment == "table_mri"]
+    gone = next(one for one in rows if (one.architecture, one.strategy, one.seed) == ("gd", "mse", 0))
+    for one in rows:
+        if one is not gone:
+            write(one, target)
     command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
     done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Missing: MSE, seeds 0" in (tmp_path / "results" / "README.md").read_text()
-    path = sorted(rows.glob("mri-gd-jitter-*.json"))[0]
-    content = json.loads(path.read_text())
-    content["attack"]["rho"] = 0.5
-    path.write_text(json.dumps(content))
+    assert not (target / "new").exists(), "folded"
+    jitter = next(one for one in rows if one.strategy == "jitter")
+    write(replace(jitter, attack=jitter.attack | {"rho": 0.5}), target)
     done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert "rows with different attack in one table" in done.stderr

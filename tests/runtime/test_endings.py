@@ -207,7 +207,7 @@ def test_numbers_that_json_does_not_have(tmp_path):
 @pytest.mark.parametrize("value", [math.inf, None, 0.0])
 def test_the_closing_table_takes_every_number(value):
     psnr = {"psnr": entry(value), "ssim": entry(value), "delta_norm": entry(value), "y_norm": entry(value)}
-    assert result_table({"network": {"clean": psnr}, "zero_filled": {"clean": psnr}}, "title").row_count == 1
+    assert result_table({"network": {"clean": psnr}, "x0": {"clean": psnr}}, "title").row_count == 1
 
 
 def test_a_resumed_training_says_where(cli, monkeypatch):

@@ -1,0 +1,101 @@
+"""Conditions: under what reconstructors are measured, as columns of a table."""
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from sgdj.attacks.base import Attack
+from sgdj.attacks.gaussian import Gaussian
+from sgdj.shifts.base import Shift
+
+
+class Key(NamedTuple):
+    """A condition as columns; what does not apply is empty.
+
+    Parameters
+    ----------
+    attack
+        Name of an attack on the measurement, or empty.
+    factor
+        Its budget, as a multiple of the budget that the attack was configured with; None without an attack.
+    shift
+        Name of a shift before the measurement, or empty.
+    level
+        Level of the shift where it is not the shift's own (`evaluation.shift_levels`), else None.
+    iterations
+        K to reconstruct with where it is not the network's own (`evaluation.iterations`), else None.
+    """
+
+    attack: str = ""
+    factor: float | None = None
+    shift: str = ""
+    level: float | None = None
+    iterations: int | None = None
+
+
+CLEAN = Key()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition of an evaluation, with the objects that bring it about.
+
+    Parameters
+    ----------
+    name
+        Unique name, for people.
+    key
+        What the condition is.
+    shift, attack
+        The objects, or None.
+    noise_key
+        Another key gives another draw of the measurement noise.
+    pictured
+        Whether panels show it.
+    """
+
+    name: str
+    key: Key = CLEAN
+    shift: Shift | None = None
+    attack: Attack | None = None
+    noise_key: str = ""
+    pictured: bool = True
+
+    @property
+    def level(self) -> float:
+        """Strength of the attack, else of the shift, else K, else 0."""
+        if self.attack is not None:
+            return self.attack.level
+        return float(self.key.iterations or 0) if self.shift is None else self.shift.level
+
+
+def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
+    """Clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
+
+    Parameters
+    ----------
+    attack
+        Name and attack.
+    shifts
+        By name.
+    settings
+        The `evaluation` node of the configuration.
+    """
+    name, main = attack
+    attacks: dict[str, Attack] = {"gaussian": Gaussian(epsilon=main.epsilon, rho=main.rho, norm=main.norm)}
+    attacks.setdefault(name, main)
+    listed = [Condition("clean")]
+    listed += [Condition(label, Key(label, 1.0), attack=one) for label, one in attacks.items()]
+    for label, shift in shifts.items():
+        listed.append(Condition(label, Key(shift=label), shift))
+        for level in settings["shift_levels"].get(label, []):
+            key = Key(shift=label, level=float(level))
+            listed.append(Condition(f"{label}@{level:g}", key, shift.at(level), pictured=False))
+    for factor in settings["curve"]:
+        for label, one in attacks.items():
+            key = Key(label, float(factor))
+            listed.append(Condition(f"{label}-x{factor:g}", key, attack=one.scaled(factor), pictured=False))
+    listed += [Condition(f"clean-K{k}", Key(iterations=k), pictured=False) for k in settings["iterations"]]
+    if settings["fresh_noise"] != "none":
+        fresh = [settings["fresh_noise"] == "all" or c.shift is not None for c in listed]
+        listed = [replace(c, noise_key=c.name) if f else c for c, f in zip(listed, fresh, strict=True)]
+    return listed

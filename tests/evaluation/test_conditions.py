@@ -1,0 +1,30 @@
+"""Conditions as columns."""
+
+from sgdj.attacks import PGD
+from sgdj.evaluation.conditions import CLEAN, Key, conditions
+from sgdj.shifts import NoiseLevel
+
+SETTINGS = {"curve": [0.5, 2], "shift_levels": {"noise_level": [2, 4.5]}, "iterations": [3], "fresh_noise": "none"}
+
+
+def test_every_condition_is_told_by_its_columns():
+    attack = PGD(rho=0.1, steps=1, step_size=1.0, restarts=1, random_start=False)
+    listed = conditions(("pgd", attack), {"noise_level": NoiseLevel(2.0)}, SETTINGS)
+    assert {c.name: c.key for c in listed} == {
+        "clean": CLEAN,
+        "gaussian": Key("gaussian", 1.0),
+        "pgd": Key("pgd", 1.0),
+        "noise_level": Key(shift="noise_level"),
+        "noise_level@2": Key(shift="noise_level", level=2.0),
+        "noise_level@4.5": Key(shift="noise_level", level=4.5),
+        "gaussian-x0.5": Key("gaussian", 0.5),
+        "pgd-x0.5": Key("pgd", 0.5),
+        "gaussian-x2": Key("gaussian", 2.0),
+        "pgd-x2": Key("pgd", 2.0),
+        "clean-K3": Key(iterations=3),
+    }
+    assert len({c.key for c in listed}) == len(listed)
+    levels = {c.name: c.level for c in listed}
+    assert [levels[name] for name in ("clean", "pgd-x2", "noise_level", "noise_level@4.5", "clean-K3")] == [
+        0.0, 0.2, 2.0, 4.5, 3.0
+    ]  # fmt: skip
