@@ -24,14 +24,15 @@ from sgdj.config.nodes import get
 from sgdj.config.options import BASES, choices, group_of, shipped
 from sgdj.config.plain_yaml import read_mapping
 from sgdj.config.quoting import argument
+from sgdj.config.roles import Role, has
 from sgdj.config.schema import Root
 from sgdj.config.types import Name, NonEmpty
 from sgdj.errors import InputError, InputErrors
 
-#: Groups of settings that are read; of a group with a `_target_`, what the target's dataclass declares.
-_NODES = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation", "audit")
-_OPTIONS = ("task", "scale")
-_NUMBERS = ("seed", "epochs")
+_KNOWN = tuple(f.name for f in dataclasses.fields(Root))
+_TAKEN = tuple(key for key in _KNOWN if has(key, Role.FILE))
+_OPTIONS = ("task", "scale")  # names of options
+_PLAIN = ("trainer", "evaluation", "audit")  # settings without a class
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -185,25 +186,25 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
         At the first key that is unknown, names code, or is no option.
     """
     saved = Saved({}, where)
-    sieve, known = _Sieve(saved), {f.name for f in dataclasses.fields(Root)}
+    sieve = _Sieve(saved)
     for key, value in content.items():
-        if key not in known:
+        if key not in _KNOWN:
             raise _damaged("unknown key", key, where)
         if key == "reconstructor" and value is not None:
             raise _damaged("a file may not name code", key, where)
         if key in _OPTIONS and value not in config_options(key):
             raise _damaged(f"no option {str(value)[:80]!r}", key, where)
-        if key in ("trainer", "evaluation", "audit"):
+        if key in _PLAIN:
             saved.config[key] = sieve.plain(value, key)
             if not isinstance(value, dict):
                 raise _damaged("this must be a group of settings", key, where)
         elif key == "shift":
             saved.config[key] = sieve.named(value, key)
-        elif key in _NODES:
+        elif key in BASES:
             saved.config[key] = sieve.node(value, key)
-        elif key in (*_OPTIONS, *_NUMBERS):
+        elif key in _TAKEN:
             saved.config[key] = value
-    for key in ("task", "scale", "seed", "epochs", *_NODES):
+    for key in _TAKEN:
         if key not in saved.config and key != "audit":  # older than the audit
             raise _damaged("no value", key, where)
     if isinstance(content.get("plugins"), list):
@@ -286,7 +287,7 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
     InputErrors
         With what is wrong in the file; else, in one line, with the arguments to add to the command line.
     """
-    saved.config.update({k: v for k, v in config.items() if k not in (*_NODES, *_OPTIONS, *_NUMBERS)})
+    saved.config.update({k: v for k, v in config.items() if k not in _TAKEN})
     saved.config["sigma"] = None  # it is in the strategy
     named = [plugin for plugin in saved.plugins if isinstance(plugin, str)]
     allowed, packages, words = set(config["plugins"]), list(config["plugins"]), []

@@ -8,16 +8,9 @@ from omegaconf import OmegaConf
 
 from sgdj.config.composition import CONF, GROUPS, compose_config, withdrawn
 from sgdj.config.nodes import get, leaves
+from sgdj.config.roles import Role, has
 from sgdj.config.saved import Saved, read_saved, settle
 from sgdj.errors import InputError, InputErrors
-
-#: What mode=evaluate may change of a trained network's configuration.
-_EVALUATION_PARTS = (
-    "operator", "dataset", "attack", "shift", "evaluation", "audit", "logger", "mode", "checkpoint", "input", "output",
-    "run_dir", "output_dir",
-    "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers", "trainer.reuse_memory",
-    "architecture.iterations", "scale", "experiment",
-)  # fmt: skip
 
 
 def is_ours(config: dict[str, Any]) -> bool:
@@ -35,16 +28,12 @@ def _put(config: dict[str, Any], key: str, value: Any) -> None:
     config[last] = value
 
 
-def _is_part(key: str) -> bool:
-    return any(key == part or key.startswith(f"{part}.") for part in _EVALUATION_PARTS)
-
-
 def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
     """Refuse what would make another network of it; to say again what it is already is no change."""
     mistakes = [
         InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
         for key, override in given.items()
-        if not (key.startswith("hydra") or _is_part(key) or override.value() == get(saved, key))
+        if not (key.startswith("hydra") or has(key, Role.EVALUATION) or override.value() == get(saved, key))
     ]
     if mistakes:
         raise InputErrors(mistakes)
@@ -71,7 +60,7 @@ def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], name: str) ->
     for group in replaced:
         saved[group] = fresh[group]
     for key, _ in leaves(experiment):
-        if _is_part(key):
+        if has(key, Role.EVALUATION):
             _put(saved, key, get(fresh, key))
     return replaced
 
