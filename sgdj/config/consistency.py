@@ -1,6 +1,5 @@
-"""Mistakes of a configuration that no single value shows."""
+"""Mistakes of a configuration that no object shows by itself."""
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from sgdj.config.credentials import has_key
 from sgdj.config.nodes import get, nearest
 from sgdj.config.saved import other_architecture
-from sgdj.config.undersampling import is_reachable, largest_center_fraction
+from sgdj.config.undersampling import is_reachable, unreachable
 from sgdj.errors import InputError
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
@@ -28,15 +27,6 @@ SHIFT_TASKS: dict[str, set[str]] = {
     **{f"sgdj.shifts.{name}": {"seismic"} for name in ("Wavelet", "Layers")},
     **{f"sgdj.shifts.{name}": _IMAGES for name in ("Lesion", "Text", "Texture", "Geometry", "RandomDetail")},
 }
-
-
-def _unreachable(acceleration: float, center_fraction: float, where: str) -> Iterator[InputError]:
-    if not is_reachable(acceleration, center_fraction):
-        yield InputError(
-            f"acceleration {acceleration:g} cannot be reached with a centre fraction of {center_fraction:g}",
-            where,
-            f"lower it to {largest_center_fraction(acceleration):g} or less",
-        )
 
 
 def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
@@ -59,7 +49,9 @@ def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
             where = f"evaluation.shift_levels.{name}"
             yield InputError(f"{min(given):g} is no acceleration", where, "give levels of at least 1")
         center = shift["center_fraction"] or operator["center_fraction"]
-        yield from _unreachable(max(given), center, f"shift.{name}.center_fraction")
+        if not is_reachable(max(given), center):
+            what, mend = unreachable(max(given), center)
+            yield InputError(what, f"shift.{name}.center_fraction", mend)
 
 
 def _there(path: str, kind: Callable[[Path], bool]) -> bool:
@@ -95,27 +87,13 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             yield InputError(f"{group} {name} does not fit task {task}", group, nearest("", sorted(fitting)))
     yield from _shift_mistakes(config)
     operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
-    if "acceleration" in operator:
-        yield from _unreachable(operator["acceleration"], operator["center_fraction"], "operator.center_fraction")
     if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
         yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
     learned = architecture.get("learned", {})
-    if "groups" in learned and learned["features"] % learned["groups"]:
-        yield InputError(
-            f"{learned['features']} features cannot be divided into {learned['groups']} groups",
-            "architecture.learned.features",
-            f"use a multiple of {learned['groups']}",
-        )
     channels = 2 if task == "mri" else 1
     if "channels" in learned and learned["channels"] != channels:
         what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
         yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
-    for key in ("attack", "strategy.attack"):
-        node = get(config, key)
-        if isinstance(node, dict) and (node.get("epsilon") is None) == (node.get("rho") is None):
-            yield InputError("give exactly one of epsilon and rho", key, f"set the other to null, {key}.rho=null")
-    if "dimension" in dataset and dataset["dimension"] > dataset["size"]:
-        yield InputError("the subspace is larger than the space", "dataset.dimension", "lower it")
     available = get(config, "dataset.samples.train")
     if get(config, "dataset.volumes.train") and "slices" in dataset:
         available = dataset["volumes"]["train"] * dataset["slices"]
@@ -125,8 +103,6 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             "trainer.batch_size",
             "lower it, or enlarge the data set",
         )
-    if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
-        yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
     reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set
     if reading and "root" in dataset and not _there(dataset["root"], Path.is_dir):
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")

@@ -31,6 +31,15 @@ def nodes(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
             yield from nodes(value, f"{key}.{name}" if key else str(name))
 
 
+def outermost(config: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The nodes that lie in no other one."""
+    outer = ""
+    for key, node in nodes(config):
+        if not outer or not key.startswith(f"{outer}."):
+            outer = key
+            yield key, node
+
+
 def group_of(key: str) -> str | None:
     """The group that a node under a dotted key was chosen from, if there is one; shifts are nodes by name."""
     outer = key.rpartition(".")[0]

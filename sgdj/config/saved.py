@@ -329,7 +329,7 @@ def other_architecture(checkpoint: Path) -> dict[str, Any]:
     if texts:
         mend = "name a network whose classes are all of this project"
         raise InputError("this is no option of the project", f"{texts[0]} in {saved.where}", mend)
-    mistakes = schema.misnamed(node, []) or schema.refused(node, [])
+    mistakes = schema.misnamed(node, []) or schema.refused(node, []) or schema.unbuildable(node, [])
     if mistakes:
         raise _damaged(mistakes[0].what, mistakes[0].where, saved.where)
     return node["architecture"]

@@ -148,7 +148,9 @@ def campaign(folder):
 
 def test_no_hostile_value_has_an_effect(place):
     """An audit hook cannot be taken back, so all of this is one process of its own."""
-    code = f"from pathlib import Path; from tests.test_saved_config import campaign; campaign(Path({str(place)!r}))"
+    code = (
+        f"from pathlib import Path; from tests.config.test_saved_config import campaign; campaign(Path({str(place)!r}))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300, cwd=ROOT,
         env={**os.environ, "TMPDIR": str(place)},

@@ -21,7 +21,7 @@ from sgdj.runs.resuming import best_epoch
 from sgdj.runtime import early
 from sgdj.runtime.signals import stop
 from tests.conftest import only_run
-from tests.test_run_troubles import mounted
+from tests.runs.test_run_troubles import mounted
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = (
