@@ -94,6 +94,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
     if "channels" in learned and learned["channels"] != channels:
         what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
         yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
+    if task == "toy" and "size" in learned and "size" in dataset and learned["size"] != dataset["size"]:
+        what = f"the learned part is for signals of size {learned['size']}"
+        yield InputError(what, f"dataset.size={dataset['size']}", f"set it to {learned['size']}")
     available = get(config, "dataset.samples.train")
     if get(config, "dataset.volumes.train") and "slices" in dataset:
         available = dataset["volumes"]["train"] * dataset["slices"]

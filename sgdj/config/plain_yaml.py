@@ -10,6 +10,7 @@ from sgdj.errors import InputError
 
 _BYTES = 2**16  # a configuration has about 5 kB
 _DEPTH = 16
+_TAGS = {None, "!", *(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null"))}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -21,14 +22,16 @@ def _check(text: str) -> None:
     ValueError
         Saying what is wrong.
     """
-    if "${" in text:
-        raise ValueError("interpolations are not read")
     depth, first = 0, True
     for event in yaml.parse(text, Loader=_LOADER):
         if first and isinstance(event, yaml.NodeEvent):
             first = False
             if not isinstance(event, yaml.MappingStartEvent):
                 raise ValueError("it is no mapping")
+        if isinstance(event, yaml.ScalarEvent) and "${" in event.value:  # here no escape hides it
+            raise ValueError("interpolations are not read")
+        if getattr(event, "tag", None) not in _TAGS:
+            raise ValueError("tags of other types are not read")
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("YAML aliases are not read")
         if isinstance(event, yaml.CollectionStartEvent):

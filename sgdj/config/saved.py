@@ -242,6 +242,8 @@ def read_saved(checkpoint: Path) -> Saved:
         node = get(saved.config, parent) if parent else None
         if isinstance(node, dict) and name not in node and _takes(saved.config, key):
             node[name] = value
+    if "max_gib" in saved.config["dataset"]:
+        saved.config["dataset"]["max_gib"] = None  # a file does not lift the limit of what files may declare
     return saved
 
 
@@ -297,7 +299,7 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
             continue
         group = group_of(key)
         base = BASES[group].rpartition(".")[2] if group else "class"
-        words.append(f"{target!r} is not a {base} of this project")
+        words.append(f"{target[:100]!r} is not a {base} of this project")
         packages += [] if package in packages else [package]
     # classes of a package that the command line does not name are not imported, not even to be checked
     found = schema.misnamed(saved.config, packages) or ([] if words else schema.mistakes(saved.config))

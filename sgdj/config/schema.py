@@ -26,10 +26,10 @@ class Trainer:
     schedule: Literal["constant", "cosine"]
     clip_norm: Positive | None
     patience: Count | None
-    workers: NonNegativeInt
+    workers: Annotated[int, Field(ge=0, le=256)]
     devices: Count
     deterministic: bool
-    threads: Count | None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None
     reuse_memory: bool
     keep: Count
 

@@ -1,7 +1,8 @@
 """Read HDF5 files that nobody has vouched for."""
 
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from sgdj.errors import InputError
 _LITTLE = 64 * 2**20  # bytes that may be declared whatever is stored
 _MAX_RATIO = 100  # of declared to stored bytes: no real data compresses so well, and reading allocates the former
 _MAX_TEXT = 16 * 2**20  # bytes of an ISMRMRD header; real ones have some ten thousand
+_DEFLATE_RATIO = 1032  # the most that deflate compresses
+_SPARE = 64  # bytes that filters may add to a chunk
+_checked: set[tuple[str, str, int, int, int, int]] = set()  # data sets whose chunks hold what they declare
 #: What h5py raises when a file's inner structure is damaged.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
@@ -118,6 +122,39 @@ def _check_storage(node: h5py.Dataset, where: str, max_gib: float | None) -> Non
             )
 
 
+def _check_chunks(node: h5py.Dataset, where: str) -> None:
+    """Refuse chunks that hold more than they declare: HDF5 decompresses them to their end, whatever that takes.
+
+    Every chunk is decompressed up to its declared size, once per process and file.
+    """
+    plan = node.id.get_create_plist()
+    codes = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    if node.chunks is None or not codes:
+        return
+    status = Path(node.file.filename).stat()
+    identity = (node.file.filename, node.name, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if identity in _checked:
+        return
+    declared = prod(node.chunks) * node.dtype.itemsize + _SPARE
+    told = InputError("a chunk holds more than it declares", where, "write it anew (h5repack)")
+    deflate = codes.index(h5py.h5z.FILTER_DEFLATE) if h5py.h5z.FILTER_DEFLATE in codes else None
+    if deflate is not None and set(codes[deflate + 1 :]) - {h5py.h5z.FILTER_FLETCHER32}:
+        raise InputError("the dataset is compressed more than once", where, "write it with gzip alone (h5repack)")
+    chunks: list[h5py.h5d.StoreInfo] = []
+    node.id.chunk_iter(chunks.append)
+    for chunk in chunks:
+        if chunk.size > 2 * declared:
+            raise told
+        skipped = deflate is None or chunk.filter_mask >> deflate & 1
+        if skipped or chunk.size * _DEFLATE_RATIO <= max(_LITTLE, declared):
+            continue
+        raw = node.id.read_direct_chunk(chunk.chunk_offset)[1]
+        with suppress(zlib.error):  # told by HDF5 when it is read
+            if len(zlib.decompressobj().decompress(raw, declared + 1)) > declared:
+                raise told
+    _checked.add(identity)
+
+
 def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gib: float | None = None) -> h5py.Dataset:
     """A dataset that holds its own data, of the right kind and a credible size.
 
@@ -149,6 +186,7 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
         raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)")
     _check_storage(node, where, max_gib)
     _check_filters(node, where)
+    _check_chunks(node, where)
     return node
 
 
@@ -177,6 +215,7 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     declared = max(node.dtype.itemsize, chunk)
     check_size(declared, "the text", where, _MAX_TEXT / 2**30 if max_gib is None else max_gib)
     _check_filters(node, where)
+    _check_chunks(node, where)
     value = node[()] if node.shape == () else node[(0,) * node.ndim]
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 

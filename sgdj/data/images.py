@@ -67,7 +67,7 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
         with access_told(path), warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore")  # a damaged file is told once, by the error
             array = _decode(path, max_gib)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # every image library fails in its own way
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__

@@ -16,8 +16,14 @@ _LONGEST_HEADER = 2**16  # bytes; NumPy's own limit is shorter
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of the array that begins here."""
+def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array that begins here; a header that is longer than any plain array's is not read.
+
+    Raises
+    ------
+    InputError
+        If no plain array begins here.
+    """
     start = file.read(12)
     if len(start) < 12 or start[:6] != b"\x93NUMPY":
         raise InputError(
@@ -35,7 +41,7 @@ def _header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
-    shape, dtype = _header(file, where)
+    shape, dtype = read_header(file, where)
     if dtype.hasobject:
         raise InputError("the array holds Python objects", where, "save plain numbers, without pickle")
     if dtype.kind not in "fiubc":
@@ -75,7 +81,7 @@ def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.nd
     try:
         with access_told(path), path.open("rb") as file:
             return _array(file, where, max_gib)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # a damaged header fails in many ways
         raise _told(error, where) from error
@@ -113,7 +119,7 @@ def read_npz(
                 raise InputError(what, where, mend)
             with archive.open(members[name]) as file:
                 return _array(file, f"{where}:{name}", max_gib)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # zipfile, zlib and the parser of headers each fail in their own way
         raise _told(error, where) from error

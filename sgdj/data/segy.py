@@ -106,7 +106,7 @@ def read_segy(path: Path, max_gib: float | None = None) -> np.ndarray:
         with segyio.open(path, ignore_geometry=True) as file:
             _check_geometry(file, where)
             return np.asarray(file.trace.raw[:], dtype=np.float64).T
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # segyio raises whatever its C layer meets
         reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__

@@ -127,7 +127,7 @@ def read_tiff(path: Path, max_gib: float | None) -> Pixels:
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     where = str(path)
-    with TiffFile(path, is_ome=False, is_mmstack=False) as tif:  # whose metadata may name other files
+    with TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False) as tif:  # whose metadata may name other files
         series = _pages(tif, where)
         page = series.keyframe
         check_size(prod(series.shape) * 8, f"the image {series.shape}", where, max_gib)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.instantiate import build
 from sgdj.data.generate import file_digest
 from sgdj.draws import Draws
@@ -34,7 +35,8 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
     for form in formats:
         form.max_gib = config["dataset"].get("max_gib")
     settings = {key: config[key] for key in ("task", "operator", "architecture")} | {
-        "dataset": {"seed": config["dataset"]["seed"]}
+        "dataset": {"seed": config["dataset"]["seed"]},
+        "result_version": RESULT_VERSION,
     }
     folder = OutputFolder(
         Path(config["output"]), file_digest(Path(config["checkpoint"])), settings, force=config["force"]

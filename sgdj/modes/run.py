@@ -188,7 +188,27 @@ class Run:
                 f"run_dir={self.run.path}",
                 "choose another folder, or force=true to replace it",
             )
+        if earlier.found:
+            self._refuse_loss(begins_again=not earlier.same or self.config["force"] or not self.config["resume"])
         return earlier
+
+    def _refuse_loss(self, begins_again: bool) -> None:
+        """Refuse to replace an earlier run whose files this one reads, or whose folders lie elsewhere.
+
+        Raises
+        ------
+        InputError
+            Naming what would be lost.
+        """
+        own = {path.resolve() for path in self.run.own_files()}
+        for key, value in leaves(self.config):
+            reads = isinstance(value, str) and (key == "checkpoint" or key.endswith(".source"))
+            if reads and Path(value).resolve() in own:
+                raise InputError("the run would remove what it reads", f"{key}={value}", "choose another run_dir")
+        linked = self.run.linked_folders() if begins_again else []
+        if linked:
+            what = "the earlier run cannot be replaced, since this folder of it is a link to another place"
+            raise InputError(what, str(linked[0]), "choose another run_dir, or take the link away")
 
     def _is_done(self, earlier: Earlier) -> bool:
         """Whether the run was finished, and what it measured is as it was.

@@ -19,8 +19,8 @@ from sgdj.errors import (
     InputError,
     InputErrors,
     Interrupted,
-    ResourceError,
     as_run_error,
+    disk_full,
     print_error,
     writing,
 )
@@ -217,8 +217,8 @@ def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> 
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster
-            if isinstance(known := as_run_error(error), ResourceError):
-                raise known from error
+            if full := disk_full(error):
+                raise full from error
             line = " ".join(str(error).split()) or type(error).__name__
             say(f"error: the launcher gave up: {line[:200]}", sys.stderr)
             _tell(_results(Path(folder)), overrides, count)

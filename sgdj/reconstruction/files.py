@@ -17,6 +17,7 @@ from sgdj.data.convention import check_convention
 from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
 from sgdj.data.hdf5 import open_hdf5, read_mask, read_text, safe_dataset
 from sgdj.data.images import read_stack
+from sgdj.data.numpy_files import read_header
 from sgdj.data.section import read_section
 from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
@@ -271,9 +272,7 @@ def _arrays(source: Path) -> tuple[list[str], list[str]]:
         for member in archive.namelist():
             names.append(member.removesuffix(".npy"))
             with suppress(Exception), archive.open(member) as file:  # the reader tells what is damaged
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, _, kind = read(file)
+                shape, kind = read_header(file, str(source))
                 if len(shape) == 2 and kind.kind in "fiu":
                     sections.append(names[-1])
     return names, sections

@@ -33,6 +33,7 @@ from sgdj.text import cell, file_name, folded
 
 RECORD, SCORES, PANELS = "reconstruction.json", "scores.csv", "panels"
 _PRIVATE = ".reconstructing-"
+_LONGEST = 255  # bytes of a name, as `file_name` has it
 _SHOWN = 5  # mistakes that are told one by one
 
 
@@ -146,13 +147,26 @@ def name_outputs(files: Sequence[tuple[Path, str, str]], recorded: dict[str, Ent
     return [items[name] for _, name, _ in files]
 
 
-def _check_inside(output: str, panel: str) -> None:
-    """Refuse names in a record that lead out of the folder, or to what is no output; the record may be anybody's."""
-    for name in (output, panel):
-        if name in (RECORD, SCORES) or "\0" in name or PurePosixPath(name).is_absolute() or ".." in name.split("/"):
+def _check_names(output: str, entry: Entry) -> None:
+    """Refuse names in a record that `name_outputs` does not give; the record may be anybody's.
+
+    Raises
+    ------
+    ValueError
+        With the name.
+    """
+    source = PurePosixPath(entry.input)
+    for name, folder in (
+        (output, source.parent),
+        (entry.panel or str(PurePosixPath(PANELS, source)), PurePosixPath(PANELS, source.parent)),
+    ):
+        path = PurePosixPath(name)
+        outside = path.is_absolute() or ".." in path.parts or "\0" in name
+        placed = path.name and path == folder / path.name and str(path) == name
+        hidden = path.name.startswith(".") and not source.name.startswith(".")
+        long = any(len(os.fsencode(part)) > _LONGEST for part in path.parts)
+        if outside or hidden or long or not placed or name in (RECORD, SCORES):
             raise ValueError(name)
-    if not panel.startswith(f"{PANELS}/"):
-        raise ValueError(panel)
 
 
 def _digest(path: Path) -> str:
@@ -251,7 +265,7 @@ class OutputFolder:
                 raise ValueError("a link")
             self._earlier = TypeAdapter(Record).validate_python(json.loads(path.read_bytes()))
             for name, entry in self._earlier.outputs.items():
-                _check_inside(name, entry.panel or f"{PANELS}/")
+                _check_names(name, entry)
         except (OSError, ValueError, RecursionError, ValidationError) as error:
             raise InputError(
                 "the record of what is there cannot be read", str(path), "restore it, or choose another output"

@@ -70,9 +70,9 @@ class RunView:
         """Mean PSNR of the network under a condition."""
         try:
             value = self.summary["network"][condition]["psnr"]["mean"]
-        except (KeyError, TypeError):
+            return float(value) if isinstance(value, int | float) else None
+        except (KeyError, TypeError, OverflowError):
             return None
-        return float(value) if isinstance(value, int | float) else None
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -170,12 +170,15 @@ def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
     if not path.is_file():
         raise InputError("no evaluation/samples.csv", str(run.path), "finish the run first")
     values: dict[str, list[tuple[str, float]]] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row["reconstructor"] == "network" and row[metric]:
-                values.setdefault(from_cell(row["condition"]), []).append(
-                    (from_cell(row["volume"]), float(row[metric]))
-                )
+    try:
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row["reconstructor"] == "network" and row[metric]:
+                    values.setdefault(from_cell(row["condition"]), []).append(
+                        (from_cell(row["volume"]), float(row[metric]))
+                    )
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise InputError("the samples cannot be read", str(path), "evaluate the run again") from error
     return {condition: volume_averages(pairs) for condition, pairs in values.items()}
 
 

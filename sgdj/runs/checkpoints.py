@@ -5,6 +5,7 @@ import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 from torch import nn
@@ -33,6 +34,15 @@ def _is_weights(state: Any) -> bool:
     return isinstance(state, dict) and all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     )
+
+
+def _is_dense(value: torch.Tensor) -> bool:
+    return value.layout is torch.strided and not value.is_quantized and not value.is_meta
+
+
+def _kind(value: torch.Tensor) -> tuple[bool, bool]:
+    """What a copy would change in silence: whether values are complex, and whether they are whole numbers."""
+    return value.is_complex(), value.is_floating_point()
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -66,6 +76,9 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     if hashlib.sha256(data).hexdigest() != expected:
         raise InputError("the checkpoint is damaged (its hash differs)", where, "use an earlier one")
     try:
+        with ZipFile(BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > len(data):  # PyTorch compresses nothing
+                raise ValueError("what it holds is larger than the file")
         content = torch.load(BytesIO(data), map_location=map_location, weights_only=True)
     except Exception as error:
         raise InputError("this is not a checkpoint of tensors and plain types", where, "use another file") from error
@@ -141,6 +154,11 @@ def load_weights(network: nn.Module, checkpoint: dict[str, Any]) -> None:
         f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
         for key in own
         if key in state and state[key].shape != own[key].shape
+    ]
+    differences += [
+        f"{key} is no dense tensor of {own[key].dtype}"
+        for key in own
+        if key in state and not (_is_dense(state[key]) and _kind(state[key]) == _kind(own[key]))
     ]
     if differences:
         more = f" and {len(differences) - 10} more" if len(differences) > 10 else ""

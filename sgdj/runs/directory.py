@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -102,7 +103,7 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
     if kept.get("exit_code", 0) not in set(ExitCode):
         del kept["exit_code"]
     for name in ("wall_s", "score"):
-        if not math.isfinite(kept.get(name, 0)):
+        if not abs(kept.get(name, 0)) <= sys.float_info.max:  # JSON has whole numbers that no float holds
             del kept[name]
     return kept if kept.keys() >= {"status", "config_hash"} else {}
 
@@ -196,11 +197,15 @@ class RunDirectory:
         return [p for p in self.path.iterdir() if p.name not in passed and not _TEMPORARY.fullmatch(p.name)]
 
     def own_files(self) -> Iterator[Path]:
-        """Files of the names that a run writes, in the folders where it does."""
+        """Files of the names that a run writes, in the folders where it does, not behind links."""
         for name, pattern in _OWN.items():
             folder = self.path / name
-            if folder.is_dir():
+            if folder.is_dir() and not (name and folder.is_symlink()):
                 yield from sorted(p for p in folder.iterdir() if re.fullmatch(pattern, p.name) and not p.is_dir())
+
+    def linked_folders(self) -> list[Path]:
+        """Folders that a run writes to and that are links to another place."""
+        return [self.path / name for name in _OWN if name and (self.path / name).is_symlink()]
 
     def claim(self) -> None:
         """Create the folder and lock it.
@@ -248,8 +253,8 @@ class RunDirectory:
         """
         own = [path for path in self.own_files() if path.name != "run.json"]
         tracked = self.path / "wandb"
-        found = list(tracked.iterdir()) if tracked.is_dir() else []
-        own += [path for path in found if _TRACKER.fullmatch(path.name)]
+        found = list(tracked.iterdir()) if tracked.is_dir() and not tracked.is_symlink() else []
+        own += [p for p in found if _TRACKER.fullmatch(p.name) and (p.is_symlink() or not p.is_dir())]
         for path in own:
             path.unlink(missing_ok=True)
         for path in found:

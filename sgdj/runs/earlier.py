@@ -37,7 +37,7 @@ def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
     """Tells of a configuration, as YAML, whether it decides the same numbers as `config`."""
 
     def tells(text: str) -> bool:
-        with suppress(InputError):
+        with suppress(InputError, ValueError):  # ValueError: no UTF-8
             return settings(parse_mapping(text.encode(), "config.yaml")) == settings(config)
         return False
 
@@ -79,7 +79,7 @@ def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
         mine = has_own(run, key, lambda text: False)
         return Earlier({} if mine else record, True, mine)
     same = same_settings(config)
-    if has_own(run, key, same) or (_is_all_ours(run, inside) and same(_text(run.path / "config.yaml"))):
+    if has_own(run, key, same) or (_is_all_ours(run, inside) and settings(run.read_config()) == settings(config)):
         return Earlier({}, True, True)
     damaged = (run.path / "run.json").is_file()
     raise InputError(
@@ -89,13 +89,6 @@ def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
         f"run_dir={run.path}",
         "choose another folder; this one is left as it is",
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, ValueError):
-        return ""
 
 
 def _is_all_ours(run: RunDirectory, inside: list[Path]) -> bool:

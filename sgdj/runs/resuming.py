@@ -1,6 +1,6 @@
 """Where a training goes on: the last epoch whose checkpoint is intact."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,10 @@ def _holds_state(content: dict[str, Any]) -> bool:
     return plain and all(name in content for name in _STATE)
 
 
-def _newest(
+def _usable(
     run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
-) -> tuple[Path, dict[str, Any]] | None:
-    """Newest epoch checkpoint of this run that can be gone on from, and its content; each one skipped is told."""
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Epoch checkpoints of this run that can be gone on from, newest first, with content; each one skipped is told."""
     for path in epoch_checkpoints(run.checkpoints):
         try:
             content = read_checkpoint(path)
@@ -108,8 +108,7 @@ def _newest(
         elif content.get("epoch") != epoch_of(path) or not _holds_state(content):
             tell(f"skipped {path}: it does not hold what a training goes on from")
         else:
-            return path, content
-    return None
+            yield path, content
 
 
 def _rows(content: dict[str, Any], written: Sequence[dict[str, Any]], done: int) -> list[dict[str, Any]] | None:
@@ -151,16 +150,17 @@ def last_consistent(
     """
     folder, written = run.checkpoints, run.metrics()
     _restore_twins(folder, tell)
-    found = _newest(run, key, same_settings, tell)
-    rows = None
-    if found is not None:
-        newest, content = found
+    found, rows = None, None
+    for newest, content in _usable(run, key, same_settings, tell):
         rows = _rows(content, written, epoch_of(newest) + 1)
         if rows is None:
-            tell("starting again: metrics.jsonl lacks epochs")
+            tell(f"skipped {newest}: metrics.jsonl lacks epochs")
         elif (best := best_epoch(rows)) is None or not _copies(folder, newest, epoch_path(folder, best)):
-            tell("starting again: the best checkpoint is damaged")
+            tell(f"skipped {newest}: the best checkpoint of its epochs is damaged")
             rows = None
+        else:
+            found = newest
+            break
     if rows is None:
         rows, found = [], None
     elif str(kept_rows(rows)) != str(kept_rows([row for row in written if row["epoch"] < len(rows)])):
@@ -171,7 +171,7 @@ def last_consistent(
         if epoch_of(path) >= len(rows):
             tell(f"removed {path}")
             remove_checkpoint(path)
-    return None if found is None else found[0]
+    return found
 
 
 def _copies(folder: Path, newest: Path, best: Path) -> bool:

@@ -96,7 +96,7 @@ class Tracker:
         more = _PRIVATE if self._private else {}
         arguments: dict[str, Any] = {
             "project": settings["project"],
-            "dir": str(folder),
+            "dir": str(folder.absolute()),  # its service may have been started in another folder
             "name": name,
             "config": config,
             "reinit": "finish_previous",

@@ -37,6 +37,8 @@ MISTAKES = [
     (("strategy=jitter", "sigma=0.1", "strategy.sigma=0.2"), "the noise level is given twice"),
     (("shift=none",), "no option none, command line: shift: write 'shift=[]' for none"),
     (("shift=null",), "no option None, command line: shift: write 'shift=[]' for none"),
+    (("task=toy", "architecture.learned.size=20"), "the learned part is for signals of size 20, dataset.size=64"),
+    (("task=toy", f"architecture.learned.size={2**62}"), "must be at most 1000000000, architecture.learned.size"),
     (("lr=0.1",), "unknown key, lr: the full key is trainer.lr"),
     (("acceleration=8",), "unknown key, acceleration: the full key is operator.acceleration"),
     (("seed=" + "9" * 5000,), "the number is too long, command line: seed=999"),

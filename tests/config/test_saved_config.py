@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError, InputErrors
 from sgdj.runs.catalogue import view
 from sgdj.runs.directory import RunDirectory
+from sgdj.runs.earlier import same_settings
 from tests.conftest import QUIET, finished_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,9 +148,7 @@ def campaign(folder):
 
 def test_no_hostile_value_has_an_effect(place):
     """An audit hook cannot be taken back, so all of this is one process of its own."""
-    code = (
-        f"from pathlib import Path; from tests.config.test_saved_config import campaign; campaign(Path({str(place)!r}))"
-    )
+    code = f"from pathlib import Path; from {__name__} import campaign; campaign(Path({str(place)!r}))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300, cwd=ROOT,
         env={**os.environ, "TMPDIR": str(place)},
@@ -211,7 +209,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damage_is_one_line_wherever_it_is_read(place, name):
-    began, content = time.perf_counter(), DAMAGE[name]
+    content = DAMAGE[name]
     (place / "run" / "config.yaml").write_bytes(content)
     text = content.decode(errors="ignore")
     save_file({"a": np.zeros(1)}, "a.safetensors", {"sgdj": text})
@@ -223,7 +221,35 @@ def test_damage_is_one_line_wherever_it_is_read(place, name):
         load(parse(["task=denoising", "attack=transfer", f"attack.source={CHECKPOINT}"]))
     assert set(RunDirectory(place / "run").read_config()) <= {"task", "2001-01-01"}
     assert set(view(place / "run").config) <= {"task", "2001-01-01"}
-    assert time.perf_counter() - began < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!python/object/apply:pathlib.Path [x]", "a: !!binary aGVsbG8=", "a: !!omap [x: 1]",
+        r'a: "\x24{oc.env:HOME}"', 'a: "$\\\n  {oc.env:HOME}"', r'"\u0024{oc.env:HOME}": 1',
+    ],
+)  # fmt: skip
+def test_other_types_and_hidden_interpolations_are_not_read(text):
+    with pytest.raises(InputError, match="are not read"):
+        parse_mapping(text.encode(), "file")
+
+
+def test_the_text_in_a_checkpoint_is_bounded():
+    assert not same_settings({"task": "toy"})(bomb().decode())
+    assert same_settings({"task": "toy"})("task: toy")
+
+
+def test_a_file_does_not_lift_the_limit_of_files(place):
+    edit(place, dataset__max_gib=1e6)
+    assert loaded("mode=evaluate")["dataset"]["max_gib"] is None
+    assert loaded("mode=evaluate", "dataset.max_gib=3")["dataset"]["max_gib"] == 3
+
+
+@pytest.mark.parametrize(("key", "value"), [("threads", 10**10), ("workers", 10**5)])
+def test_a_file_cannot_ask_for_any_number_of_processes(place, key, value):
+    edit(place, **{f"trainer__{key}": value})
+    assert f"trainer.{key}" in told("mode=evaluate")
 
 
 def test_a_run_whose_groups_are_no_groups_is_listed_without_them(place):

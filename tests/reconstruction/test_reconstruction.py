@@ -384,12 +384,15 @@ def test_what_is_no_output_of_ours_is_not_replaced(images, tmp_path):
         "[]",
         '{"checkpoint": 1}',
         '{"checkpoint": "", "settings": {}, "format": 2}',
-        json.dumps(
-            {
-                "checkpoint": "c" * 64,
-                "settings": {},
-                "outputs": {"../mine": {"input": "a.tif", "input_sha256": "", "sha256": ""}},
-            }
+        *(
+            json.dumps(
+                {
+                    "checkpoint": "c" * 64,
+                    "settings": {},
+                    "outputs": {name: {"input": "a.tif", "input_sha256": "", "sha256": ""}},
+                }
+            )
+            for name in ("../mine", ".git/hooks/x", ".bashrc", "sub/a.tif", "./scores.csv", "", ".", "x" * 300 + ".tif")
         ),
     ],
 )

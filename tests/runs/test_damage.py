@@ -266,10 +266,12 @@ def test_verify_tells_every_damage(cli, tmp_path, finished):
                 assert count > 10
                 assert any(name in line for line in lines), (name, way)
         path.write_bytes(content)
-    path.write_bytes(b"")
+    name = "model/weights.safetensors"
+    weights = (tmp_path / "whole" / name).read_bytes()
+    (tmp_path / "whole" / name).write_bytes(b"")
     code, _, err = cli("mode=verify", "run_dir=whole")
     assert (code, err) == (5, f"differs: {name} has changed\n")
-    path.write_bytes(content)
+    (tmp_path / "whole" / name).write_bytes(weights)
     code, out, err = cli("mode=verify", "run_dir=whole")
     assert (code, err) == (0, "")
     assert "run.json itself is covered by no hash" in out

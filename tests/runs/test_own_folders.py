@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from sgdj.cli import main
+from sgdj.errors import InputError
+from sgdj.runs.catalogue import compare, view
 from sgdj.runs.directory import RunDirectory, write_atomically
 from tests.conftest import SMOKE
 
@@ -128,6 +130,35 @@ def test_repeating_a_run_leaves_what_the_user_put_there(cli, tmp_path, finished)
     code, _, err = cli(*ARGUMENTS, "run_dir=run", "force=true", "seed=7")  # another run, replaced on request
     assert code == 0
     assert [(tmp_path / "run" / name).read_text() for name in own] == own
+
+
+@pytest.mark.parametrize("weights", ["checkpoints/best.ckpt", "model/weights.safetensors"])
+def test_an_evaluation_does_not_remove_the_network_that_it_reads(cli, tmp_path, finished, weights):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    before = listing(tmp_path)
+    arguments = ("mode=evaluate", f"checkpoint=run/{weights}", "run_dir=run", "force=true", "logger=none")
+    code, _, err = cli(*arguments, f"dataset.directory={finished / 'data'}")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "the run would remove what it reads, checkpoint=run/" in err
+    assert listing(tmp_path) == before
+
+
+def test_what_lies_behind_a_link_is_not_the_runs(cli, tmp_path, finished):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    theirs = tmp_path / "wandb" / "offline-run-20250101_010101-abcd"
+    theirs.mkdir(parents=True)
+    (theirs / "record").write_text("of other runs")
+    (tmp_path / "run" / "wandb").symlink_to(theirs.parent)
+    (tmp_path / "run" / "checkpoints").rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    before = listing(tmp_path)
+    code, _, err = cli(*ARGUMENTS, "run_dir=run", "force=true", f"dataset.directory={finished / 'data'}")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "a link to another place, run/checkpoints" in err
+    assert listing(tmp_path) == before
+    RunDirectory(tmp_path / "run").clear()
+    assert (theirs / "record").exists()
+    assert (tmp_path / "elsewhere" / "best.ckpt").exists()
 
 
 def test_the_record_is_the_first_file_and_read_under_the_lock(cli, tmp_path, finished, monkeypatch):
@@ -269,6 +300,20 @@ def test_a_mistake_that_shows_late_leaves_nothing_behind(cli, tmp_path, monkeypa
     code, _, err = cli(*ARGUMENTS, "mode=evaluate", "reconstructor=own:network")
     assert (code, err.count("\n")) == (2, 1)
     assert not (tmp_path / "outputs").exists()
+
+
+def test_numbers_that_no_float_holds_and_samples_that_are_none(tmp_path, finished):
+    shutil.copytree(finished / "run", tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record | {"wall_s": 10**400, "score": 10**400}))
+    assert {"wall_s", "score"}.isdisjoint(RunDirectory(tmp_path / "run").read_record())
+    summary = tmp_path / "run" / "evaluation" / "summary.json"
+    summary.write_text(json.dumps({"network": {"clean": {"psnr": {"mean": 10**400}}}}))
+    assert view(tmp_path / "run").psnr("clean") is None
+    for content in (b"a,b\n1,2\n", b"\xff\xfe", b"reconstructor,condition,volume,psnr\nnetwork,clean,v,x\n"):
+        (tmp_path / "run" / "evaluation" / "samples.csv").write_bytes(content)
+        with pytest.raises(InputError, match=r"the samples cannot be read, .*samples\.csv"):
+            compare(tmp_path / "run", finished / "run")
 
 
 def test_one_damaged_record_costs_no_other_run(cli, tmp_path, finished):

@@ -3,6 +3,7 @@
 The numbers are those of the catalogue begun in test_input_troubles.py: 35-39 folders and checkpoints, 40-50 runs.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,14 +12,16 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from sgdj.errors import ExitCode, as_run_error
-from sgdj.runs.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
+from sgdj.errors import ExitCode, InputError, as_run_error
+from sgdj.runs.checkpoints import FORMAT, _hash_path, load_weights, read_checkpoint, write_checkpoint
 from tests import test_input_troubles as inputs
 from tests.conftest import QUIET, SMOKE, finished_run, only_run
 
@@ -451,3 +454,29 @@ def test_troubles_of_the_machine_are_told_in_the_program_s_terms(error, words):
 def test_a_fault_of_the_program_stays_one():
     assert as_run_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
     assert as_run_error(OSError(2, "No such file or directory", "x")) is None
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
+    plain, path = BytesIO(), tmp_path / "a.ckpt"
+    torch.save({"sgdj_format": FORMAT, "state_dict": {}}, plain)
+    with ZipFile(plain) as source, ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for member in source.infolist():
+            more = bytes(2**24) if member.filename.endswith("data.pkl") else b""
+            archive.writestr(member.filename, source.read(member) + more)
+    _hash_path(path).write_text(hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(InputError, match="not a checkpoint of tensors"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        torch.eye(3).to_sparse(), torch.empty(3, 3, device="meta"), torch.ones(3, 3, dtype=torch.complex64),
+        torch.ones(3, 3, dtype=torch.int64),
+    ],
+)  # fmt: skip
+def test_weights_of_another_kind_are_told_and_not_converted(weight):
+    network = torch.nn.Linear(3, 3, bias=False)
+    with pytest.raises(InputError, match=r"weight is no dense tensor of torch\.float32"):
+        load_weights(network, {"state_dict": {"weight": weight}})
+    load_weights(network, {"state_dict": {"weight": torch.eye(3, dtype=torch.float64)}})
