@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from sgdj.config.composition import CONF
+from sgdj.config.search_path import CONF
 
 #: Groups whose options name a class, and the class that it must derive from. Nodes inside of them are held to the
 #: annotation of the parameter that takes them.

@@ -9,7 +9,7 @@ import dataclasses
 import re
 import sys
 import typing
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sgdj.config import schema, signature
-from sgdj.config.composition import CONF, config_options
 from sgdj.config.identity import YOUNGER
 from sgdj.config.model_metadata import read_metadata
 from sgdj.config.nodes import get
@@ -26,6 +25,7 @@ from sgdj.config.plain_yaml import read_mapping
 from sgdj.config.quoting import argument
 from sgdj.config.roles import Role, has
 from sgdj.config.schema import Root
+from sgdj.config.search_path import config_options, option_file
 from sgdj.config.types import Name, NonEmpty
 from sgdj.errors import InputError, InputErrors
 
@@ -192,8 +192,6 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
             raise _damaged("unknown key", key, where)
         if key == "reconstructor" and value is not None:
             raise _damaged("a file may not name code", key, where)
-        if key in _OPTIONS and value not in config_options(key):
-            raise _damaged(f"no option {str(value)[:80]!r}", key, where)
         if key in _PLAIN:
             saved.config[key] = sieve.plain(value, key)
             if not isinstance(value, dict):
@@ -210,6 +208,24 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
     if isinstance(content.get("plugins"), list):
         saved.plugins = content["plugins"]
     return saved
+
+
+def check_options(saved: Saved, plugins: Sequence[str]) -> None:
+    """Whether there are such options of the groups that have no node of their own.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for key in _OPTIONS:
+        value = saved.config[key]
+        if not isinstance(value, str) or value not in config_options(key, plugins):
+            what, named = f"no option {str(value)[:80]!r}", [p for p in saved.plugins if isinstance(p, str)]
+            if not named or set(named) <= set(plugins):
+                raise _damaged(what, key, saved.where)
+            mend = f"name its package again if it is right, {argument('plugins', [*plugins, *named])}"
+            raise InputError(what, f"{key} in {saved.where}", mend)
 
 
 def _takes(config: dict[str, Any], key: str) -> bool:
@@ -254,9 +270,10 @@ def _shipped_default(config: dict[str, Any], key: str) -> Any:
         option, _, rest = rest.partition(".")
     else:
         option = str(get(config, f"{group}.name"))
-    if option not in config_options(group):
+    path = option_file(group, option, config["plugins"])
+    if path is None:
         return None
-    content: Any = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{option}.yaml"))
+    content: Any = OmegaConf.to_container(OmegaConf.load(path))
     return get(content, rest)
 
 

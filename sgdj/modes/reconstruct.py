@@ -8,6 +8,7 @@ import torch
 
 from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.instantiate import build
+from sgdj.config.tasks import task_of
 from sgdj.data.generate import file_digest
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError
@@ -25,9 +26,10 @@ def reconstruct_files(config: dict[str, Any]) -> dict[str, Any]:
     """Reconstruct `input` into `output` with a trained network; the exit code tells if a file was left out."""
     device = torch_device(config["device"])
     torch.set_num_threads(config["trainer"]["threads"] or os.cpu_count() or 1)
-    kinds = FORMATS.get(config["task"])
-    if kinds is None:
-        raise InputError(f"task {config['task']} has no files to reconstruct", "mode", "use mode=evaluate")
+    task = task_of(config)
+    kinds = [FORMATS[name] for name in task.files if name in FORMATS]
+    if not kinds:
+        raise InputError(f"task {task.name} has no files to reconstruct", "mode", "use mode=evaluate")
     network = initial_network(config).to(device).eval()
     load_weights(network, read_checkpoint(Path(config["checkpoint"])))
     acquisition, draws = build(config, "operator"), Draws(config["dataset"]["seed"])

@@ -333,11 +333,8 @@ def _scaled(form: Format, y: torch.Tensor, source: Path) -> torch.Tensor:
     return form.apply((y / scale).float(), operator) * scale
 
 
-FORMATS: dict[str, tuple[type[Format], ...]] = {
-    "mri": (KSpaceFormat,),
-    "seismic": (SectionFormat, ImageFormat),
-    "denoising": (ImageFormat,),
-}
+#: By the name that a task gives them.
+FORMATS: dict[str, type[Format]] = {"kspace": KSpaceFormat, "section": SectionFormat, "image": ImageFormat}
 
 
 Picture = Callable[[Outcome, str, Path], None]

@@ -5,10 +5,11 @@ import itertools
 import pytest
 
 from sgdj.config import roles
-from sgdj.config.composition import GROUPS, compose_config, config_options
+from sgdj.config.composition import compose_config
 from sgdj.config.identity import decides
 from sgdj.config.nodes import leaves
 from sgdj.config.roles import ROLES, Role
+from sgdj.config.search_path import GROUPS, config_options
 from tests.config.test_config import NEEDED
 
 
