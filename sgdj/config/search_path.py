@@ -1,6 +1,7 @@
 """Where options come from: ``conf/`` of this project, then ``conf/`` of the packages that the command line opens."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,10 +28,10 @@ def _options_of(package: str) -> Path | None:
     return next((place.resolve() for place in places if place.is_dir()), None)
 
 
-def folders(plugins: Sequence[str] = ()) -> list[Path]:
+def folders(plugins: Sequence[str] = ()) -> tuple[Path, ...]:
     """Folders with options; of two options of one name the first counts."""
     found = [CONF, *(place for name in plugins if (place := _options_of(name)) is not None)]
-    return [place for number, place in enumerate(found) if not number or place != CONF.resolve()]
+    return tuple(place for number, place in enumerate(found) if not number or place != CONF.resolve())
 
 
 def search_path(plugins: Sequence[str]) -> list[str]:
@@ -39,10 +40,19 @@ def search_path(plugins: Sequence[str]) -> list[str]:
     return [f"hydra.searchpath=[{','.join(places)}]"] if places else []
 
 
+@cache
+def _listed(places: tuple[Path, ...]) -> dict[str, list[str]]:
+    """Names of all options by group; read once, since options do not change while a program runs."""
+    found: dict[str, set[str]] = {}
+    for place in places:
+        for path in place.rglob("*.yaml"):
+            found.setdefault(path.parent.relative_to(place).as_posix(), set()).add(path.stem)
+    return {group: sorted(names) for group, names in sorted(found.items()) if group != "."}
+
+
 def groups(plugins: Sequence[str] = ()) -> tuple[str, ...]:
     """Every group that has an option."""
-    places = [(place, path.parent) for place in folders(plugins) for path in place.rglob("*.yaml")]
-    return tuple(sorted({inner.relative_to(place).as_posix() for place, inner in places if inner != place}))
+    return tuple(_listed(folders(plugins)))
 
 
 GROUPS = groups()  # of this project
@@ -50,7 +60,7 @@ GROUPS = groups()  # of this project
 
 def config_options(group: str, plugins: Sequence[str] = ()) -> list[str]:
     """Names of a group's options."""
-    return sorted({path.stem for place in folders(plugins) for path in (place / group).glob("*.yaml")})
+    return list(_listed(folders(plugins)).get(group, ()))
 
 
 def option_file(group: str, option: str, plugins: Sequence[str] = ()) -> Path | None:

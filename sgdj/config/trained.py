@@ -133,8 +133,9 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     for key in replaced:
         read.leave_out(key)
     settle(read, fresh, given)
+    known = groups(plugins)
     for key, override in given.items():
-        if key not in groups(plugins) and not key.startswith("hydra"):
+        if key not in known and not key.startswith("hydra"):
             _put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
     for key in withdrawn(given):
         _put(saved, key, None)

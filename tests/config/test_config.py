@@ -249,6 +249,28 @@ def test_checking_needs_no_torch(tmp_path):
     assert done.stdout.strip() == "False"
 
 
+def test_checking_a_range_loads_no_library_for_files_figures_or_training(tmp_path):
+    slow = {
+        "h5py",
+        "segyio",
+        "matplotlib",
+        "pandas",
+        "skimage",
+        "scipy",
+        "lightning",
+        "torchmetrics",
+        "fastmri",
+        "wandb",
+    }
+    code = f"import sys, sgdj.cli; sgdj.cli.main(['attack.steps=-1']); print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stderr == "error: -1 must be at least 1, attack.steps: raise it\n"
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_real_command_line(tmp_path):
     done = process("seed=abc", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
