@@ -175,13 +175,13 @@ def convert(source: Path, target: Path, seed: int, matrix: int | None, max_gib: 
 def generate(kind: str, overrides: list[str]) -> int:
     """Generate embedded data of any size, number and seed."""
     from sgdj.config.composition import parse
-    from sgdj.config.consistency import FITTING
     from sgdj.config.load import load
+    from sgdj.config.tasks import tasks
 
-    tasks = [task for task, groups in FITTING.items() if kind in groups["dataset"]]
-    if not tasks or kind in ("fastmri", "section", "images"):
+    fitting = [task.name for task in tasks().values() if kind in task.datasets]
+    if not fitting or kind in ("fastmri", "section", "images"):
         raise InputError(f"{kind} is not generated", "generate", "choose phantom, layered, patches, subspace or points")
-    job = load(parse([f"task={tasks[0]}", f"dataset={kind}", *overrides]))
+    job = load(parse([f"task={fitting[0]}", f"dataset={kind}", *overrides]))
     from sgdj.config.instantiate import build
 
     source = build(job.config, "dataset")

@@ -39,14 +39,15 @@ def _hydra(arguments: list[str]) -> int:
     """Hydra's own help and configuration printing."""
     import hydra
 
-    from sgdj.config.composition import CONF, parse
+    from sgdj.config.composition import parse
     from sgdj.config.load import load
+    from sgdj.config.search_path import CONF, opened, search_path
 
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     try:
         parsed = parse(overrides)
         quoted = dict(zip(overrides, (o.input_line or "" for o in parsed), strict=True))
-        arguments = [quoted.get(a, a) for a in arguments]
+        arguments = [*(quoted.get(a, a) for a in arguments), *search_path(opened(parsed))]
         load(parsed)
     except InputErrors as error:
         if not any(a in ("--help", "-h", "--hydra-help") for a in arguments):

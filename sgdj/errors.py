@@ -65,6 +65,32 @@ class InputErrors(RunError):
         self.mistakes = list(mistakes)
 
 
+class SettingError(ValueError):
+    """What a constructor refuses of its settings, where their types and ranges alone do not show it.
+
+    Parameters
+    ----------
+    setting
+        Name of the parameter at fault; "" for the object as a whole.
+    what
+        The mistake.
+    mend
+        How to put it right; ``{key}`` in it stands for the dotted key of the object's node.
+    """
+
+    def __init__(self, setting: str, what: str, mend: str) -> None:
+        super().__init__(f"{what}, {setting}: {mend}" if setting else f"{what}: {mend}".replace("{key}.", ""))
+        self.setting, self.what, self.mend = setting, what, mend
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.setting, self.what, self.mend)
+
+    def at(self, key: str) -> InputError:
+        """The mistake, of the node under a dotted key."""
+        where = f"{key}.{self.setting}" if self.setting else key
+        return InputError(self.what, where, self.mend.replace("{key}", key))
+
+
 class Diverged(RunError):
     """Training produced a loss or gradient that is not finite."""
 

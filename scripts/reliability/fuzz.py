@@ -113,7 +113,7 @@ def _read_mask(path: Path) -> None:
         noise=0.0, mask="gaussian", acceleration=2.0, center_fraction=0.1, axis="columns", masks="fixed",
         mask_adjoint=True,
     )  # fmt: skip
-    form = FORMATS["mri"][0](StartingPoint("adjoint"), acquisition, Draws(0), torch.device("cpu"), lambda line: None)
+    form = FORMATS["kspace"](StartingPoint("adjoint"), acquisition, Draws(0), torch.device("cpu"), lambda line: None)
     target = path.with_name("out.hdf5")
     outcome = form.reconstruct(path, target)
     assert np.isfinite(outcome.reconstruction).all()

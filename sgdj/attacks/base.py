@@ -12,6 +12,7 @@ from sgdj.attacks.ball import BALLS, Ball, Norm
 from sgdj.config.types import NonNegative
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
+from sgdj.errors import SettingError
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.base import Operator, Support
 
@@ -54,7 +55,7 @@ class Attack(ABC):
 
     Raises
     ------
-    ValueError
+    SettingError
         If both or neither are given.
     """
 
@@ -65,7 +66,8 @@ class Attack(ABC):
 
     def __post_init__(self) -> None:
         if (self.epsilon is None) == (self.rho is None):
-            raise ValueError(f"give exactly one of epsilon and rho, got {self.epsilon=} {self.rho=}")
+            mend = "set {key}.rho" if self.rho is None else "set the other to null, {key}.rho=null"
+            raise SettingError("", "give exactly one of epsilon and rho", mend)
 
     @property
     def ball(self) -> Ball:

@@ -16,16 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sgdj.config.nodes import nearest
 from sgdj.config.quoting import literal, shell, understood
+from sgdj.config.search_path import CONF, config_options, groups, opened, option_file, search_path
+from sgdj.config.tasks import KEY as PROBLEM
 from sgdj.errors import InputError, InputErrors
-
-CONF = Path(__file__).resolve().parents[1] / "conf"  # a link to conf/ in a checkout, a copy in an installed package
-GROUPS = tuple(sorted(str(p.relative_to(CONF)) for p in CONF.rglob("*") if p.is_dir() and any(p.glob("*.yaml"))))
-
-
-def config_options(group: str) -> list[str]:
-    """Names of a group's options."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-
 
 #: Keys whose value is one path: nothing but quotes, commas and ``null`` has another meaning there.
 _PATH = re.compile(
@@ -112,9 +105,10 @@ def swept(overrides: Sequence[Override]) -> list[Override]:
     """Overrides of a sweep, after those that an experiment sweeps by itself (``hydra.sweeper.params``)."""
     given = {o.key_or_group: o for o in overrides}
     experiment = given["experiment"].value() if "experiment" in given else None
-    if not isinstance(experiment, str) or experiment not in config_options("experiment"):
+    path = option_file("experiment", str(experiment), opened(overrides))
+    if path is None:
         return list(overrides)
-    params = OmegaConf.select(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml"), "hydra.sweeper.params") or {}
+    params = OmegaConf.select(OmegaConf.load(path), "hydra.sweeper.params") or {}
     own = [f"{key}={value}" for key, value in params.items() if key not in given]
     return [*OverridesParser.create().parse_overrides(own), *overrides]
 
@@ -144,16 +138,17 @@ def withdrawn(given: Collection[str]) -> list[str]:
     ]
 
 
-def _hint(group: str, name: Any) -> str:
+def _hint(group: str, name: Any, plugins: Sequence[str]) -> str:
     if group == "shift" and str(name).lower() in ("", "none", "null", "off", "no", "false"):
         return "write 'shift=[]' for none"
-    return nearest(str(name), config_options(group))
+    return nearest(str(name), config_options(group, plugins))
 
 
 def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[InputError]]:
     """Overrides that Hydra can compose, values forced in so that the schema finds unknown keys; and mistakes."""
     accepted, mistakes = [], []
-    given = [override.key_or_group for override in overrides]
+    given, plugins = [override.key_or_group for override in overrides], opened(overrides)
+    known = groups(plugins)
     if "sigma" in given and "strategy.sigma" in given:
         what = "the noise level is given twice"
         mistakes.append(InputError(what, "command line: sigma and strategy.sigma", "leave one of them out"))
@@ -165,17 +160,20 @@ def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[Inpu
                 quoted = f"{key}={literal(text)}"
                 mend += f", or write {shell(quoted)}"
             mistakes.append(InputError("several values", f"command line: {key}", mend))
-        elif key in GROUPS and isinstance(value, str | list):
-            options = config_options(key)
+        elif key in known and isinstance(value, str | list):
+            options = config_options(key, plugins)
             unknown = [v for v in (value if isinstance(value, list) else [value]) if v not in options]
             for name in unknown:
-                hint = _hint(key, name)
+                hint = _hint(key, name, plugins)
                 mistakes.append(InputError(f"no option {name or '(empty)'}", f"command line: {key}", hint))
             if not unknown:
                 line = (override.input_line or "").lstrip("+")
                 accepted.append(f"+{line}" if key == "experiment" else line)
-        elif key in GROUPS:
-            mistakes.append(InputError(f"no option {value}", f"command line: {key}", _hint(key, "")))
+        elif key in known:
+            mistakes.append(InputError(f"no option {value}", f"command line: {key}", _hint(key, "", plugins)))
+        elif key.partition(".")[0] == PROBLEM:
+            mend = "ship a task of your own with a package, plugins=[…]"
+            mistakes.append(InputError("what a task is stands in its file alone", f"command line: {key}", mend))
         elif key.startswith("hydra"):
             accepted.append(override.input_line or "")
         else:
@@ -185,7 +183,7 @@ def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[Inpu
 
 
 def compose_config(overrides: list[str]) -> dict[str, Any]:
-    """The resolved configuration in plain types.
+    """The resolved configuration in plain types, with the options of packages that ``plugins`` names.
 
     Raises
     ------
@@ -196,7 +194,8 @@ def compose_config(overrides: list[str]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("config", overrides)
+            said = [understood(text) for text in overrides if text.lstrip("+").startswith("plugins=")]
+            config = compose("config", [*overrides, *search_path(opened(said))])
         container = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         line = " ".join(str(error).split())
@@ -207,4 +206,5 @@ def compose_config(overrides: list[str]) -> dict[str, Any]:
         GlobalHydra.instance().hydra = outer
     assert isinstance(container, dict)
     container.setdefault("shift", {})  # an empty choice leaves no node
+    container.pop(PROBLEM, None)
     return {str(key): value for key, value in container.items()}

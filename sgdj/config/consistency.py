@@ -1,6 +1,5 @@
-"""Mistakes of a configuration that no single value shows."""
+"""Mistakes of a configuration that no object shows by itself."""
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,44 +7,21 @@ from typing import Any
 from sgdj.config.credentials import has_key
 from sgdj.config.nodes import get, nearest
 from sgdj.config.saved import other_architecture
-from sgdj.config.undersampling import is_reachable, largest_center_fraction
+from sgdj.config.tasks import task_of, tasks
+from sgdj.config.undersampling import is_reachable, unreachable
 from sgdj.errors import InputError
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")
-
-#: Which operators and data sets belong to a task; options of plugins are not restricted.
-FITTING: dict[str, dict[str, set[str]]] = {
-    "mri": {"operator": {"fourier"}, "dataset": {"phantom", "fastmri", "images"}},
-    "denoising": {"operator": {"identity"}, "dataset": {"patches", "images"}},
-    "seismic": {"operator": {"convolution"}, "dataset": {"layered", "section"}},
-    "toy": {"operator": {"identity"}, "dataset": {"subspace", "points"}},
-}
-#: Tasks that a shift makes sense for, where not all do.
-_IMAGES = {"mri", "seismic", "denoising"}
-SHIFT_TASKS: dict[str, set[str]] = {
-    **{f"sgdj.shifts.{name}": {"mri"} for name in ("Sampling", "Phase")},
-    **{f"sgdj.shifts.{name}": {"seismic"} for name in ("Wavelet", "Layers")},
-    **{f"sgdj.shifts.{name}": _IMAGES for name in ("Lesion", "Text", "Texture", "Geometry", "RandomDetail")},
-}
-
-
-def _unreachable(acceleration: float, center_fraction: float, where: str) -> Iterator[InputError]:
-    if not is_reachable(acceleration, center_fraction):
-        yield InputError(
-            f"acceleration {acceleration:g} cannot be reached with a centre fraction of {center_fraction:g}",
-            where,
-            f"lower it to {largest_center_fraction(acceleration):g} or less",
-        )
 
 
 def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
     """Shifts that a task does not have, levels of shifts that are not chosen, accelerations out of reach."""
     task, operator, levels = config["task"], config["operator"], config["evaluation"]["shift_levels"]
     for name, shift in config["shift"].items():
-        meant = SHIFT_TASKS.get(shift["_target_"], {task})
-        if task in FITTING and task not in meant:
-            yield InputError(f"shift {name} does not fit task {task}", "shift", f"it is for {', '.join(sorted(meant))}")
+        meant = [other.name for other in tasks(config["plugins"]).values() if shift["_target_"] in other.shifts]
+        if meant and task not in meant:
+            yield InputError(f"shift {name} does not fit task {task}", "shift", f"it is for {', '.join(meant)}")
     for name in levels:
         if name not in config["shift"]:
             chosen = ",".join([*config["shift"], name])
@@ -59,7 +35,9 @@ def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
             where = f"evaluation.shift_levels.{name}"
             yield InputError(f"{min(given):g} is no acceleration", where, "give levels of at least 1")
         center = shift["center_fraction"] or operator["center_fraction"]
-        yield from _unreachable(max(given), center, f"shift.{name}.center_fraction")
+        if not is_reachable(max(given), center):
+            what, mend = unreachable(max(given), center)
+            yield InputError(what, f"shift.{name}.center_fraction", mend)
 
 
 def _there(path: str, kind: Callable[[Path], bool]) -> bool:
@@ -87,38 +65,23 @@ def _transfer_mistakes(attack: dict[str, Any], key: str) -> Iterator[InputError]
 
 def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
     """Every such mistake of a configuration whose single values hold."""
-    task = config["task"]
-    for group, fitting in FITTING.get(task, {}).items():
-        shipped = set().union(*(options.get(group, set()) for options in FITTING.values()))
-        name = config[group].get("name")
-        if name in shipped and name not in fitting:
-            yield InputError(f"{group} {name} does not fit task {task}", group, nearest("", sorted(fitting)))
+    task = task_of(config)
+    for group, kind in (("operator", "operators"), ("dataset", "datasets")):
+        name, fitting = config[group].get("name"), getattr(task, kind)
+        named = any(name in getattr(other, kind) for other in tasks(config["plugins"]).values())
+        if named and name not in fitting:
+            yield InputError(f"{group} {name} does not fit task {task.name}", group, nearest("", sorted(fitting)))
     yield from _shift_mistakes(config)
     operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
-    if "acceleration" in operator:
-        yield from _unreachable(operator["acceleration"], operator["center_fraction"], "operator.center_fraction")
     if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
         yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
     learned = architecture.get("learned", {})
-    if "groups" in learned and learned["features"] % learned["groups"]:
-        yield InputError(
-            f"{learned['features']} features cannot be divided into {learned['groups']} groups",
-            "architecture.learned.features",
-            f"use a multiple of {learned['groups']}",
-        )
-    channels = 2 if task == "mri" else 1
-    if "channels" in learned and learned["channels"] != channels:
-        what = "complex images have 2 real channels" if channels == 2 else "real images have 1 channel"
-        yield InputError(what, "architecture.learned.channels", f"set it to {channels}")
-    if task == "toy" and "size" in learned and "size" in dataset and learned["size"] != dataset["size"]:
+    if "channels" in learned and learned["channels"] != task.channels:
+        what = "complex images have 2 real channels" if task.channels == 2 else "real images have 1 channel"
+        yield InputError(what, "architecture.learned.channels", f"set it to {task.channels}")
+    if task.images == "signal" and "size" in learned and "size" in dataset and learned["size"] != dataset["size"]:
         what = f"the learned part is for signals of size {learned['size']}"
         yield InputError(what, f"dataset.size={dataset['size']}", f"set it to {learned['size']}")
-    for key in ("attack", "strategy.attack"):
-        node = get(config, key)
-        if isinstance(node, dict) and (node.get("epsilon") is None) == (node.get("rho") is None):
-            yield InputError("give exactly one of epsilon and rho", key, f"set the other to null, {key}.rho=null")
-    if "dimension" in dataset and dataset["dimension"] > dataset["size"]:
-        yield InputError("the subspace is larger than the space", "dataset.dimension", "lower it")
     available = get(config, "dataset.samples.train")
     if get(config, "dataset.volumes.train") and "slices" in dataset:
         available = dataset["volumes"]["train"] * dataset["slices"]
@@ -128,17 +91,13 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             "trainer.batch_size",
             "lower it, or enlarge the data set",
         )
-    if "fractions" in dataset and not math.isclose(sum(dataset["fractions"].values()), 1, abs_tol=1e-6):
-        yield InputError("the fractions do not add up to 1", "dataset.fractions", "change them")
     reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set
     if reading and "root" in dataset and not _there(dataset["root"], Path.is_dir):
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
     if reading and "path" in dataset and not _there(dataset["path"], Path.exists):
         yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
-    if "kind" in dataset and dataset["name"] == "images":
-        wanted = "magnitude" if task == "mri" else "real"
-        if dataset["kind"] != wanted:
-            yield InputError(f"task {task} needs {wanted} images", "dataset.kind", f"set it to {wanted}")
+    if "kind" in dataset and dataset["name"] == "images" and dataset["kind"] != task.images:
+        yield InputError(f"task {task.name} needs {task.images} images", "dataset.kind", f"set it to {task.images}")
     yield from _transfer_mistakes(config["attack"], "attack")
     external = config["reconstructor"]
     if external is not None and config["mode"] not in ("evaluate", "audit"):

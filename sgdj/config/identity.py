@@ -5,17 +5,9 @@ import json
 from typing import Any
 
 from sgdj.config.nodes import leaves
+from sgdj.config.roles import Role, has
 
 RESULT_VERSION = 1  # raised when a change of the program changes its numbers
-
-#: Values that change where and how fast a run happens, not what comes out; they are left out of its identity.
-_NO_IDENTITY = (
-    "device", "output_dir", "run_dir", "resume", "force", "plugins", "checkpoint", "input", "output", "logger",
-    "evaluation.panels", "audit",
-    "dataset.directory", "dataset.cache_gib", "dataset.max_gib", "dataset.root", "dataset.path",
-    "architecture.checkpointing", "trainer.workers", "trainer.threads", "trainer.reuse_memory", "trainer.devices",
-    "trainer.keep",
-)  # fmt: skip
 
 _PLAIN_ATTACK: dict[str, Any] = {"norm": "l2", "goal": "squared_error", "average": 1}
 
@@ -50,7 +42,7 @@ YOUNGER: dict[str, Any] = {
 
 def decides(key: str) -> bool:
     """Whether a dotted key counts towards a run's identity."""
-    return not any(key == part or key.startswith(f"{part}.") for part in _NO_IDENTITY)
+    return has(key, Role.IDENTITY)
 
 
 def settings(config: dict[str, Any]) -> dict[str, Any]:

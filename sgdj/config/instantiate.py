@@ -5,7 +5,7 @@ from typing import Any
 
 from sgdj.config import signature
 from sgdj.config.nodes import get
-from sgdj.errors import InputError
+from sgdj.errors import InputError, SettingError
 
 
 def build(config: dict[str, Any], key: str) -> Any:
@@ -17,17 +17,20 @@ def build(config: dict[str, Any], key: str) -> Any:
         If the target is no class of this project or of `plugins`, derives from another base class, or does not take
         these settings.
     """
-    return _made(key, get(config, key), config["plugins"])
+    return made(key, get(config, key), config["plugins"])
 
 
-def _made(key: str, node: Mapping[str, Any], plugins: Sequence[str], expected: Any = None) -> Any:
+def made(key: str, node: Mapping[str, Any], plugins: Sequence[str], expected: Any = None) -> Any:
+    """Instantiate a node, inner nodes first; see `build`, and `signature.node_class` for the parameters."""
     cls = signature.node_class(key, node, plugins, expected)
     arguments = {name: value for name, value in node.items() if name not in ("_target_", "name")}
     for place, one, base in signature.inner(cls, key, node):
         name, _, label = place[len(key) + 1 :].partition(".")
-        made = _made(place, one, plugins, base)
-        arguments[name] = {**arguments[name], label: made} if label else made
+        inside = made(place, one, plugins, base)
+        arguments[name] = {**arguments[name], label: inside} if label else inside
     try:
         return cls(**arguments)
+    except SettingError as error:
+        raise error.at(key) from error
     except (TypeError, ValueError) as error:
         raise InputError(str(error), key, "change the settings of this group") from error

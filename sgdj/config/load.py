@@ -1,7 +1,7 @@
 """From the command line to a checked configuration.
 
 Every mistake of a job is collected and told in one line each: Hydra composes, `sgdj.config.schema` checks names, types
-and ranges, and `sgdj.config.consistency` what no single value can show.
+and ranges, constructors what one object alone shows, and `sgdj.config.consistency` what shows between several.
 """
 
 from collections.abc import Sequence
@@ -86,6 +86,7 @@ def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
     if isinstance(sigma, str | bool) and "sigma" not in config.get("strategy", {}):
         mistakes.append(InputError(f"{sigma!r} must be a number", "sigma", "give one"))
     if not mistakes:
+        mistakes += schema.unbuildable(config, config["plugins"])
         mistakes += inconsistencies(config)
     if mistakes:
         raise InputErrors(mistakes)

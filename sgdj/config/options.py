@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from sgdj.config.composition import CONF
+from sgdj.config.search_path import CONF
 
 #: Groups whose options name a class, and the class that it must derive from. Nodes inside of them are held to the
 #: annotation of the parameter that takes them.
@@ -29,6 +29,15 @@ def nodes(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
             yield key, config
         for name, value in config.items():
             yield from nodes(value, f"{key}.{name}" if key else str(name))
+
+
+def outermost(config: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The nodes that lie in no other one."""
+    outer = ""
+    for key, node in nodes(config):
+        if not outer or not key.startswith(f"{outer}."):
+            outer = key
+            yield key, node
 
 
 def group_of(key: str) -> str | None:

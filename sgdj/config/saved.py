@@ -9,7 +9,7 @@ import dataclasses
 import re
 import sys
 import typing
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,22 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sgdj.config import schema, signature
-from sgdj.config.composition import CONF, config_options
 from sgdj.config.identity import YOUNGER
 from sgdj.config.model_metadata import read_metadata
 from sgdj.config.nodes import get
 from sgdj.config.options import BASES, choices, group_of, shipped
 from sgdj.config.plain_yaml import read_mapping
 from sgdj.config.quoting import argument
+from sgdj.config.roles import Role, has
 from sgdj.config.schema import Root
+from sgdj.config.search_path import config_options, option_file
 from sgdj.config.types import Name, NonEmpty
 from sgdj.errors import InputError, InputErrors
 
-#: Groups of settings that are read; of a group with a `_target_`, what the target's dataclass declares.
-_NODES = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation", "audit")
-_OPTIONS = ("task", "scale")
-_NUMBERS = ("seed", "epochs")
+_KNOWN = tuple(f.name for f in dataclasses.fields(Root))
+_TAKEN = tuple(key for key in _KNOWN if has(key, Role.FILE))
+_OPTIONS = ("task", "scale")  # names of options
+_PLAIN = ("trainer", "evaluation", "audit")  # settings without a class
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -185,30 +186,46 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
         At the first key that is unknown, names code, or is no option.
     """
     saved = Saved({}, where)
-    sieve, known = _Sieve(saved), {f.name for f in dataclasses.fields(Root)}
+    sieve = _Sieve(saved)
     for key, value in content.items():
-        if key not in known:
+        if key not in _KNOWN:
             raise _damaged("unknown key", key, where)
         if key == "reconstructor" and value is not None:
             raise _damaged("a file may not name code", key, where)
-        if key in _OPTIONS and value not in config_options(key):
-            raise _damaged(f"no option {str(value)[:80]!r}", key, where)
-        if key in ("trainer", "evaluation", "audit"):
+        if key in _PLAIN:
             saved.config[key] = sieve.plain(value, key)
             if not isinstance(value, dict):
                 raise _damaged("this must be a group of settings", key, where)
         elif key == "shift":
             saved.config[key] = sieve.named(value, key)
-        elif key in _NODES:
+        elif key in BASES:
             saved.config[key] = sieve.node(value, key)
-        elif key in (*_OPTIONS, *_NUMBERS):
+        elif key in _TAKEN:
             saved.config[key] = value
-    for key in ("task", "scale", "seed", "epochs", *_NODES):
+    for key in _TAKEN:
         if key not in saved.config and key != "audit":  # older than the audit
             raise _damaged("no value", key, where)
     if isinstance(content.get("plugins"), list):
         saved.plugins = content["plugins"]
     return saved
+
+
+def check_options(saved: Saved, plugins: Sequence[str]) -> None:
+    """Whether there are such options of the groups that have no node of their own.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for key in _OPTIONS:
+        value = saved.config[key]
+        if not isinstance(value, str) or value not in config_options(key, plugins):
+            what, named = f"no option {str(value)[:80]!r}", [p for p in saved.plugins if isinstance(p, str)]
+            if not named or set(named) <= set(plugins):
+                raise _damaged(what, key, saved.where)
+            mend = f"name its package again if it is right, {argument('plugins', [*plugins, *named])}"
+            raise InputError(what, f"{key} in {saved.where}", mend)
 
 
 def _takes(config: dict[str, Any], key: str) -> bool:
@@ -253,9 +270,10 @@ def _shipped_default(config: dict[str, Any], key: str) -> Any:
         option, _, rest = rest.partition(".")
     else:
         option = str(get(config, f"{group}.name"))
-    if option not in config_options(group):
+    path = option_file(group, option, config["plugins"])
+    if path is None:
         return None
-    content: Any = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{option}.yaml"))
+    content: Any = OmegaConf.to_container(OmegaConf.load(path))
     return get(content, rest)
 
 
@@ -288,7 +306,7 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
     InputErrors
         With what is wrong in the file; else, in one line, with the arguments to add to the command line.
     """
-    saved.config.update({k: v for k, v in config.items() if k not in (*_NODES, *_OPTIONS, *_NUMBERS)})
+    saved.config.update({k: v for k, v in config.items() if k not in _TAKEN})
     saved.config["sigma"] = None  # it is in the strategy
     named = [plugin for plugin in saved.plugins if isinstance(plugin, str)]
     allowed, packages, words = set(config["plugins"]), list(config["plugins"]), []
@@ -330,7 +348,7 @@ def other_architecture(checkpoint: Path) -> dict[str, Any]:
     if texts:
         mend = "name a network whose classes are all of this project"
         raise InputError("this is no option of the project", f"{texts[0]} in {saved.where}", mend)
-    mistakes = schema.misnamed(node, []) or schema.refused(node, [])
+    mistakes = schema.misnamed(node, []) or schema.refused(node, []) or schema.unbuildable(node, [])
     if mistakes:
         raise _damaged(mistakes[0].what, mistakes[0].where, saved.where)
     return node["architecture"]

@@ -8,11 +8,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from sgdj.config import signature
+from sgdj.config.instantiate import made
 from sgdj.config.messages import told, unknown
 from sgdj.config.nodes import leaves
-from sgdj.config.options import BASES, choices, group_of, is_plugin, nodes, shipped
+from sgdj.config.options import BASES, choices, group_of, is_plugin, nodes, outermost, shipped
 from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, NonNegativeInt, Positive, Seed
-from sgdj.errors import InputError
+from sgdj.errors import InputError, as_run_error
 
 
 @dataclass(config=STRICT)
@@ -130,12 +131,32 @@ def misnamed(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]
 
 
 def refused(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """What the constructors of classes would refuse; they are imported for that, and torch with them."""
-    known, outer, found = [key for key, _ in leaves(config)], "", list[InputError]()
-    for key, node in nodes(config):
-        if not outer or not key.startswith(f"{outer}."):  # the nodes inside of one are checked with it
-            outer = key
-            found += signature.mistakes(key, node, plugins, known)
+    """Settings of other types or ranges than constructors take; they are imported for that, and torch with them."""
+    known = [key for key, _ in leaves(config)]
+    return [one for key, node in outermost(config) for one in signature.mistakes(key, node, plugins, known)]
+
+
+def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
+    """What constructors refuse of settings that hold one by one.
+
+    Every object is built once, and dropped: a constructor keeps what it is given, and opens nothing. Weights of this
+    project's networks take no memory here.
+    """
+    import torch  # only now: mistakes in names are told without it
+
+    found = []
+    for key, node in outermost(config):
+        ours = all(one["_target_"] in shipped() for _, one in nodes(node))
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device("meta" if ours else "cpu"):
+                made(key, node, plugins)
+        except InputError as error:
+            found.append(error)
+        except RuntimeError as error:
+            if as_run_error(error) is not None:
+                raise
+            reason = str(error).partition("\n")[0][:100]
+            found.append(InputError(f"this cannot be built ({reason})", key, "change the settings of this group"))
     return found
 
 

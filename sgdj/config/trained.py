@@ -6,18 +6,12 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from sgdj.config.composition import CONF, GROUPS, compose_config, withdrawn
+from sgdj.config.composition import compose_config, withdrawn
 from sgdj.config.nodes import get, leaves
-from sgdj.config.saved import Saved, read_saved, settle
+from sgdj.config.roles import Role, has
+from sgdj.config.saved import Saved, check_options, read_saved, settle
+from sgdj.config.search_path import groups, opened, option_file
 from sgdj.errors import InputError, InputErrors
-
-#: What mode=evaluate may change of a trained network's configuration.
-_EVALUATION_PARTS = (
-    "operator", "dataset", "attack", "shift", "evaluation", "audit", "logger", "mode", "checkpoint", "input", "output",
-    "run_dir", "output_dir",
-    "device", "precision", "force", "resume", "plugins", "trainer.threads", "trainer.workers", "trainer.reuse_memory",
-    "architecture.iterations", "scale", "experiment",
-)  # fmt: skip
 
 
 def is_ours(config: dict[str, Any]) -> bool:
@@ -35,16 +29,12 @@ def _put(config: dict[str, Any], key: str, value: Any) -> None:
     config[last] = value
 
 
-def _is_part(key: str) -> bool:
-    return any(key == part or key.startswith(f"{part}.") for part in _EVALUATION_PARTS)
-
-
 def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
     """Refuse what would make another network of it; to say again what it is already is no change."""
     mistakes = [
         InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
         for key, override in given.items()
-        if not (key.startswith("hydra") or _is_part(key) or override.value() == get(saved, key))
+        if not (key.startswith("hydra") or has(key, Role.EVALUATION) or override.value() == get(saved, key))
     ]
     if mistakes:
         raise InputErrors(mistakes)
@@ -53,25 +43,25 @@ def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
 def _fresh(saved: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
     """What the command line alone composes, for the task of the trained network."""
     scale = given["scale"].value() if "scale" in given else saved["scale"]
-    overrides = [f"task={saved['task']}", f"scale={scale}"]
+    overrides, known = [f"task={saved['task']}", f"scale={scale}"], groups(opened(given.values()))
     for key, override in given.items():
         line = (override.input_line or "").lstrip("+")
-        if key in GROUPS and key not in ("scale", "task"):
+        if key in known and key not in ("scale", "task"):
             overrides.append(f"+{line}" if key == "experiment" else line)
-        elif key not in GROUPS and "hydra" not in key:
+        elif key not in known and "hydra" not in key:
             overrides.append(f"++{key}={override.get_value_element_as_str()}")
     return compose_config(overrides)
 
 
-def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], name: str) -> list[str]:
+def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], path: Path) -> list[str]:
     """Put in what an experiment says about evaluation; returns the groups that it replaces."""
-    experiment: Any = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
+    experiment: Any = OmegaConf.to_container(OmegaConf.load(path))
     overridden = [key for entry in get(experiment, "defaults") or [] if isinstance(entry, dict) for key in entry]
     replaced = [group for group in ("attack", "shift") if f"override /{group}" in overridden]
     for group in replaced:
         saved[group] = fresh[group]
     for key, _ in leaves(experiment):
-        if _is_part(key):
+        if has(key, Role.EVALUATION):
             _put(saved, key, get(fresh, key))
     return replaced
 
@@ -125,7 +115,9 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     InputErrors
         If the command line would change the network.
     """
+    plugins = opened(given.values())
     read = read_saved(_readable(config["checkpoint"]))
+    check_options(read, plugins)
     saved = read.config
     _refuse(saved, given)
     fresh = _fresh(saved, given)
@@ -135,13 +127,15 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     for key in replaced:
         saved[key] = fresh[key]
     saved.setdefault("audit", fresh["audit"])
-    if "experiment" in given:
-        replaced += _take_experiment(saved, fresh, str(given["experiment"].value()))
+    experiment = str(given["experiment"].value()) if "experiment" in given else ""
+    if path := option_file("experiment", experiment, plugins):
+        replaced += _take_experiment(saved, fresh, path)
     for key in replaced:
         read.leave_out(key)
     settle(read, fresh, given)
+    known = groups(plugins)
     for key, override in given.items():
-        if key not in GROUPS and not key.startswith("hydra"):
+        if key not in known and not key.startswith("hydra"):
             _put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
     for key in withdrawn(given):
         _put(saved, key, None)

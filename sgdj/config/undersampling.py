@@ -1,4 +1,4 @@
-"""Which centre fractions an acceleration allows."""
+"""Which centre fractions an acceleration allows, and what to tell of others."""
 
 import math
 
@@ -14,3 +14,9 @@ def largest_center_fraction(acceleration: float) -> float:
     """Largest centre fraction that an acceleration allows, 1/R, rounded down to three significant digits."""
     digits = 3 - math.ceil(math.log10(1 / acceleration) + _ROUNDING)
     return math.floor(10**digits / acceleration * (1 + _ROUNDING)) / 10**digits
+
+
+def unreachable(acceleration: float, center_fraction: float) -> tuple[str, str]:
+    """What is wrong with a centre that is too large, and how to mend it."""
+    what = f"acceleration {acceleration:g} cannot be reached with a centre fraction of {center_fraction:g}"
+    return what, f"lower it to {largest_center_fraction(acceleration):g} or less"

@@ -1,11 +1,16 @@
 """What numbers a folder of data holds, whatever wrote them down."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
+
+if TYPE_CHECKING:
+    import h5py
 
 _PIECE = 2**24  # bytes hashed at a time
 
@@ -14,6 +19,8 @@ def _arrays(path: Path) -> Iterator[tuple[str, np.ndarray | h5py.Dataset]]:
     if path.suffix == ".npy":
         yield "", np.load(path, mmap_mode="r", allow_pickle=False)
     elif path.suffix == ".h5":
+        import h5py  # imported where it is used: it is slow to load
+
         with h5py.File(path, "r") as file:
             nodes = ((name, file[name]) for name in sorted(file))
             yield from ((name, node) for name, node in nodes if isinstance(node, h5py.Dataset))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from sgdj.data.fft import center_crop, kspace_to_image
@@ -39,6 +38,8 @@ def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acqu
     OSError
         If the file cannot be written.
     """
+    import h5py  # imported where it is used: it is slow to load
+
     kspace = np.ascontiguousarray(kspace, dtype=np.complex64)
     target = np.abs(center_crop(kspace_to_image(kspace), shape)).astype(np.float32)
     height, width = kspace.shape[1:]

@@ -1,17 +1,22 @@
 """Read HDF5 files that nobody has vouched for."""
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
 from sgdj.errors import InputError
+
+if TYPE_CHECKING:  # it is slow to load, and imported where it is used
+    import h5py
 
 _LITTLE = 64 * 2**20  # bytes that may be declared whatever is stored
 _MAX_RATIO = 100  # of declared to stored bytes: no real data compresses so well, and reading allocates the former
@@ -32,6 +37,8 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     InputError
         If it cannot be opened or is not an intact HDF5 file.
     """
+    import h5py
+
     try:
         with access_told(path):
             file = h5py.File(path, "r")
@@ -71,6 +78,8 @@ def damage_told(where: str) -> Iterator[None]:
 
 def _own(file: h5py.File, name: str) -> h5py.Dataset:
     """A dataset that the file itself holds."""
+    import h5py
+
     where = f"{file.filename}:{name}"
     link = file.get(name, getlink=True)
     if link is None:
@@ -89,10 +98,12 @@ def _own(file: h5py.File, name: str) -> h5py.Dataset:
 
 def _check_filters(node: h5py.Dataset, where: str) -> None:
     """Refuse a compression that this HDF5 library lacks: the data is good, but cannot be read here."""
+    from h5py import h5z
+
     plan = node.id.get_create_plist()
     for i in range(plan.get_nfilters()):
         code, _, _, name = plan.get_filter(i)
-        if not h5py.h5z.filter_avail(code):
+        if not h5z.filter_avail(code):
             said = name.decode(errors="replace").split()[0] if name else f"number {code}"
             raise InputError(
                 f"the dataset is compressed with the filter {said}, which is not available here",
@@ -127,6 +138,8 @@ def _check_chunks(node: h5py.Dataset, where: str) -> None:
 
     Every chunk is decompressed up to its declared size, once per process and file.
     """
+    from h5py import h5z
+
     plan = node.id.get_create_plist()
     codes = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     if node.chunks is None or not codes:
@@ -137,8 +150,8 @@ def _check_chunks(node: h5py.Dataset, where: str) -> None:
         return
     declared = prod(node.chunks) * node.dtype.itemsize + _SPARE
     told = InputError("a chunk holds more than it declares", where, "write it anew (h5repack)")
-    deflate = codes.index(h5py.h5z.FILTER_DEFLATE) if h5py.h5z.FILTER_DEFLATE in codes else None
-    if deflate is not None and set(codes[deflate + 1 :]) - {h5py.h5z.FILTER_FLETCHER32}:
+    deflate = codes.index(h5z.FILTER_DEFLATE) if h5z.FILTER_DEFLATE in codes else None
+    if deflate is not None and set(codes[deflate + 1 :]) - {h5z.FILTER_FLETCHER32}:
         raise InputError("the dataset is compressed more than once", where, "write it with gzip alone (h5repack)")
     chunks: list[h5py.h5d.StoreInfo] = []
     node.id.chunk_iter(chunks.append)
@@ -207,9 +220,11 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     InputError
         If it is missing, lies elsewhere, is no text, or declares more than any header has.
     """
+    from h5py import check_string_dtype
+
     where = f"{file.filename}:{name}"
     node = _own(file, name)
-    if node.size != 1 or (node.dtype.kind != "S" and h5py.check_string_dtype(node.dtype) is None):
+    if node.size != 1 or (node.dtype.kind != "S" and check_string_dtype(node.dtype) is None):
         raise InputError(f"the text has shape {node.shape} and type {node.dtype}", where, "store one string")
     chunk = prod(node.chunks) * node.dtype.itemsize if node.chunks is not None else 0
     declared = max(node.dtype.itemsize, chunk)

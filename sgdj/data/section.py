@@ -1,5 +1,6 @@
 """Read a seismic section of velocity, impedance or reflectivity."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from sgdj.data.numpy_files import read_npy, read_npz
 from sgdj.data.segy import read_segy
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import check_values
-from sgdj.errors import InputError
+from sgdj.errors import InputError, SettingError
 from sgdj.runtime.hashing import file_digests
 
 _NAMES = ("model", "velocity", "vp", "impedance", "reflectivity", "data")
@@ -90,6 +91,11 @@ class SectionSource(Source):
         Traces left out between two blocks.
     max_gib
         What the file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Raises
+    ------
+    SettingError
+        If the fractions do not add up to 1.
     """
 
     def __init__(
@@ -104,6 +110,8 @@ class SectionSource(Source):
         gap: NonNegativeInt,
         max_gib: Positive | None = None,
     ) -> None:
+        if not math.isclose(sum(fractions.values()), 1, abs_tol=1e-6):
+            raise SettingError("fractions", "the fractions do not add up to 1", "change them")
         self.path, self.seed, self.quantity, self.key = Path(path), seed, quantity, key
         self.height, self.width = panel
         self.stride, self.fractions, self.gap, self.max_gib = stride, dict(fractions), gap, max_gib

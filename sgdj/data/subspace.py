@@ -12,6 +12,7 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.errors import SettingError
 
 
 class SubspaceSource(GeneratedSource):
@@ -31,6 +32,11 @@ class SubspaceSource(GeneratedSource):
         Number of vectors per split.
     max_gib
         What a file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Raises
+    ------
+    SettingError
+        If d exceeds n.
     """
 
     generator = "subspace"
@@ -45,6 +51,8 @@ class SubspaceSource(GeneratedSource):
         max_gib: Positive | None = None,
     ) -> None:
         super().__init__(directory, seed)
+        if dimension > size:
+            raise SettingError("dimension", "the subspace is larger than the space", "lower it")
         self.max_gib = max_gib
         self.size, self.dimension, self.samples = size, dimension, dict(samples)
 

@@ -8,6 +8,7 @@ import torch
 
 from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.load import Job
+from sgdj.config.tasks import task_of
 from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError
 from sgdj.reconstruction.files import FORMATS, Done
@@ -26,9 +27,10 @@ def reconstruct(job: Job) -> dict[str, Any]:
     config = job.config
     device = torch_device(config["device"])
     torch.set_num_threads(config["trainer"]["threads"] or os.cpu_count() or 1)
-    kinds = FORMATS.get(config["task"])
-    if kinds is None:
-        raise InputError(f"task {config['task']} has no files to reconstruct", "mode", "use mode=evaluate")
+    task = task_of(config)
+    kinds = [FORMATS[name] for name in task.files if name in FORMATS]
+    if not kinds:
+        raise InputError(f"task {task.name} has no files to reconstruct", "mode", "use mode=evaluate")
     trained, draws = trained_network(config), Draws(config["dataset"]["seed"])
     network = trained.network.to(device)
     formats = [kind(network, trained.acquisition, draws, device, tell) for kind in kinds]

@@ -12,8 +12,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from sgdj.config.composition import CONF, GROUPS, expand, parse, swept
+from sgdj.config.composition import expand, parse, swept
 from sgdj.config.load import Job, load
+from sgdj.config.search_path import CONF, groups, search_path
 from sgdj.errors import (
     ExitCode,
     InputError,
@@ -144,14 +145,14 @@ def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextMa
     return TemporaryDirectory(prefix=".sweep-", dir=place)
 
 
-def _forced(override: str) -> str:
+def _forced(override: str, plugins: Sequence[str]) -> str:
     key = override.lstrip("+").split("=")[0]
     if key == "experiment":
         return f"+{override.lstrip('+')}"
-    return override if key in GROUPS or key.startswith("hydra") else f"++{override.lstrip('+')}"
+    return override if key in groups(plugins) or key.startswith("hydra") else f"++{override.lstrip('+')}"
 
 
-def _launch(overrides: Sequence[str], folder: str) -> None:
+def _launch(overrides: Sequence[str], folder: str, plugins: Sequence[str]) -> None:
     """Run all jobs through Hydra's sweeper and launcher."""
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
@@ -161,9 +162,8 @@ def _launch(overrides: Sequence[str], folder: str) -> None:
     hydra = Hydra.create_main_hydra2("sgdj", create_config_search_path(str(CONF)))
     try:
         lines = [o.input_line or "" for o in swept(parse(overrides))]
-        hydra.multirun(
-            "config", _run_one, [*map(_forced, lines), f"hydra.sweep.dir={folder}", "hydra.sweeper.params=null"]
-        )
+        forced = [_forced(line, plugins) for line in lines] + search_path(plugins)
+        hydra.multirun("config", _run_one, [*forced, f"hydra.sweep.dir={folder}", "hydra.sweeper.params=null"])
     finally:
         GlobalHydra.instance().clear()
 
@@ -213,9 +213,10 @@ def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> 
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
+    plugins = list(dict.fromkeys(name for job in jobs for name in job.config["plugins"]))
     with stop.obeyed(), _scratch(overrides, jobs) as folder:
         try:
-            _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder)
+            _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder, plugins)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster
             if full := disk_full(error):
                 raise full from error

@@ -3,6 +3,21 @@
 import torch
 from torch import Tensor
 
+from sgdj.errors import SettingError
+
+
+def check_groups(features: int, groups: int) -> None:
+    """Whether features can be normalised in groups.
+
+    Raises
+    ------
+    SettingError
+        If they cannot be divided into them.
+    """
+    if features % groups:
+        what = f"{features} features cannot be divided into {groups} groups"
+        raise SettingError("features", what, f"use a multiple of {groups}")
+
 
 def to_channels(x: Tensor) -> Tensor:
     """(B, C, H, W) complex to (B, 2C, H, W) real, real part first; a real image passes unchanged."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart
-from sgdj.networks.channels import from_channels, to_channels
+from sgdj.networks.channels import check_groups, from_channels, to_channels
 
 
 class DnCNN(LearnedPart):
@@ -32,6 +32,7 @@ class DnCNN(LearnedPart):
         self, channels: Count, layers: Annotated[int, Field(ge=3)], features: Count, groups: Count, residual: bool
     ) -> None:
         super().__init__()
+        check_groups(features, groups)
         self.residual = residual
         body: list[nn.Module] = [nn.Conv2d(channels, features, 3, padding=1, bias=False), nn.ReLU(inplace=True)]
         for _ in range(layers - 2):

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart
+from sgdj.networks.channels import check_groups
 
 
 class SeismicCNN(LearnedPart):
@@ -24,6 +25,7 @@ class SeismicCNN(LearnedPart):
 
     def __init__(self, features: Count, groups: Count, residual: bool) -> None:
         super().__init__()
+        check_groups(features, groups)
         self.residual = residual
         body: list[nn.Module] = []
         channels = 2

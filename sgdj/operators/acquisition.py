@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from sgdj.config.types import Acceleration, Count, NonNegative, Positive, Share
+from sgdj.config.undersampling import is_reachable, unreachable
 from sgdj.draws import Draws
+from sgdj.errors import SettingError
 from sgdj.operators.base import Operator, Support
 from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
@@ -110,6 +112,11 @@ class CartesianAcquisition(Acquisition):
         False reproduces the authors' unmasked adjoint; see `CartesianFourier`.
     noise_support
         "measured", or "full": noise on all of k-space (the authors' code), which matters with their adjoint only.
+
+    Raises
+    ------
+    SettingError
+        If the centre alone holds more lines than the acceleration allows.
     """
 
     mask: Literal["gaussian", "random", "equispaced"]
@@ -119,6 +126,10 @@ class CartesianAcquisition(Acquisition):
     masks: Literal["fixed", "per_volume"]
     mask_adjoint: bool
     noise_support: Support = "measured"
+
+    def __post_init__(self) -> None:
+        if not is_reachable(self.acceleration, self.center_fraction):
+            raise SettingError("center_fraction", *unreachable(self.acceleration, self.center_fraction))
 
     def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
         """Noise on the measured entries, or everywhere."""

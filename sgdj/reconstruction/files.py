@@ -19,11 +19,8 @@ from sgdj.text import say_traceback
 
 _SHOWN = 5  # names in a note
 
-FORMATS: dict[str, tuple[type[Format], ...]] = {
-    "mri": (KSpaceFormat,),
-    "seismic": (SectionFormat, ImageFormat),
-    "denoising": (ImageFormat,),
-}
+#: By the names that tasks use.
+FORMATS: dict[str, type[Format]] = {"kspace": KSpaceFormat, "section": SectionFormat, "image": ImageFormat}
 
 Picture = Callable[[Outcome, str, Path], None]
 

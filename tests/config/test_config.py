@@ -15,11 +15,12 @@ import pytest
 import yaml
 
 from sgdj.config import schema, signature
-from sgdj.config.composition import GROUPS, config_options, expand, parse
-from sgdj.config.consistency import FITTING
+from sgdj.config.composition import expand, parse
 from sgdj.config.identity import identity
 from sgdj.config.load import load
 from sgdj.config.options import BASES, choices, shipped
+from sgdj.config.search_path import GROUPS, config_options
+from sgdj.config.tasks import tasks
 from sgdj.errors import InputErrors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ NEEDED = {
     "images": [f"dataset.path={__file__}"],
     "transfer": ["attack.source=run/checkpoints/best.ckpt"],
 }
-TASK_OF = {name: task for task, groups in FITTING.items() for names in groups.values() for name in names}
+TASK_OF = {name: task.name for task in tasks().values() for name in (*task.operators, *task.datasets)}
 
 
 def config(*overrides: str):
@@ -64,7 +65,7 @@ def test_every_option_composes(overrides, tmp_path, monkeypatch):
         checkpoint.parent.mkdir(parents=True)
         checkpoint.touch()
         (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config()))
-    assert config(*overrides)["task"] in FITTING
+    assert config(*overrides)["task"] in tasks()
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,8 @@ def test_every_combination_composes(task, scale, architecture, strategy):
     assert (composed["task"], composed["scale"]) == (task, scale)
     assert composed["architecture"]["name"] == architecture
     assert composed["strategy"]["name"] == strategy
-    for group, names in FITTING[task].items():
-        assert composed[group]["name"] in names
+    assert composed["operator"]["name"] in tasks()[task].operators
+    assert composed["dataset"]["name"] in tasks()[task].datasets
 
 
 def test_every_conditional_file_is_reached():
@@ -194,6 +195,7 @@ MISTAKES = [
     (["attack.rho=null"], "give exactly one of epsilon and rho, attack"),
     (["seed=0,1"], "several values, command line: seed: add -m to run all of them"),
     (["~seed"], "keys cannot be removed, command line: ~seed"),
+    (["problem.images=real"], "what a task is stands in its file alone, command line: problem.images"),
     (["--frobnicate"], "unknown option, --frobnicate: see --help"),
 ]
 
@@ -245,6 +247,28 @@ def test_checking_needs_no_torch(tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.stdout.strip() == "False"
+
+
+def test_checking_a_range_loads_no_library_for_files_figures_or_training(tmp_path):
+    slow = {
+        "h5py",
+        "segyio",
+        "matplotlib",
+        "pandas",
+        "skimage",
+        "scipy",
+        "lightning",
+        "torchmetrics",
+        "fastmri",
+        "wandb",
+    }
+    code = f"import sys, sgdj.cli; sgdj.cli.main(['attack.steps=-1']); print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stderr == "error: -1 must be at least 1, attack.steps: raise it\n"
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_real_command_line(tmp_path):

@@ -15,6 +15,7 @@ from PIL import Image
 from tifffile import imread, imwrite
 
 from sgdj import cli as cli_module
+from sgdj.config.tasks import tasks
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import center_crop, image_to_kspace
 from sgdj.draws import Draws
@@ -204,10 +205,8 @@ class Call:
         self.notes.clear()
         with torch.no_grad():
             network = network or StartingPoint("adjoint")
-        device = torch.device("cpu")
-        formats = [
-            kind(network, ACQUISITIONS[self.task], Draws(0), device, self.notes.append) for kind in FORMATS[self.task]
-        ]
+        device, kinds = torch.device("cpu"), [FORMATS[name] for name in tasks()[self.task].files]
+        formats = [kind(network, ACQUISITIONS[self.task], Draws(0), device, self.notes.append) for kind in kinds]
         folder = OutputFolder(self.top / "out", checkpoint, settings or {}, force)
         picture = figures.file_panel if drawn else None
         return reconstruct(formats, self.top / source, folder, self.notes.append, picture)
