@@ -18,7 +18,7 @@ from fastmri.data.subsample import create_mask_for_mask_type
 from fastmri.data.transforms import UnetDataTransform
 from skimage.io import imread
 
-from sgdj.data import hashing, measure, pose
+from sgdj.data import measure, pose
 from sgdj.data.content import content_digest
 from sgdj.data.fastmri import FastMRISource
 from sgdj.data.fastmri_layout import write_volume
@@ -32,6 +32,7 @@ from sgdj.data.subspace import SubspaceSource
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.operators import CartesianAcquisition, ConvolutionAcquisition
+from sgdj.runtime import hashing
 from tests.conftest import shared_file
 
 ALL = {"train": None, "val": None, "test": None}

@@ -22,7 +22,7 @@ from sgdj.data.images import ImageSource, read_stack
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.section import SectionSource, read_section
 from sgdj.errors import InputError
-from sgdj.reconstruction.files import _arrays
+from sgdj.reconstruction.section import _arrays
 from sgdj.runtime.memory import forget_peak, peak_mib
 
 ALL = dict.fromkeys(("train", "val", "test"))

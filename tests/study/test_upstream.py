@@ -16,7 +16,7 @@ from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
 from sgdj.strategies import Jitter
 from sgdj.study.upstream import DEVIATIONS, TASKS, deviations
-from tests import upstream_oracle as oracle
+from tests.study import upstream_oracle as oracle
 
 SIGMA = 0.3
 NAMES = ("s0", "s1")
