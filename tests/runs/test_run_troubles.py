@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from sgdj.errors import ExitCode, as_run_error
 from sgdj.runs.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
 from sgdj.study.store import read, write
-from tests import test_input_troubles as inputs
+from tests.config import test_input_troubles as inputs
 from tests.conftest import QUIET, SMOKE, finished_run, only_run
 
 ROOT = Path(__file__).resolve().parents[2]
