@@ -289,7 +289,13 @@ def test_files_of_the_users_own_are_named_again(place):
     assert IMAGES["path"] not in dict(leaves(made)).values()
 
 
-def test_plugins_are_named_again_with_their_texts(place):
+def test_plugins_are_named_again_with_their_texts(place, monkeypatch):
+    (place / "my_lab.py").write_text(
+        "from sgdj.strategies import MSE\n\n\nclass Mine(MSE):\n"
+        "    def __init__(self, how: str, weight: float, more: list) -> None:\n        pass\n"
+    )
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.delitem(sys.modules, "my_lab", raising=False)  # of another test
     node = {"_target_": "my_lab.Mine", "name": "mine", "how": "soft and \x1b[31mred", "weight": 2.0, "more": ["a"]}
     edit(place, strategy=node, plugins=["my_lab"], dataset=IMAGES | {"path": "run"})
     line = told("mode=evaluate")
