@@ -15,8 +15,8 @@ of runs (`tests/runs/test_run_troubles.py`), each with its exit code and its lin
 _FAULTS = """## Killed and started again
 
 `{command}`: sweeps of eight trainings each (seismic deconvolution, four strategies on two architectures) were killed
-with SIGKILL at a moment drawn at random, after the first optimiser step of each process, and started again with the
-same command until they were through; then every run was compared with that of a sweep left in peace.
+with SIGKILL at a moment drawn at random, of the kinds that the table names, and started again with the same command
+until they were through; then every run was compared with that of a sweep left in peace.
 
 | killed | times |
 |---|---|

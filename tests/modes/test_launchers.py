@@ -103,8 +103,8 @@ def test_a_launcher_that_gives_up_is_told_after_what_was_done(cli, monkeypatch):
 
     original = module._launch
 
-    def killed(overrides, folder):
-        original(["task=toy", "scale=smoke", "strategy=mse", *QUIET], folder)
+    def killed(overrides, *others):
+        original(["task=toy", "scale=smoke", "strategy=mse", *QUIET], *others)
         raise EOFError
 
     monkeypatch.setattr(module, "_launch", killed)

@@ -160,8 +160,9 @@ def test_a_private_wandb_record_names_neither_host_nor_user_nor_folder(finished,
         "home": os.fsencode(Path.home()),
         "packages": b"omegaconf==",
         "command": b"run_dir=",
-        "program": os.fsencode(sys.argv[0]),
     }
+    if len(sys.argv[0]) > 3:  # "-c" of a worker occurs by chance
+        names["program"] = os.fsencode(sys.argv[0])
     assert {"host", "home", "packages"} <= _told(finished / "wandb", names)
     run = tmp_path / "alice" / "run"
     arguments = ["task=toy", "scale=smoke", "epochs=1", "trainer.threads=1", f"run_dir={run}"]

@@ -159,11 +159,11 @@ def test_every_shipped_setting_is_packaged(tmp_path):
 @pytest.mark.parametrize(
     ("script", "argument", "words"),
     [
-        ("faults", "kils=3", "unknown setting kils, kils=3: choose of kills, seed, epochs, folder"),
-        ("faults", "kills=many", "'many' is not a whole number, kills=many"),
-        ("fuzz", "minutes=soon", "'soon' is not a number, minutes=soon"),
-        ("fuzz", "readers=pdf", "no reader pdf, readers: choose of hdf5"),
-        ("bench", "quick=maybe", "'maybe' is not true or false, quick=maybe"),
+        ("reliability/faults", "kils=3", "unknown setting kils, kils=3: choose of kills, seed, epochs, folder"),
+        ("reliability/faults", "kills=many", "'many' is not a whole number, kills=many"),
+        ("reliability/fuzz", "minutes=soon", "'soon' is not a number, minutes=soon"),
+        ("reliability/fuzz", "readers=pdf", "no reader pdf, readers: choose of hdf5"),
+        ("benchmarks/bench", "quick=maybe", "'maybe' is not true or false, quick=maybe"),
         ("tables", "sceale=small", "unknown setting sceale"),
     ],
 )
