@@ -4,6 +4,7 @@ import logging
 import zlib
 from math import prod
 from pathlib import Path
+from struct import unpack
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,24 @@ def _turned(array: np.ndarray, orientation: int, rows: int) -> np.ndarray:
     upside_down, mirrored = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
     flips = tuple(axis for axis, flip in zip(axes, (upside_down, mirrored), strict=True) if flip)
     return np.flip(array, flips)
+
+
+def _check_chain(tif: Any, where: str) -> None:
+    """Refuse pages that refer back to an earlier one: tifffile would count them without end."""
+    form, file = tif.tiff, tif.filehandle
+    file.seek(8 if form.is_bigtiff else 4)
+    seen: set[int] = set()
+    while len(content := file.read(form.offsetsize)) == form.offsetsize:
+        (offset,) = unpack(form.offsetformat, content)
+        if offset == 0 or offset >= file.size:
+            return
+        if offset in seen:
+            raise InputError("the file is damaged (its pages refer back to one another)", where, "copy it again")
+        seen.add(offset)
+        file.seek(offset)
+        if len(content := file.read(form.tagnosize)) < form.tagnosize:
+            return
+        file.seek(offset + form.tagnosize + unpack(form.tagnoformat, content)[0] * form.tagsize)
 
 
 def _pages(tif: Any, where: str) -> Any:
@@ -128,6 +147,7 @@ def read_tiff(path: Path, max_gib: float | None) -> Pixels:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     where = str(path)
     with TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False) as tif:  # whose metadata may name other files
+        _check_chain(tif, where)
         series = _pages(tif, where)
         page = series.keyframe
         check_size(prod(series.shape) * 8, f"the image {series.shape}", where, max_gib)
