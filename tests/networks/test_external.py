@@ -318,8 +318,17 @@ def test_dependence_on_the_batch_and_on_chance_is_told():
 
 
 def test_budgets_without_a_value_are_measured():
-    for epsilon in (0.0, math.inf):
-        measured(lambda y, operator: 0.9 * y, APGD(epsilon=epsilon, steps=2, restarts=1, random_start=False))
+    """A budget of zero leaves the clean error; an infinite one costs neither the clean row nor the run."""
+
+    def attacked(epsilon):
+        attack = APGD(epsilon=epsilon, steps=2, restarts=1, random_start=False)
+        return measured(lambda y, operator: 0.9 * y, attack).summary["network"]
+
+    nothing, without_end = attacked(0.0), attacked(math.inf)
+    assert nothing["apgd"]["psnr"] == nothing["clean"]["psnr"]
+    assert nothing["apgd"]["delta_norm"]["mean"] == 0
+    assert without_end["clean"]["psnr"] == nothing["clean"]["psnr"]
+    assert without_end["apgd"]["epsilon"]["mean"] is None
 
 
 def test_a_network_that_cuts_its_gradient_on_the_command_line(cli, mine):
