@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from math import inf
 from typing import Any, NoReturn
 
 from sgdj.errors import InputError, RunError, print_error
@@ -72,6 +73,9 @@ class Parser(argparse.ArgumentParser):
         InputError
             If an option is unknown or its value is wrong.
         """
+        for word in args or () if self._subparsers is None else ():  # argparse would first refuse what follows it
+            if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
+                raise self._unknown(word)
         try:
             found, rest = super().parse_known_args(args, namespace)
         except argparse.ArgumentError as error:
@@ -124,7 +128,7 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(",")))
 
 
-def number(kind: type[int] | type[float], least: float = 0, below: float = float("inf")) -> Callable[[str], Any]:
+def number(kind: type[int] | type[float], least: float = 0, most: float = inf) -> Callable[[str], Any]:
     """A reader for an option's number.
 
     Parameters
@@ -132,25 +136,25 @@ def number(kind: type[int] | type[float], least: float = 0, below: float = float
     kind
         `int` or `float`.
     least
-        Smallest value that is taken.
-    below
-        Values are smaller than this.
+        Smallest value that is taken; a float must be above it.
+    most
+        Largest value that is taken; infinity never is.
 
     Returns
     -------
     Callable
         Makes a number of a text; raises `WrongValue` if it cannot.
     """
-    name = "a whole number" if kind is int else "a number"
-    limits = f"{name} from {least:g}" + (f" to {below - 1:g}" if kind is int and below < float("inf") else "")
+    name, limits = ("a whole number", f"from {least:g}") if kind is int else ("a number", f"above {least:g}")
+    mend = f"give {name} {limits}{f' to {most:.0f}' if most < inf else ''}"
 
     def read(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError as error:
-            raise WrongValue(f"{text!r} is not {name}", f"give {limits}") from error
-        if not least <= value < below:
-            raise WrongValue(f"{text} is out of range", f"give {limits}")
+            raise WrongValue(f"{text!r} is not {name}", mend) from error
+        if not (least <= value <= most and value < inf and (kind is int or value > least)):
+            raise WrongValue(f"{text} is out of range", mend)
         return value
 
     return read
@@ -178,37 +182,6 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([cell(value) for value in row] for row in rows)
-
-
-def key_values(arguments: Sequence[str], defaults: dict[str, Any]) -> dict[str, Any]:
-    """The defaults, with what the arguments change.
-
-    Parameters
-    ----------
-    arguments
-        Each ``key=value``; an empty value keeps the default.
-    defaults
-        Every key there is, with a string, integer, float or boolean.
-
-    Raises
-    ------
-    InputError
-        If a key is unknown, or a value is of another type.
-    """
-    found = dict(defaults)
-    for argument in arguments:
-        key, sign, text = argument.partition("=")
-        if not sign or key not in defaults:
-            raise InputError(f"unknown setting {key}", argument, f"choose of {', '.join(defaults)}")
-        kind = type(defaults[key])
-        if not text:
-            continue
-        try:
-            found[key] = {"true": True, "false": False}[text] if kind is bool else kind(text)
-        except (ValueError, KeyError) as error:
-            names = {int: "a whole number", float: "a number", bool: "true or false"}
-            raise InputError(f"{text!r} is not {names[kind]}", argument, "give one") from error
-    return found
 
 
 def status(main: Callable[[], int]) -> int:

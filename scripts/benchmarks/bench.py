@@ -1,9 +1,9 @@
 """Measure what things cost, beside the plain implementation and beside the floor.
 
-python -m scripts.benchmarks.bench [repeats=5] [quick=false]
+python -m scripts.benchmarks.bench --quick
 
 One process; ours and plain in turn, medians, ratios of medians. Writes results/performance/bench.json and
-results/performance.md. `quick=true` tries everything at small sizes and writes nothing.
+results/performance.md. `--quick` tries everything at small sizes and writes nothing.
 """
 
 import json
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from scripts.benchmarks.plain import Plain, PlainConvolution, PlainFourier, pgd, squared_error
-from scripts.common import key_values, origin, status
+from scripts.common import Parser, number, origin, status
 from sgdj.attacks import PGD
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
@@ -288,18 +288,26 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
     return found
 
 
+def parser() -> Parser:
+    """The options."""
+    made = Parser("python -m scripts.benchmarks.bench", __doc__)
+    made.add_argument("--repeats", type=number(int, 1), default=5, help="measurements of each time (%(default)s)")
+    made.add_argument("--quick", action="store_true", help="small sizes; nothing is written")
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Measure and write."""
-    given = key_values(arguments, {"repeats": 5, "quick": False})
+    options = parser().parse_args(arguments)
     torch.set_num_threads(os.cpu_count() or 1)
     reuse_freed()  # as runs do
-    found = measure(given["repeats"], given["quick"])
+    found = measure(options.repeats, options.quick)
     from scripts.benchmarks.performance import markdown, write
 
-    found |= origin("bench", arguments) | {"threads": torch.get_num_threads()}
+    found |= origin("python -m scripts.benchmarks.bench", arguments) | {"threads": torch.get_num_threads()}
     found["demo_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
-    if not given["quick"]:
+    if not options.quick:
         write(Path("results"), found)
     return 0
 

@@ -1,6 +1,6 @@
 """The theory laboratory: exact forms beside what is learned and simulated; writes results/theory.
 
-python -m scripts.theory.run [OUTPUT]      about ten minutes on one core; the default output is results/theory
+About ten minutes on one core.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scripts.common import Parser, status
 from scripts.theory import figures as theory_figures
 from scripts.theory.laboratory import Shrinkage, TwoGains, fit, orthonormal
 from sgdj import attacks, networks, strategies
@@ -336,7 +337,7 @@ Mean squared gradient of the jittered inner iteration (v = 1):
 """
 
 
-def main(output: Path) -> None:
+def laboratory(output: Path) -> None:
     """Compute, draw, write."""
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
@@ -355,5 +356,20 @@ def main(output: Path) -> None:
     print(output / "README.md")
 
 
+def parser() -> Parser:
+    """The options."""
+    made = Parser("python -m scripts.theory.run", __doc__)
+    made.add_argument(
+        "--output", type=Path, default=ROOT / "results" / "theory", metavar="FOLDER", help="(results/theory)"
+    )
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Compute, draw, write."""
+    laboratory(parser().parse_args(arguments).output)
+    return 0
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "theory")
+    sys.exit(status(lambda: main(sys.argv[1:])))
