@@ -11,27 +11,26 @@ from pathlib import Path
 from scripts.common import Parser, status
 from sgdj.errors import InputError
 from sgdj.runs.catalogue import view
+from sgdj.text import markdown_table, plus_minus
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def table(summary: dict) -> str:
     """Conditions by PSNR and SSIM, as Markdown."""
-    lines = [
-        "| condition | ‖δ‖/‖y‖ | x0 PSNR (dB) / SSIM | network PSNR (dB) / SSIM | gain (dB) |",
-        "|---|---|---|---|---|",
-    ]
+    header = ("condition", "‖δ‖/‖y‖", "x0 PSNR (dB) / SSIM", "network PSNR (dB) / SSIM", "gain (dB)")
+    rows = []
     for condition, network in summary["network"].items():
         start = summary["x0"][condition]
         rho = network["delta_norm"]["mean"] / network["y_norm"]["mean"]
         cells = [
-            f"{e['psnr']['mean']:.2f} ± {e['psnr']['std']:.2f} / {e['ssim']['mean']:.3f}" for e in (start, network)
+            f"{plus_minus(e['psnr']['mean'], e['psnr']['std'], 2)} / {e['ssim']['mean']:.3f}" for e in (start, network)
         ]
         gain = network["psnr"]["mean"] - start["psnr"]["mean"]
-        lines.append(f"| {condition} | {rho:.3f} | {cells[0]} | {cells[1]} | {gain:+.2f} |")
+        rows.append((condition, f"{rho:.3f}", *cells, f"{gain:+.2f}"))
     clean = summary["network"]["clean"]["psnr"]
-    lines += ["", f"Mean ± standard deviation over {clean['n_volumes']} volumes ({clean['n_samples']} slices)."]
-    return "\n".join(lines)
+    note = f"Mean ± standard deviation over {clean['n_volumes']} volumes ({clean['n_samples']} slices)."
+    return f"{markdown_table(header, rows)}\n\n{note}"
 
 
 def keep(run: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdj.runs.directory import write_atomically
+from sgdj.text import Markup, bold, markdown_table
 
 _HEAD = """# Reliability, measured
 
@@ -18,17 +19,9 @@ _FAULTS = """## Killed and started again
 with SIGKILL at a moment drawn at random, of the kinds that the table names, and started again with the same command
 until they were through; then every run was compared with that of a sweep left in peace.
 
-| killed | times |
-|---|---|
-{phases}
-| **in all** | **{total}** ({writer} of them inside the checkpoint writer) |
+{killed}
 
-| compared: {runs} runs, {epochs} epochs | |
-|---|---|
-| differing bits in the weights | {differing_bits} |
-| rows of `metrics.jsonl` and `samples.csv` lost or different (times apart) | {lost_rows} |
-| epochs begun again, in all | {repeated} |
-| epochs begun again after one kill, at most | {most_repeated} |
+{compared}
 
 Commit `{commit}`; {machine}.
 """
@@ -37,9 +30,7 @@ _FUZZ = """## Fuzzed readers
 `{command}`: valid files were damaged (bits, blocks, lengths, cut and joined) and read; only the project's own input
 error may come out, within {seconds} s and {memory} GiB. Lines of each reader's modules that were run, by coverage.py.
 
-| reader | minutes | inputs | refused with a line | read all the same | findings left open | coverage of the reader |
-|---|---|---|---|---|---|---|
-{readers}
+{table}
 
 Commit `{commit}`; {machine}. Inputs that once did harm are kept in `tests/corpus` and read again by `make test`.{note}
 """
@@ -47,18 +38,37 @@ Commit `{commit}`; {machine}. Inputs that once did harm are kept in `tests/corpu
 
 def _faults(found: dict[str, Any]) -> str:
     kills = found["kills"]
-    phases = "\n".join(f"| {phase} | {count} |" for phase, count in kills.items())
     writer = sum(count for phase, count in kills.items() if phase.startswith("writer"))
-    return _FAULTS.format(**found | {"phases": phases, "total": sum(kills.values()), "writer": writer})
+    total = Markup(f"{bold(sum(kills.values()))} ({writer} of them inside the checkpoint writer)")
+    killed = markdown_table(("killed", "times"), [*kills.items(), (bold("in all"), total)])
+    compared = markdown_table(
+        (f"compared: {found['runs']} runs, {found['epochs']} epochs", ""),
+        [
+            ("differing bits in the weights", found["differing_bits"]),
+            (
+                Markup("rows of `metrics.jsonl` and `samples.csv` lost or different (times apart)"),
+                found["lost_rows"],
+            ),
+            ("epochs begun again, in all", found["repeated"]),
+            ("epochs begun again after one kill, at most", found["most_repeated"]),
+        ],
+    )
+    return _FAULTS.format(**found, killed=killed, compared=compared)
 
 
 def _fuzz(found: dict[str, Any]) -> str:
-    lines = [
-        f"| {name} | {r['minutes']:.1f} | {r['inputs']} | {r['refused']} | {r['read']} | {len(r['findings'])} | "
-        f"{r['coverage']:.0f} % of {r['lines']} lines |"
+    header = (
+        "reader", "minutes", "inputs", "refused with a line", "read all the same", "findings left open",
+        "coverage of the reader",
+    )  # fmt: skip
+    rows = [
+        (
+            name, f"{r['minutes']:.1f}", r["inputs"], r["refused"], r["read"], len(r["findings"]),
+            f"{r['coverage']:.0f} % of {r['lines']} lines",
+        )
         for name, r in found["readers"].items()
-    ]
-    return _FUZZ.format(**{"note": ""} | found | {"readers": "\n".join(lines)})
+    ]  # fmt: skip
+    return _FUZZ.format(**{"note": ""} | found | {"table": markdown_table(header, rows)})
 
 
 def write(results: Path, name: str, found: dict[str, Any]) -> None:
