@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from scripts.common import Parser, number, print_csv, status
 from sgdj.config.quoting import argument
-from sgdj.errors import ExitCode, InputError, RunError, as_run_error
+from sgdj.errors import ExitCode, InputError, RunError, as_run_error, first_line
 from sgdj.text import say
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _tried(line: "Suggestion", max_gib: float | None) -> tuple[str, str]:
         count, *_ = [len(source.images(split)) for split in SPLITS]  # an empty one is refused
         return f"{line} trainer.batch_size={count}" if count < config["trainer"]["batch_size"] else str(line), ""
     except RunError as error:
-        return str(line), str(error).splitlines()[0]
+        return str(line), first_line(error)
 
 
 def describe_path(path: Path, max_gib: float | None, as_csv: bool = False) -> int:
@@ -136,7 +136,7 @@ def _convert_file(path: Path, out: Path, seed: int, matrix: int | None, max_gib:
             write_volume(partial, kspace, shape, acquisition="CONVERTED", patient_id=path.stem)
             os.replace(partial, out)
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        reason = error.strerror or first_line(error)
         raise as_run_error(error) or InputError(
             f"the volume cannot be written ({reason})", str(out), "choose another folder"
         ) from error

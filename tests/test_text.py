@@ -12,7 +12,7 @@ from PIL import Image
 from sgdj import text
 from sgdj.audit.checks import Check
 from sgdj.audit.report import Report, markdown
-from sgdj.errors import InputError, InputErrors, print_error
+from sgdj.errors import InputError, InputErrors, first_line, print_error
 from sgdj.reconstruction.base import Outcome
 from sgdj.reporting import figures
 from sgdj.reporting.terminal import audit_table, show
@@ -178,3 +178,17 @@ def test_markdown_is_escaped_once():
 def test_means_and_spreads_are_rounded():
     assert text.plus_minus(1.005, 0.26, 1) == "1.0 ± 0.3"
     assert text.plus_minus(2, None, 2) == "2.00"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  late\n"), "late"),
+        (ValueError(""), "ValueError"),
+        (OSError(2, "gone"), "[Errno 2] gone"),
+        (KeyError("long" * 50), "'longlonglo"),
+    ],
+)
+def test_an_error_is_told_by_its_first_line(error, line):
+    assert first_line(error, 11 if "long" in line else None) == line

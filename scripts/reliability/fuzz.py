@@ -28,7 +28,7 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from scripts.common import Parser, number, origin, some_of, status
-from sgdj.errors import InputError, InputErrors
+from sgdj.errors import InputError, InputErrors, first_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -500,7 +500,7 @@ def _worker(name: str, seed: int, seconds: float, folder: Path) -> int:
         try:
             fuzz(reader, seed, 200, count, before)
         except Exception as error:
-            line = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+            line = f"{type(error).__name__}: {first_line(error, 160)}"
             if line not in count.findings:
                 (folder / f"finding-{len(count.findings)}").write_bytes(last)
                 count.findings.append(line)
