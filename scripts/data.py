@@ -79,8 +79,8 @@ def describe_path(path: Path, max_gib: float | None, as_csv: bool = False) -> in
     lines = [(line, *(_tried(line, max_gib) if line.dataset else (str(line), ""))) for line in suggestions(path, found)]
     works = [text for _, text, refused in lines if not refused]
     say("to use them:" if works else "nothing here can be used")
-    for line in works:
-        say(f"    {line}")
+    for text in works:
+        say(f"    {text}")
     for line, refused in ((line, refused) for line, _, refused in lines if refused):
         say(f"not yet a data set: {line.dataset.get('dataset.root', line.dataset.get('dataset.path'))}: {refused}")
     return int(ExitCode.DONE if good and len(good) == len(volumes) else ExitCode.CHECK_FAILED)

@@ -139,13 +139,36 @@ def test_help_needs_no_torch():
     """What is asked often answers at once."""
     program = """import sys
 from scripts import data, keep_demo, runs, tables
+from scripts.benchmarks import scaling
 from scripts.reliability import faults, fuzz
-for module in (data, keep_demo, runs, tables, faults, fuzz):
+for module in (data, keep_demo, runs, tables, scaling, faults, fuzz):
     module.parser().format_help()
 print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_an_unfinished_demo_is_not_kept(tmp_path, capsys):
+    (tmp_path / "run.json").write_text("{}")
+    assert script("keep_demo", str(tmp_path)) == 2
+    assert "no evaluation with figures" in capsys.readouterr().err
+
+
+def test_the_demo_s_table_is_markdown():
+    from scripts.keep_demo import table
+
+    def entry(psnr):
+        numbers = {"psnr": psnr, "ssim": 0.5, "delta_norm": 0.1, "y_norm": 2.0}
+        return {name: {"mean": mean, "std": 0.25, "n_volumes": 3, "n_samples": 4} for name, mean in numbers.items()}
+
+    assert table({"network": {"clean": entry(22.0)}, "x0": {"clean": entry(19.5)}}).splitlines() == [
+        "| condition | ‖δ‖/‖y‖ | x0 PSNR (dB) / SSIM | network PSNR (dB) / SSIM | gain (dB) |",
+        "|---|---|---|---|---|",
+        "| clean | 0.050 | 19.50 ± 0.25 / 0.500 | 22.00 ± 0.25 / 0.500 | +2.50 |",
+        "",
+        "Mean ± standard deviation over 3 volumes (4 slices).",
+    ]
 
 
 def test_files_are_described_as_csv(tmp_path, monkeypatch, capsys):
