@@ -30,7 +30,7 @@ from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, StepSize
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
-from sgdj.runtime.memory import reuse_freed
+from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,21 +216,25 @@ def floor(problem: Problem, repeats: int) -> dict[str, float]:
     }
 
 
+def step_memory(size: int, iterations: int, layers: int, features: int, checkpointing: bool) -> float:
+    """Peak resident memory of this process in a training step, in MiB above that before it."""
+    torch.set_num_threads(2)
+    reuse_freed()
+    problem = Problem(size, 2, iterations, layers, features, checkpointing)
+    forget_peak()
+    before = peak_mib()
+    problem.step(lambda: MSE().loss(problem.network, problem.batch, Draws(0)))()
+    return peak_mib() - before
+
+
 def memory(size: int, layers: int, features: int, counts: list[int]) -> dict[str, dict[str, float]]:
-    """Peak resident memory of a training step, in MiB above that before it, by K, without and with checkpointing."""
-    program = (
-        "from scripts.benchmarks.bench import *; torch.set_num_threads(2)\n"
-        "reuse_freed()\n"
-        "p = Problem({size}, 2, {k}, {layers}, {features}, {checkpointing}); forget_peak(); before = peak_mib()\n"
-        "p.step(lambda: MSE().loss(p.network, p.batch, Draws(0)))(); print(peak_mib() - before)"
-    )
+    """`step_memory` in a process of its own, by K, without and with checkpointing."""
     found: dict[str, dict[str, float]] = {}
     for checkpointing in (False, True):
         for k in counts:
-            text = program.format(
-                root=str(ROOT), size=size, k=k, layers=layers, features=features, checkpointing=checkpointing
-            )
-            done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+            given = f"{size}, {k}, {layers}, {features}, {checkpointing}"
+            program = f"from scripts.benchmarks.bench import step_memory; print(step_memory({given}))"
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
             found.setdefault("checkpointing" if checkpointing else "plain", {})[str(k)] = float(done.stdout)
     return found
 

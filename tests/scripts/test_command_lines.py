@@ -234,6 +234,12 @@ def test_committed_documents_are_what_the_records_say():
         assert (ROOT / "results" / document).read_text() == text, document
 
 
+def test_a_step_s_memory_is_measured():
+    from scripts.benchmarks.bench import step_memory
+
+    assert step_memory(16, 1, 2, 4, checkpointing=False) >= 0
+
+
 def test_options_reach_the_instruments_and_the_record_names_the_command(tmp_path, monkeypatch, capsys):
     from scripts.benchmarks import bench, scaling
     from scripts.reliability import faults, fuzz
