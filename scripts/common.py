@@ -19,7 +19,7 @@ class WrongValue(argparse.ArgumentTypeError):
     Parameters
     ----------
     what
-        The mistake.
+        The mistake, in a few words.
     mend
         How to put it right.
     """
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def verbs(self, **descriptions: str) -> dict[str, "Parser"]:
-        """A parser for each verb of the script; the verb chosen is the attribute `verb` of what is parsed.
+        """Add a parser for each verb of the script; the verb chosen is the attribute `verb` of what is parsed.
 
         Parameters
         ----------
@@ -74,16 +74,18 @@ class Parser(argparse.ArgumentParser):
             If an option is unknown or its value is wrong.
         """
         for word in args or () if self._subparsers is None else ():  # argparse would first refuse what follows it
+            if word == "--":
+                break
             if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
                 raise self._unknown(word)
         try:
             found, rest = super().parse_known_args(args, namespace)
+            many = next((one for one in self._actions if one.nargs == "*" and not one.option_strings), None)
+            if many and not any(word.startswith("-") for word in rest):  # argparse leaves those behind an option over
+                getattr(found, many.dest).extend(self._get_values(many, rest) if rest else ())
+                rest = []
         except argparse.ArgumentError as error:
             raise self._mistake(error) from error
-        many = next((one for one in self._actions if one.nargs == "*" and not one.option_strings), None)
-        if many and rest and not any(word.startswith("-") for word in rest):  # argparse drops those behind an option
-            getattr(found, many.dest).extend(many.type(word) if callable(many.type) else word for word in rest)
-            rest = []
         if rest:
             raise self._unknown(rest[0])
         return found, rest
@@ -116,7 +118,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers of an option, separated by commas.
+    """Read the whole numbers of an option, separated by commas.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def number(kind: type[int] | type[float], least: float = 0, most: float = inf) -> Callable[[str], Any]:
-    """A reader for an option's number.
+    """Make a reader for the number of an option.
 
     Parameters
     ----------
@@ -161,7 +163,7 @@ def number(kind: type[int] | type[float], least: float = 0, most: float = inf) -
 
 
 def one_of(*names: str) -> Callable[[str], str]:
-    """A reader for an option that takes one of some names; it raises `WrongValue` for another one."""
+    """Make a reader for an option that takes one of some names; it raises `WrongValue` for another one."""
 
     def read(text: str) -> str:
         if text not in names:
@@ -172,7 +174,7 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 
 def some_of(*names: str) -> Callable[[str], tuple[str, ...]]:
-    """A reader for an option that takes some of some names, separated by commas; `WrongValue` for another one."""
+    """Make a reader for an option that takes several of some names, separated by commas, as `one_of` does."""
     one = one_of(*names)
     return lambda text: tuple(map(one, text.split(",")))
 
@@ -185,7 +187,7 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def status(main: Callable[[], int]) -> int:
-    """Exit code of a script; an error is told in one line per mistake."""
+    """Run a script and give its exit code; an error is told in one line per mistake."""
     try:
         return main()
     except RunError as error:
@@ -194,7 +196,7 @@ def status(main: Callable[[], int]) -> int:
 
 
 def origin(prog: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Command, commit, machine and versions behind a script's figures.
+    """Collect command, commit, machine and versions behind a script's figures.
 
     Parameters
     ----------

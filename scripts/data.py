@@ -191,7 +191,7 @@ def generate(kind: str, overrides: list[str]) -> int:
 
 
 def parser() -> Parser:
-    """The verbs and their options."""
+    """Make the parser of the command line."""
     made = Parser("python scripts/data.py", __doc__)
     verbs = made.verbs(
         describe="say what files hold, and which command lines use them",

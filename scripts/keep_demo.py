@@ -57,7 +57,7 @@ def keep(run: Path) -> None:
 
 
 def parser() -> Parser:
-    """The options."""
+    """Make the parser of the command line."""
     made = Parser("python scripts/keep_demo.py", __doc__)
     made.add_argument("run", type=Path, metavar="RUN", help="run directory of make demo")
     return made

@@ -26,7 +26,7 @@ def _folder(text: str) -> Path:
 
 
 def parser() -> Parser:
-    """The verbs and their options."""
+    """Make the parser of the command line."""
     made = Parser("python scripts/runs.py", __doc__)
     verbs = made.verbs(
         list="list runs with their scores and folders",

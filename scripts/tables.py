@@ -177,7 +177,7 @@ def choose(options: argparse.Namespace) -> int:
 
 
 def parser() -> Parser:
-    """The verbs and their options."""
+    """Make the parser of the command line."""
     made = Parser("python scripts/tables.py", __doc__)
     verbs = made.verbs(
         run="run what is missing, then rebuild the documents",

@@ -81,7 +81,7 @@ def train(target: Path, seconds: float, overrides: list[str]) -> None:
 
 
 def parser() -> Parser:
-    """The options."""
+    """Make the parser of the command line."""
     made = Parser("python scripts/unet.py", __doc__)
     made.add_argument("target", type=Path, metavar="WEIGHTS", help="file for the weights, such as unet.pt")
     made.add_argument("--seconds", type=number(float), default=60.0, help="how long to train (60)")

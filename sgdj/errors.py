@@ -198,7 +198,7 @@ def as_run_error(error: BaseException) -> RunError | Interrupted | None:
 
 
 def first_line(error: BaseException, longest: int | None = None) -> str:
-    """What an error says on its first line, `longest` characters of it; the name of its class if it says nothing."""
+    """Give what an error says on its first line, cut to `longest`; the name of its class if it says nothing."""
     said = str(error).strip()
     return said.splitlines()[0][:longest] if said else type(error).__name__
 

@@ -104,12 +104,12 @@ def markdown_code(text: Any) -> Markup:
 
 
 def bold(text: Any) -> Markup:
-    """Text in bold type of a Markdown document."""
+    """Set text in bold type of a Markdown document."""
     return Markup(f"**{markdown(text)}**")
 
 
 def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
-    """A table of a Markdown document, without a line end behind it.
+    """Make a table of a Markdown document, without a line end behind it.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def plus_minus(mean: float, spread: float | None, digits: int) -> str:
-    """A mean and its spread, rounded; the mean alone where there is no spread."""
+    """Write a mean and its spread, rounded; the mean alone where there is no spread."""
     return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 

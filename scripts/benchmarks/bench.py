@@ -217,7 +217,7 @@ def floor(problem: Problem, repeats: int) -> dict[str, float]:
 
 
 def step_memory(size: int, iterations: int, layers: int, features: int, checkpointing: bool) -> float:
-    """Peak resident memory of this process in a training step, in MiB above that before it."""
+    """Measure the peak resident memory of this process in a training step, in MiB above that before it."""
     torch.set_num_threads(2)
     reuse_freed()
     problem = Problem(size, 2, iterations, layers, features, checkpointing)
@@ -228,7 +228,7 @@ def step_memory(size: int, iterations: int, layers: int, features: int, checkpoi
 
 
 def memory(size: int, layers: int, features: int, counts: list[int]) -> dict[str, dict[str, float]]:
-    """`step_memory` in a process of its own, by K, without and with checkpointing."""
+    """Measure `step_memory` in processes of their own, by K, without and with checkpointing."""
     found: dict[str, dict[str, float]] = {}
     for checkpointing in (False, True):
         for k in counts:
@@ -293,7 +293,7 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
 
 
 def parser() -> Parser:
-    """The options."""
+    """Make the parser of the command line."""
     made = Parser("python -m scripts.benchmarks.bench", __doc__)
     made.add_argument("--repeats", type=number(int, 1), default=5, help="measurements of each time (%(default)s)")
     made.add_argument("--quick", action="store_true", help="small sizes; nothing is written")

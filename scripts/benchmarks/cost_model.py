@@ -222,7 +222,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 def _counted(count: str, what: str, values: dict[str, float], digits: int) -> str:
-    """A table of one line: what was measured for each count."""
+    """Make a table of one line: what was measured for each count."""
     return markdown_table((count, *values), [(what, *(f"{value:.{digits}f}" for value in values.values()))])
 
 

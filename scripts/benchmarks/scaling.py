@@ -168,7 +168,7 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
 
 
 def parser() -> Parser:
-    """The options."""
+    """Make the parser of the command line."""
     made = Parser("python -m scripts.benchmarks.scaling", __doc__)
     made.add_argument("--repeats", type=number(int, 1), default=3, help="measurements of each time (%(default)s)")
     made.add_argument("--quick", action="store_true", help="small sizes; nothing is written")

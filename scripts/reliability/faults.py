@@ -269,7 +269,7 @@ def _folder(text: str) -> Path:
 
 
 def parser() -> Parser:
-    """The options."""
+    """Make the parser of the command line."""
     made = Parser("python -m scripts.reliability.faults", __doc__)
     made.add_argument("--kills", type=number(int, 1), default=100, help="how many (%(default)s)")
     made.add_argument(

@@ -559,7 +559,7 @@ def campaign(name: str, minutes: float, seed: int) -> dict[str, Any]:
 
 
 def parser() -> Parser:
-    """The options."""
+    """Make the parser of the command line."""
     made = Parser("python -m scripts.reliability.fuzz", __doc__)
     made.add_argument("--minutes", type=number(float), default=10.0, help="for each reader (%(default)g)")
     made.add_argument("--seed", type=number(int), default=0, help="of the first round (%(default)s)")

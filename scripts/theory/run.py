@@ -353,7 +353,7 @@ def laboratory(output: Path) -> None:
 
 
 def parser() -> Parser:
-    """The options."""
+    """Make the parser of the command line."""
     made = Parser("python -m scripts.theory.run", __doc__)
     made.add_argument(
         "--output", type=Path, default=ROOT / "results" / "theory", metavar="FOLDER", help="(results/theory)"

@@ -143,7 +143,7 @@ def find(folders: Sequence[Path], wanted: dict[str, str]) -> list[RunView]:
 
 
 def lines(found: Sequence[RunView]) -> list[tuple[str | float | None, ...]]:
-    """What the list of runs says of each: a value for each of `COLUMNS`, None for a score that it lacks."""
+    """Give a value for each of `COLUMNS` of every run; None for a score that it lacks."""
     rows: list[tuple[str | float | None, ...]] = []
     for run in found:
         conditions = ("clean", run.node("attack").get("name", ""), next(iter(run.node("shift")), ""))

@@ -107,6 +107,8 @@ def test_an_unknown_option_and_a_missing_argument_are_one_line(name, capsys, mon
             "unknown option --colour, python scripts/runs.py list --colour: choose of --help, --task",
         ),
         ("runs tidy strategy=mse", "there is no folder 'strategy=mse', FOLDER: filters are options: --strategy mse"),
+        ("runs tidy . --yes a=b", "there is no folder 'a=b', FOLDER: filters are options: --a b"),
+        ("runs list -x", "unknown option -x, python scripts/runs.py list -x: choose of --help, "),
         ("data describe . --max-gib 0", "0 is out of range, --max-gib: give a number above 0"),
         ("data generate film", "film is not generated, generate: choose phantom, "),
         ("tables run --jobs=-1", "-1 is out of range, --jobs: give a whole number from 1"),
@@ -133,6 +135,7 @@ def test_folders_and_settings_may_stand_behind_an_option(tmp_path, monkeypatch):
     assert runs.parser().parse_args(["list", "a", "--seed", "0", "b"]).folders == [Path("a"), Path("b")]
     options = unet.parser().parse_args(["unet.pt", "--seconds", "1", "seed=1", "dataset.size=32"])
     assert (options.seconds, options.overrides) == (1.0, ["seed=1", "dataset.size=32"])
+    assert runs.parser().parse_args(["list", "--", "a"]).folders == [Path("a")]
 
 
 def test_help_needs_no_torch():
