@@ -12,15 +12,13 @@ import pytest
 from skimage.io import imread
 
 from tests.conftest import finished_run, only_run, shared_file
+from tests.program import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def script(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / name), *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return run(ROOT / "scripts" / name, *arguments, cwd=cwd)
 
 
 def test_brain_is_converted_described_and_reconstructed(cli, tmp_path):
@@ -169,8 +167,7 @@ def test_every_shipped_setting_is_packaged(tmp_path):
 )
 def test_a_mistyped_setting_is_one_line(tmp_path, script, argument, words):
     verb = ["run"] if script == "tables" else []
-    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *verb, argument]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = run(ROOT / "scripts" / f"{script}.py", *verb, argument, cwd=tmp_path)
     assert done.returncode == 2
     assert f"error: {words}" in done.stderr
     assert done.stderr.count("\n") == 1
