@@ -53,7 +53,7 @@ tables: setup ## Rebuild results/ from the committed rows and finished runs, in 
 	$(BIN)/python scripts/tables.py build --scale $(SCALE) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: develop lint ## Lint, check types and run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: setup ## Measure speed and memory beside the plain implementation (15 quiet minutes)
 	$(BIN)/python -m scripts.benchmarks.bench

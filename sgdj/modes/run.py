@@ -87,7 +87,8 @@ def _settle_torch(plan: Plan) -> None:
     trainer = plan.config["trainer"]
     if trainer["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(trainer["deterministic"])
+    if torch.are_deterministic_algorithms_enabled() != trainer["deterministic"]:  # it imports the compiler, for seconds
+        torch.use_deterministic_algorithms(trainer["deterministic"])
     torch.set_num_threads(trainer["threads"] or max((os.cpu_count() or 1) // local_world(), 1))
 
 

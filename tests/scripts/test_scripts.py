@@ -14,15 +14,13 @@ import pytest
 from skimage.io import imread
 
 from tests.conftest import finished_run, only_run, shared_file
+from tests.program import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def script(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / name), *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return run(ROOT / "scripts" / name, *arguments, cwd=cwd)
 
 
 def test_brain_is_converted_described_and_reconstructed(cli, tmp_path):
