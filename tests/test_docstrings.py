@@ -14,7 +14,7 @@ FEWEST = 3
 KINDS = ("param", "attribute")
 #: Rooms that are still to be gone through.
 PENDING = (
-    "audit", "config", "data", "evaluation", "metrics", "modes", "reconstruction", "reporting", "runs",
+    "audit", "config", "evaluation", "modes", "reconstruction", "reporting", "runs",
     "runtime", "study", "theory", "training", "scripts", "tests", "errors.py", "text.py",
     "cli.py",
 )  # fmt: skip
