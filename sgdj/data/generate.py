@@ -127,7 +127,7 @@ def _generate(directory: Path, folder: Path, spec: dict[str, Any], build: Callab
         if damage is None and folder.is_dir():  # another job built it while this one waited
             return folder
         partial = directory / f".{folder.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         try:
             partial.mkdir()
             build(partial)

@@ -43,7 +43,7 @@ class Source(ABC):
 
     @abstractmethod
     def manifest(self) -> dict[str, Any]:
-        """Return what identifies the data, in plain types and without absolute paths; it is hashed into a run's identity.
+        """Return what identifies the data, in plain types, without absolute paths; it is hashed into a run's identity.
 
         Generated data is identified by generator, version and parameters; files by name, size and content hash.
         """

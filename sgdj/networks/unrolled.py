@@ -14,7 +14,7 @@ from sgdj.operators.base import Operator
 
 
 class Unrolled(Reconstructor):
-    r"""K iterations of an optimiser for :math:`\tfrac12\|Ax - y\|^2 + r(x)` with learned parts (Guan et al., 2025).
+    r"""K iterations of an optimiser for :math:`\tfrac12\|Ax - y\|^2 + r(x)` with learned parts (Guan & Davenport, 2025).
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Unrolled(Reconstructor):
 
 
 class GradientDescent(Unrolled):
-    r"""SGD jittering: :math:`x_{k+1} = x_k - \eta (A^H(A x_k - y) + f_\theta(x_k) + w_k)` (Guan et al., 2025)."""
+    r"""SGD jittering: :math:`x_{k+1} = x_k - \eta (A^H(A x_k - y) + f_\theta(x_k) + w_k)` (Guan & Davenport, 2025)."""
 
     def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
         f = self.learned(x, y)
@@ -75,7 +75,7 @@ class GradientDescent(Unrolled):
 
 
 class ProximalGradient(Unrolled):
-    r"""SPGD jittering: :math:`x_{k+1} = \mathrm{prox}_\theta(x_k - \eta (A^H(A x_k - y) + w_k))` (Guan et al., 2025).
+    r"""SPGD jittering: :math:`x_{k+1} = \mathrm{prox}_\theta(x_k - \eta (A^H(A x_k - y) + w_k))` (Guan & Davenport, 2025).
 
     Parameters
     ----------
