@@ -14,8 +14,8 @@ FEWEST = 3
 KINDS = ("param", "attribute")
 #: Rooms that are still to be gone through.
 PENDING = (
-    "config", "evaluation", "modes", "reconstruction", "runs",
-    "runtime", "study", "scripts", "tests",
+    "config", "modes", "runs",
+    "study", "scripts", "tests",
 
 )  # fmt: skip
 FILES = [

@@ -42,7 +42,7 @@ class Check:
     number, name
         Number and name of the check, in the order of the report.
     status
-        Outcome of the check, such as passed or failed.
+        Outcome of the check: "PASS", "FAIL" or "NOT APPLICABLE".
     value
         Measured value, as text.
     rule

@@ -14,7 +14,7 @@ from sgdj.operators.base import Operator
 
 
 class Unrolled(Reconstructor):
-    r"""K iterations of an optimiser for :math:`\tfrac12\|Ax - y\|^2 + r(x)` with learned parts (Guan & Davenport, 2025).
+    r"""K iterations of an optimiser for :math:`\tfrac12\|Ax - y\|^2 + r(x)` with learned parts.
 
     Parameters
     ----------
@@ -75,7 +75,9 @@ class GradientDescent(Unrolled):
 
 
 class ProximalGradient(Unrolled):
-    r"""SPGD jittering: :math:`x_{k+1} = \mathrm{prox}_\theta(x_k - \eta (A^H(A x_k - y) + w_k))` (Guan & Davenport, 2025).
+    r"""SPGD jittering: :math:`x_{k+1} = \mathrm{prox}_\theta(x_k - \eta (A^H(A x_k - y) + w_k))`.
+
+    The proximal form of Guan & Davenport (2025).
 
     Parameters
     ----------
