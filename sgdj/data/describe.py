@@ -26,7 +26,7 @@ from sgdj.errors import InputError
 from sgdj.metrics.image import SSIM_WINDOW
 
 _READ_WHOLE = 2**30  # bytes of a volume's k-space up to which every slice is read, as a run does
-_USUAL_CROP, _FEW_SLICES = 320, 9  # the default options of dataset=fastmri suit at least these
+_USUAL_CROP, _FEW_SLICES = 320, 9  # smallest side and number of slices for the default options of dataset=fastmri
 _PANEL, _GAP, _SMALLEST_SHARE = (128, 64), 16, 0.1  # default options of dataset=section
 
 

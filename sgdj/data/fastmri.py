@@ -269,7 +269,7 @@ class FastMRISource(Source):
         self._digests = file_digests(paths, "hashing the volumes")  # last: it takes longest, and finds no fault
 
     def _check_slices(self) -> None:
-        """Read the slices, so that a damaged one is told before a training and not in the middle of it.
+        """Read the slices, so that a damaged one is reported before a training and not in the middle of it.
 
         They stay in the cache, as far as its size allows.
         """

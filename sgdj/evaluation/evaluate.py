@@ -37,7 +37,7 @@ COLUMNS = (
 
 @dataclass
 class Panel:
-    """Images of one sample that a reconstruction panel shows, each of shape (C, H, W)."""
+    """Images of one sample that a reconstruction panel shows, each without the batch axis."""
 
     condition: str
     sample: str

@@ -123,7 +123,7 @@ class CartesianAcquisition(Acquisition):
     Parameters
     ----------
     noise
-        Standard deviation of the noise per real and per imaginary entry of k-space, where the image's maximum is 1.
+        Standard deviation of the noise per real and per imaginary entry of k-space, where the volume's maximum is 1.
     mask
         "gaussian" (density that falls off from the centre, exact number of lines), or fastMRI's "random" and
         "equispaced".

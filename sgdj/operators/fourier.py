@@ -95,5 +95,5 @@ class CartesianFourier(Operator):
         return CartesianFourier(self.lines[index : index + 1], self.axis, self.mask_adjoint)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "CartesianFourier":
-        """The operator with its masks on `device`."""
+        """Return the operator with its masks on `device`."""
         return CartesianFourier(self.lines.to(device, non_blocking=non_blocking), self.axis, self.mask_adjoint)

@@ -109,7 +109,7 @@ class OutputFolder:
             raise InputError(
                 "another call is at work there", self._where(), "wait for it, or choose another"
             ) from error
-        except OSError:  # this file system has no locks: what others left behind cannot be told from what they need
+        except OSError:  # no locks on this file system: leftovers cannot be told from files in use
             return
         for left in self.path.iterdir():
             ours = re.fullmatch(re.escape(_PRIVATE) + r"[a-z0-9_]{8}", left.name) and not left.is_symlink()
@@ -221,7 +221,7 @@ class OutputFolder:
                 continue
             there, same = (self.path / item.output).exists(), True
             if entry is not None and there and not other:
-                same = _digest(item.source.resolve()) in ("", entry.input_sha256)  # "": told when it is to be read
+                same = _digest(item.source.resolve()) in ("", entry.input_sha256)  # "": reported when it is read
                 if not same and not self.force:
                     what = f"{entry.input} had other content when this was made of it"
                     mistakes.append((item.output, what, "choose another folder, or force=true to replace it"))

@@ -92,7 +92,7 @@ def file_digests(paths: Sequence[Path], what: str, remember: bool = True) -> dic
             task = progress.add_task(f"{what} (MiB)", total=sum(identities[p][1] for p in unknown) >> 20, note="")
             for path in unknown:
                 found[path] = file_digest(path, lambda size: progress.advance(task, size / 2**20))
-                if _identity(path) == identities[path]:  # or somebody wrote to it meanwhile
+                if _identity(path) == identities[path]:  # else it was changed while it was read
                     _known[identities[path]] = new[identities[path]] = found[path]
     finally:  # an interruption loses only the file at which it came
         large = {name: [size, *rest, sha] for (name, size, *rest), sha in new.items() if size >= _REMEMBERED}
