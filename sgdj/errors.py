@@ -208,7 +208,7 @@ def as_run_error(error: BaseException) -> RunError | Interrupted | None:
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if out_of_memory or any(sign in text for sign in _NO_MEMORY):
         return ResourceError("out of memory: lower trainer.batch_size, evaluation.batch_size or the image size")
-    if "DataLoader worker" in text or isinstance(error, EOFError | ConnectionError):  # the end of its pipe
+    if "DataLoader worker" in text or isinstance(error, EOFError | ConnectionError):  # a dead worker's pipe
         return ResourceError("a data worker was killed: lower trainer.workers")
     if any(sign in text for sign in _LEFT_ALONE):
         return ResourceError("another process of this training is gone: run the same command again")

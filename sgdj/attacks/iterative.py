@@ -171,7 +171,7 @@ class Iterative(Attack):
         hill = self.hill(reconstructor, many, budget.repeat(len(begun), *[1] * (budget.ndim - 1)))
         with torch.no_grad():
             zero = torch.zeros_like(many.y)
-            # a search that starts at zero evaluates zero itself
+            # minus infinity: a search that starts at zero evaluates zero itself
             best = Best(zero, hill.mean(zero) if self.random_start else zero.flatten(1)[:, 0].real - inf)
         self.climb(hill, torch.cat(begun), best, many, draws)
         values = best.value.view(len(begun), len(batch))

@@ -23,7 +23,7 @@ _MAX_RATIO = 100  # declared to stored bytes: no real data compresses so well, a
 _MAX_TEXT = 16 * 2**20  # bytes of an ISMRMRD header; real ones have some ten thousand
 _DEFLATE_RATIO = 1032  # the most that deflate compresses
 _SPARE = 64  # bytes that filters may add to a chunk
-_checked: set[tuple[str, str, int, int, int, int]] = set()  # data sets whose chunks hold what they declare
+_checked: set[tuple[str, str, int, int, int, int]] = set()  # data sets whose chunks were checked
 #: What h5py raises when a file's inner structure is damaged.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 

@@ -66,7 +66,7 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
     where = str(path)
     try:
         with access_told(path), warnings.catch_warnings(), np.errstate(invalid="ignore"):
-            warnings.simplefilter("ignore")  # a damaged file is told once, by the error
+            warnings.simplefilter("ignore")  # a damaged file is reported once, by the error
             array = _decode(path, max_gib)
     except (InputError, MemoryError):
         raise

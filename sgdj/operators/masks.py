@@ -100,7 +100,7 @@ def fastmri_mask(
         If the centre alone holds more lines than the acceleration allows.
     """
     _, center = _counts(lines, acceleration, center_fraction)
-    if center * acceleration >= lines * (1 - 1e-12):  # fastMRI would divide by what is left to draw, which is nothing
+    if center * acceleration >= lines * (1 - 1e-12):  # fastMRI would divide by zero, the number of lines left
         return _central(lines, center)
     if acceleration == 1:
         return np.ones(lines, dtype=bool)

@@ -97,7 +97,7 @@ class OutputFolder:
             yield
         finally:
             os.close(self._lock)
-            with suppress(OSError):  # the first that is not empty stays, and so do those above it
+            with suppress(OSError):  # stops at the first folder that is not empty
                 for folder in missing:
                     folder.rmdir()
 

@@ -20,7 +20,7 @@ STRATEGIES = {
     "input_jitter": ("#009E73", "^", "input jittering"),
     "jitter": ("#0072B2", "D", "SGD jittering"),
 }
-#: Markers for strategies that are not listed above.
+#: Colours of strategies that are not listed above.
 _OTHERS = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 
@@ -35,9 +35,9 @@ def save(figure: Figure, path: Path) -> None:
     dated = {"CreationDate": None, "Producer": None, "Creator": None}
     metadata = {"Software": None} if path.suffix == ".png" else dated
     kind: Any = path.suffix.removeprefix(".")
-    content = BytesIO()  # and into the file in one step, which follows no link
+    content = BytesIO()  # written to the file in one step, which follows no link
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")  # a name's letters: drawn as boxes
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")  # a name may hold such letters
         figure.savefig(content, dpi=150, metadata=metadata, format=kind)
     write_atomically(path, content.getvalue())
 

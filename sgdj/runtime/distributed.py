@@ -92,7 +92,7 @@ def launch(overrides: Sequence[str], count: int) -> int:
         while any(process.poll() is None for process in processes):
             failed = next((p.returncode for p in processes if p.returncode), None)
             if failed is not None:
-                time.sleep(1)  # the others may be about to say the same
+                time.sleep(1)  # time for the others to print their own error
                 _end(processes, signal.SIGKILL)
                 return failed if failed > 0 else 128 - failed
             time.sleep(0.1)
@@ -110,6 +110,6 @@ def _end(processes: Sequence[subprocess.Popen[bytes]], number: int) -> None:
     for process in processes:
         try:
             process.wait(max(deadline - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:  # it waits for one that is gone
+        except subprocess.TimeoutExpired:  # it waits for a process that has ended
             process.kill()
             process.wait()

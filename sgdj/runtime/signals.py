@@ -26,7 +26,7 @@ class Stop:
     def _handle(self, number: int, frame: Any) -> None:
         first = self.received is None
         self.received = self.received or number
-        if not (first and self._patient):  # the second signal does not wait
+        if not (first and self._patient):  # a second signal stops at once
             raise Interrupted(number)
 
     def install(self) -> None:

@@ -160,7 +160,7 @@ def _callbacks(keeper: Keeper, patience: int | None) -> list[Callback]:
 
 def _where(device: str) -> dict[str, Any]:
     """Return Lightning's arguments for the device: one process, or all that have joined."""
-    if world() == 1:  # also within a SLURM job, whose tasks are not ours to join
+    if world() == 1:  # also within a SLURM job, where Lightning would join its tasks
         return accelerator(device) | {"plugins": [VerifiedCheckpoints(), LightningEnvironment()]}
     return {
         "accelerator": accelerator(device)["accelerator"],
