@@ -46,11 +46,11 @@ demo: setup ## Train a jittered MRI network on embedded data, attack it, show th
 	$(BIN)/python run.py task=mri strategy=jitter sigma=0.01
 
 reproduce-tables: $(if $(LAUNCHER),develop,setup) ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS= LAUNCHER=)
-	$(BIN)/python scripts/tables.py run scale=$(SCALE) seeds=$(SEEDS) tasks=$(TASKS) parts=$(PARTS) jobs=$(JOBS) \
-		$(if $(LAUNCHER),launcher=$(LAUNCHER))
+	$(BIN)/python scripts/tables.py run --scale $(SCALE) --tasks $(TASKS) --parts $(PARTS) \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LAUNCHER),--launcher $(LAUNCHER))
 
 tables: setup ## Rebuild results/ from the committed rows and finished runs, in seconds
-	$(BIN)/python scripts/tables.py build scale=$(SCALE) seeds=$(SEEDS)
+	$(BIN)/python scripts/tables.py build --scale $(SCALE) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: develop lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2

@@ -1,5 +1,6 @@
 """The command line: check everything, then run."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code; see `ExitCode`.
     """
+    # Threads that wait for each other sleep: if they spun, as they do by default, two of them on a busy machine would
+    # be many times slower than one. It has to be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = list(sys.argv[1:] if argv is None else argv)
     names = [argument.split("=")[0] for argument in arguments]
     if any(name in _HYDRA_FLAGS for name in names):

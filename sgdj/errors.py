@@ -215,6 +215,12 @@ def as_run_error(error: BaseException) -> RunError | Interrupted | None:
     return None
 
 
+def first_line(error: BaseException, longest: int | None = None) -> str:
+    """Give what an error says on its first line, cut to `longest`; the name of its class if it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0][:longest] if said else type(error).__name__
+
+
 def print_error(error: BaseException) -> None:
     """Print an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":

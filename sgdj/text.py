@@ -9,6 +9,7 @@ import re
 import sys
 import traceback
 import unicodedata
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 #: A spreadsheet takes a cell that begins with one of these for a formula.
@@ -80,18 +81,65 @@ def from_cell(text: str) -> str:
     return re.sub(r"\\(\\|[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", character, text)
 
 
-def markdown(text: Any) -> str:
+class Markup(str):
+    """Text that is Markdown already; `markdown` leaves it unchanged."""
+
+    __slots__ = ()
+
+
+def markdown(text: Any) -> Markup:
     """Escape text for a Markdown document, also within a table: no markup, link, image or HTML."""
+    if isinstance(text, Markup):
+        return text
     text = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
     text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    return re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", text)
+    return Markup(re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", text))
 
 
-def markdown_code(text: Any) -> str:
+def markdown_code(text: Any) -> Markup:
     """Return a code span of Markdown, also within a table."""
     text = printable(text).replace("|", r"\|")
     ticks = max((len(run) for run in re.findall("`+", text)), default=0)
-    return f"`{text}`" if not ticks else f"{'`' * (ticks + 1)} {text} {'`' * (ticks + 1)}"
+    return Markup(f"`{text}`" if not ticks else f"{'`' * (ticks + 1)} {text} {'`' * (ticks + 1)}")
+
+
+def bold(text: Any) -> Markup:
+    """Set text in bold type of a Markdown document."""
+    return Markup(f"**{markdown(text)}**")
+
+
+def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+    """Make a table of a Markdown document, without a line end behind it.
+
+    Parameters
+    ----------
+    header
+        Titles of the columns.
+    rows
+        Cells of every line, as many as there are columns; text that is no `Markup` is escaped.
+
+    Returns
+    -------
+    str
+        Lines of the table, joined.
+
+    Raises
+    ------
+    ValueError
+        If a line has another number of cells.
+    """
+    head = "".join(f" {markdown(title)} |" if title else " |" for title in header)
+    lines = [f"|{head}", "|" + "---|" * len(header)]
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{len(row)} cells in a table of {len(header)} columns")
+        lines.append(f"| {' | '.join(map(markdown, row))} |")
+    return "\n".join(lines)
+
+
+def plus_minus(mean: float, spread: float | None, digits: int) -> str:
+    """Write a mean and its spread, rounded; the mean alone where there is no spread."""
+    return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
 def latex(text: Any) -> str:

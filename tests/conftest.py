@@ -1,9 +1,13 @@
 """Shared helpers: real data, and the command line run in this process."""
 
+import os
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does it, before torch is imported
+
 import torch
 
 from sgdj.cli import main

@@ -1,9 +1,9 @@
 """Measure what things cost, beside the plain implementation and beside the floor.
 
-python -m scripts.benchmarks.bench [repeats=5] [quick=false]
+python -m scripts.benchmarks.bench --quick
 
 One process; ours and plain in turn, medians, ratios of medians. Writes results/performance/bench.json and
-results/performance.md. `quick=true` tries everything at small sizes and writes nothing.
+results/performance.md. `--quick` tries everything at small sizes and writes nothing.
 """
 
 import json
@@ -23,14 +23,14 @@ import torch
 from torch import Tensor
 
 from scripts.benchmarks.plain import Plain, PlainConvolution, PlainFourier, pgd, squared_error
-from scripts.common import key_values, origin, status
+from scripts.common import Parser, number, origin, status
 from sgdj.attacks import PGD
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, StepSize
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
-from sgdj.runtime.memory import reuse_freed
+from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,21 +216,25 @@ def floor(problem: Problem, repeats: int) -> dict[str, float]:
     }
 
 
+def step_memory(size: int, iterations: int, layers: int, features: int, checkpointing: bool) -> float:
+    """Measure the peak resident memory of this process in a training step, in MiB above that before it."""
+    torch.set_num_threads(2)
+    reuse_freed()
+    problem = Problem(size, 2, iterations, layers, features, checkpointing)
+    forget_peak()
+    before = peak_mib()
+    problem.step(lambda: MSE().loss(problem.network, problem.batch, Draws(0)))()
+    return peak_mib() - before
+
+
 def memory(size: int, layers: int, features: int, counts: list[int]) -> dict[str, dict[str, float]]:
-    """Peak resident memory of a training step, in MiB above that before it, by K, without and with checkpointing."""
-    program = (
-        "from scripts.benchmarks.bench import *; torch.set_num_threads(2)\n"
-        "reuse_freed()\n"
-        "p = Problem({size}, 2, {k}, {layers}, {features}, {checkpointing}); forget_peak(); before = peak_mib()\n"
-        "p.step(lambda: MSE().loss(p.network, p.batch, Draws(0)))(); print(peak_mib() - before)"
-    )
+    """Measure `step_memory` in processes of their own, by K, without and with checkpointing."""
     found: dict[str, dict[str, float]] = {}
     for checkpointing in (False, True):
         for k in counts:
-            text = program.format(
-                root=str(ROOT), size=size, k=k, layers=layers, features=features, checkpointing=checkpointing
-            )
-            done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+            given = f"{size}, {k}, {layers}, {features}, {checkpointing}"
+            program = f"from scripts.benchmarks.bench import step_memory; print(step_memory({given}))"
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
             found.setdefault("checkpointing" if checkpointing else "plain", {})[str(k)] = float(done.stdout)
     return found
 
@@ -288,18 +292,26 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
     return found
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.benchmarks.bench", __doc__)
+    made.add_argument("--repeats", type=number(int, 1), default=5, help="measurements of each time (%(default)s)")
+    made.add_argument("--quick", action="store_true", help="small sizes; nothing is written")
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Measure and write."""
-    given = key_values(arguments, {"repeats": 5, "quick": False})
+    options = parser().parse_args(arguments)
     torch.set_num_threads(os.cpu_count() or 1)
     reuse_freed()  # as runs do
-    found = measure(given["repeats"], given["quick"])
+    found = measure(options.repeats, options.quick)
     from scripts.benchmarks.performance import markdown, write
 
-    found |= origin("bench", arguments) | {"threads": torch.get_num_threads()}
+    found |= origin("python -m scripts.benchmarks.bench", arguments) | {"threads": torch.get_num_threads()}
     found["demo_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
-    if not given["quick"]:
+    if not options.quick:
         write(Path("results"), found)
     return 0
 

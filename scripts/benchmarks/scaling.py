@@ -1,8 +1,8 @@
 """Measure how time and memory grow, fit a cost model, and say what follows from it.
 
-python -m scripts.benchmarks.scaling [repeats=3] [quick=false]
+python -m scripts.benchmarks.scaling --quick
 
-Writes results/performance/scaling.json, results/performance/scaling.png and results/scaling.md. `quick=true` tries
+Writes results/performance/scaling.json, results/performance/scaling.png and results/scaling.md. `--quick` tries
 everything at small sizes and writes nothing.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scripts.common import key_values, origin, status
+from scripts.common import Parser, number, origin, status
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -167,20 +167,31 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
     return found
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.benchmarks.scaling", __doc__)
+    made.add_argument("--repeats", type=number(int, 1), default=3, help="measurements of each time (%(default)s)")
+    made.add_argument("--quick", action="store_true", help="small sizes; nothing is written")
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Measure and write."""
-    given = key_values(arguments, {"repeats": 3, "quick": False})
-    found = measure(given["repeats"], given["quick"])
+    options = parser().parse_args(arguments)
+    found = measure(options.repeats, options.quick)
     from scripts.benchmarks.cost_model import markdown, write
     from sgdj.config.composition import parse
     from sgdj.config.load import load
 
-    found |= origin("scaling", arguments) | {"threads": os.cpu_count(), "repeats": given["repeats"]}
+    found |= origin("python -m scripts.benchmarks.scaling", arguments) | {
+        "threads": os.cpu_count(),
+        "repeats": options.repeats,
+    }
     adversarial = load(parse(["task=mri", "scale=paper", "strategy=adversarial"])).config["strategy"]
     found["attack_steps"] = adversarial["attack"]["steps"]
     found["small_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
-    if not given["quick"]:
+    if not options.quick:
         write(Path("results"), found)
     return 0
 

@@ -1,6 +1,6 @@
 """Kill a sweep again and again, start it again each time, and compare it with one that was left in peace.
 
-python -m scripts.reliability.faults [kills=100] [seed=0] [epochs=12] [folder=outputs/faults]
+python -m scripts.reliability.faults --kills 100
 
 A kill is a SIGKILL that the process sends itself, so that it can come from inside the checkpoint writer. Writes
 results/reliability/faults.json and results/reliability.md.
@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.common import key_values, origin, status
+from scripts.common import Parser, WrongValue, number, origin, status
 
 #: Where a kill comes from, and how many such moments a process may live through before it.
 PHASES = {
@@ -259,17 +260,37 @@ def campaign(kills: int, seed: int, epochs: int, folder: Path, kinds: tuple[str,
     return tally
 
 
+def _folder(text: str) -> Path:
+    """A folder that may be emptied: a new one, or one with nothing but what an earlier campaign left."""
+    path = Path(text)
+    if path.is_dir() and any(re.fullmatch(r"(whole|broken)\d+", one.name) is None for one in path.iterdir()):
+        raise WrongValue(f"{text!r} holds other files", "give a new folder")
+    return path
+
+
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.reliability.faults", __doc__)
+    made.add_argument("--kills", type=number(int, 1), default=100, help="how many (%(default)s)")
+    made.add_argument(
+        "--seed", type=number(int), default=0, help="of the moments, and of the first sweep (%(default)s)"
+    )
+    made.add_argument("--epochs", type=number(int, 1), default=12, help="of every training (%(default)s)")
+    made.add_argument(
+        "--folder", type=_folder, default="outputs/faults", help="where the sweeps run; emptied first (%(default)s)"
+    )
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Run the campaign, write what it found; 5 if a bit or a row differs."""
     if arguments[:1] == ["child"]:
         return _child(arguments[1:])
-    settings = key_values(arguments, {"kills": 100, "seed": 0, "epochs": 12, "folder": "outputs/faults"})
-    settings["folder"] = Path(settings["folder"])
-    tally = campaign(**settings)
+    tally = campaign(**vars(parser().parse_args(arguments)))
     from scripts.reliability.report import write
 
     found = vars(tally) | {"kills": {phase: tally.kills[phase] for phase in PHASES}}
-    write(Path("results"), "faults", found | origin("faults", arguments))
+    write(Path("results"), "faults", found | origin("python -m scripts.reliability.faults", arguments))
     return 5 if tally.differing_bits or tally.lost_rows or tally.most_repeated > 1 else 0
 
 

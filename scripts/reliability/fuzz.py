@@ -1,7 +1,6 @@
 """Damage valid files and settings in every way that comes to mind, read them, and see what comes out.
 
-python -m scripts.reliability.fuzz [minutes=10] [seed=0]
-                                   [readers=hdf5,mask,npz,segy,images,checkpoint,config,saved,record]
+python -m scripts.reliability.fuzz --minutes 10 --readers hdf5,segy
 
 Only the project's own input error may come out of a reader. What does harm is kept in tests/corpus. Writes
 results/reliability/fuzz.json and results/reliability.md.
@@ -28,8 +27,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from scripts.common import key_values, origin, status
-from sgdj.errors import InputError, InputErrors
+from scripts.common import Parser, number, origin, some_of, status
+from sgdj.errors import InputError, InputErrors, first_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -501,7 +500,7 @@ def _worker(name: str, seed: int, seconds: float, folder: Path) -> int:
         try:
             fuzz(reader, seed, 200, count, before)
         except Exception as error:
-            line = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+            line = f"{type(error).__name__}: {first_line(error, 160)}"
             if line not in count.findings:
                 (folder / f"finding-{len(count.findings)}").write_bytes(last)
                 count.findings.append(line)
@@ -559,24 +558,32 @@ def campaign(name: str, minutes: float, seed: int) -> dict[str, Any]:
     return total | {"minutes": (time.monotonic() - began) / 60}
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.reliability.fuzz", __doc__)
+    made.add_argument("--minutes", type=number(float), default=10.0, help="for each reader (%(default)g)")
+    made.add_argument("--seed", type=number(int), default=0, help="of the first round (%(default)s)")
+    made.add_argument(
+        "--readers", type=some_of(*READERS), default=",".join(READERS), metavar="NAME,NAME", help="(%(default)s)"
+    )
+    return made
+
+
 def main(arguments: list[str]) -> int:
     """Fuzz the readers, write what was found; 5 if there is a finding."""
     if arguments[:1] == ["worker"]:
         name, seed, seconds, folder = arguments[1:]
         return _worker(name, int(seed), float(seconds), Path(folder))
-    given_ = key_values(arguments, {"minutes": 10.0, "readers": ",".join(READERS), "seed": 0})
-    for name in given_["readers"].split(","):
-        if name not in READERS:
-            raise InputError(f"no reader {name}", "readers", f"choose of {', '.join(READERS)}")
+    options = parser().parse_args(arguments)
     readers = {}
-    for name in given_["readers"].split(","):
-        readers[name] = campaign(name, given_["minutes"], given_["seed"])
+    for name in options.readers:
+        readers[name] = campaign(name, options.minutes, options.seed)
         print(name, json.dumps(readers[name]), flush=True)
     from scripts.reliability.report import write
 
     path = Path("results") / "reliability" / "fuzz.json"
     before = json.loads(path.read_text())["readers"] if path.is_file() else {}
-    facts = origin("fuzz", arguments) | {"seconds": SECONDS, "memory": MEMORY_GIB}
+    facts = origin("python -m scripts.reliability.fuzz", arguments) | {"seconds": SECONDS, "memory": MEMORY_GIB}
     write(Path("results"), "fuzz", facts | {"readers": before | readers})
     return 5 if any(found["findings"] for found in readers.values()) else 0
 

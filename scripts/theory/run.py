@@ -1,6 +1,6 @@
 """The theory laboratory: compute closed forms beside what is learned and simulated; writes results/theory.
 
-python -m scripts.theory.run [OUTPUT]      about ten minutes on one core; the default output is results/theory
+About ten minutes on one core.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scripts.common import Parser, status
 from scripts.theory import figures as theory_figures
 from scripts.theory.laboratory import Shrinkage, TwoGains, fit, orthonormal
 from sgdj import attacks, networks, strategies
@@ -22,6 +23,7 @@ from sgdj.data.points import spiral
 from sgdj.draws import Draws
 from sgdj.modes.plan import plan
 from sgdj.runs.network import load_network
+from sgdj.text import Markup, markdown_table, plus_minus
 from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold
 from sgdj.theory.rate import mean_squared_gradient
 from sgdj.theory.regulariser import balance, walk
@@ -228,30 +230,25 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
     return [{key: panel[key] for key in ("strategy", "clean", "gaussian", "pgd")} for panel in panels]
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
 def _pm(pair: tuple[float, float]) -> str:
-    return f"{pair[0]:.5f} ± {pair[1]:.5f}"
+    return plus_minus(*pair, 5)
 
 
 def document(found: dict[str, Any]) -> str:
     """Write the laboratory's results as Markdown."""
-    worst = _table(
+    worst = markdown_table(
         ["ε²/σ_c²", "α exact", "α learned by adversarial training", "input-jitter level σ_w",
          "α learned by input jittering", "risk/d exact", "risk/d of the learned α"],
         [[f"{r['share']:g}", f"{r['exact']:.5f}", _pm(r["adversarial"]), f"{r['level']:.4f}", _pm(r["input_jitter"]),
           f"{r['exact_risk']:.5f}", f"{r['learned_risk']:.5f}"] for r in found["worst_case"]],
     )  # fmt: skip
-    jitter = _table(
+    jitter = markdown_table(
         ["v", "part", "θ exact", "θ learned", "H exact", "H learned", "risk exact", "risk learned"],
         [[f"{r['v']:g}", f"{p} the subspace", *(text for what in ("theta", "H", "risk") for text in
           (f"{r[f'{what}_{p}']:.5f}", _pm(r[f"learned_{what}_{p}"])))]
          for r in found["jitter"] for p in ("on", "off")],
     )  # fmt: skip
-    identity = _table(
+    identity = markdown_table(
         ["f", "largest pathwise gap", "excess loss", "E‖S‖²", "n v Σc²", "−2E⟨W,S⟩", "2⟨r,ES⟩", "sum",
          "difference / s.e."],
         [[r["f"], f"{r['pathwise_gap']:.1e}", *(f"{r[k]:+.5f}" for k in
@@ -259,22 +256,22 @@ def document(found: dict[str, Any]) -> str:
           f"{(r['excess'] - r['terms']) / r['error']:+.2f}"]
          for r in found["regulariser"]],
     )  # fmt: skip
-    points = _table(
+    points = markdown_table(
         ["threshold", "v", "level", "level / threshold", "risk of jitter minus MSE", "standard error"],
-        [[f"{p['kind']}*", f"{p['v']:g}", f"{p['level']:.5f}", f"{p['side']:g}", f"{p['difference']:+.2e}",
+        [[Markup(f"{p['kind']}*"), f"{p['v']:g}", f"{p['level']:.5f}", f"{p['side']:g}", f"{p['difference']:+.2e}",
           f"{p['error']:.1e}"]
          for p in found["threshold_points"]],
     )  # fmt: skip
-    controls = _table(
-        ["control", "H jitter", "H MSE", "s*", "risk of jitter minus MSE at s = 0.1", "standard error"],
+    controls = markdown_table(
+        ["control", "H jitter", "H MSE", Markup("s*"), "risk of jitter minus MSE at s = 0.1", "standard error"],
         [[c["control"], f"{c['H_sgd']:.5f}", f"{c['H_mse']:.5f}", f"{c['s_star']:g}", f"{c['difference_at_0.1']:+.2e}",
           f"{c['error']:.1e}"] for c in found["controls"]],
     )  # fmt: skip
-    rate = _table(
+    rate = markdown_table(
         ["K", "η = 1/√K", "η = 0.3"],
         [[str(r["K"]), f"{r['shrinking']:.4f}", f"{r['fixed']:.4f}"] for r in found["rate"]],
     )
-    plane = _table(
+    plane = markdown_table(
         ["training", "clean PSNR (dB)", "random noise (dB)", "PGD, ε = 0.1 (dB)"],
         [[p["strategy"], f"{p['clean']:.2f}", f"{p['gaussian']:.2f}", f"{p['pgd']:.2f}"] for p in found["points"]],
     )
@@ -336,7 +333,7 @@ Mean squared gradient of the jittered inner iteration (v = 1):
 """
 
 
-def main(output: Path) -> None:
+def laboratory(output: Path) -> None:
     """Compute everything, draw the figures, write the document."""
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
@@ -355,5 +352,20 @@ def main(output: Path) -> None:
     print(output / "README.md")
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.theory.run", __doc__)
+    made.add_argument(
+        "--output", type=Path, default=ROOT / "results" / "theory", metavar="FOLDER", help="(results/theory)"
+    )
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Compute, draw, write."""
+    laboratory(parser().parse_args(arguments).output)
+    return 0
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "theory")
+    sys.exit(status(lambda: main(sys.argv[1:])))

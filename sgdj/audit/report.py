@@ -18,6 +18,7 @@ from sgdj.draws import Draws
 from sgdj.errors import RunError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
+from sgdj.text import bold, markdown_table
 from sgdj.text import markdown as plain
 
 
@@ -117,6 +118,12 @@ def audit_network(
     return Report(title, found, largest, frobenius, getattr(reconstructor, "notes", []))
 
 
+def _line(check: Check) -> tuple[Any, ...]:
+    name = f"{check.name} (of this tool)" if check.self_test else check.name
+    outcome = bold(check.status) if check.status == "FAIL" else check.status
+    return check.number, name, outcome, check.value, check.rule
+
+
 def markdown(report: Report) -> str:
     """Write the report as Markdown."""
     checks, failed = report.checks, report.failed
@@ -126,13 +133,8 @@ def markdown(report: Report) -> str:
         "",
         f"{verdict[0].upper()}{verdict[1:]}.",
         "",
-        "| | check | outcome | measured | rule |",
+        markdown_table(("", "check", "outcome", "measured", "rule"), map(_line, checks)),
     ]
-    text.append("|---|---|---|---|---|")
-    for check in checks:
-        name = plain(f"{check.name} (of this tool)" if check.self_test else check.name)
-        outcome = f"**{check.status}**" if check.status == "FAIL" else check.status
-        text.append(f"| {check.number} | {name} | {outcome} | {plain(check.value)} | {plain(check.rule)} |")
     return "\n".join([*text, "", report.jacobian, *(f"The reconstructor: {note}." for note in report.notes)]) + "\n"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from sgdj.config.plain_yaml import parse_mapping
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
 
 KEY = "sgdj"
 FORMAT = 1
@@ -29,7 +29,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0][:80]
+        reason = first_line(error, 80)
         raise InputError(f"this is no safetensors file ({reason})", where, "use another file") from error
     mend = "use RUN_DIR/model/weights.safetensors"
     if KEY not in metadata:

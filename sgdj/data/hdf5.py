@@ -13,7 +13,7 @@ import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
 
 if TYPE_CHECKING:  # it is slow to load, and imported where it is used
     import h5py
@@ -90,7 +90,7 @@ def damage_told(where: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        reason = first_line(error, 100)
         raise InputError(
             f"the file is damaged ({reason})", where, "compare it with its source, copy it again"
         ) from error

@@ -21,7 +21,7 @@ from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.tiff import read_tiff
 from sgdj.data.values import check_values
 from sgdj.draws import Draws
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
 from sgdj.runtime.hashing import file_digests
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
@@ -71,7 +71,7 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # every image library fails in its own way
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        reason = first_line(error, 80)
         raise InputError(
             f"the image cannot be read ({reason})", where, "open it elsewhere and save it again"
         ) from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
 
 _LONGEST_HEADER = 2**16  # bytes; NumPy's own limit is shorter
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -68,7 +68,7 @@ def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
 
 def _told(error: Exception, where: str) -> InputError:
     """Turn an exception of the parsers of headers, zipfile or its decompressors into a message of one line."""
-    reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+    reason = first_line(error, 80)
     return InputError(f"the file cannot be read ({reason})", where, "save or copy it again")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
 
 _TEXT, _HEADERS, _TRACE_HEADER = 3200, 3600, 240  # lengths in bytes
 _WIDTHS = {1: 4, 2: 4, 3: 2, 5: 4, 6: 8, 8: 1, 9: 8, 10: 4, 11: 2, 12: 8, 16: 1}  # bytes of a sample, by format code
@@ -115,5 +115,5 @@ def read_segy(path: Path, max_gib: float | None = None) -> np.ndarray:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # segyio raises whatever its C layer meets
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        reason = first_line(error, 80)
         raise InputError(f"the SEG-Y file cannot be read ({reason})", where, "copy it again from its source") from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, print_error
+from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, first_line, print_error
 from sgdj.runtime.ranks import rank
 from sgdj.runtime.signals import stop
 from sgdj.text import say, say_traceback
@@ -49,4 +49,4 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
             print_error(known)
         if rank() == 0 and isinstance(known, Interrupted) and not in_sweep:
             say(f"continue with: python run.py {shlex.join(overrides)}", sys.stderr)
-        return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}
+        return {"exit_code": int(known.exit_code), "error": first_line(known)}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sgdj.errors import InputError, RunError, as_run_error
+from sgdj.errors import InputError, RunError, as_run_error, first_line
 from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.networks.channels import from_channels, to_channels
 from sgdj.operators.base import Operator
@@ -204,7 +204,7 @@ def external(name: str, weights: Path | None) -> Reconstructor:
                 warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated, but still in use
                 return PostProcessing(torch.jit.load(name, map_location="cpu"))
         except (RuntimeError, ValueError, OSError) as error:
-            line = str(error).strip().splitlines()[0]
+            line = first_line(error)
             raise InputError(
                 f"no TorchScript file ({line})", f"reconstructor={name}", "give one, or MODULE:NAME"
             ) from error
@@ -220,7 +220,7 @@ def external(name: str, weights: Path | None) -> Reconstructor:
             state = torch.load(weights, map_location="cpu", weights_only=True)
             found.load_state_dict(state.get("state_dict", state))
         except Exception as error:
-            line = str(error).strip().splitlines()[0]
+            line = first_line(error)
             raise InputError(
                 f"the weights do not fit ({line})", f"checkpoint={weights}", "give its state_dict"
             ) from error

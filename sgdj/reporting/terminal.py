@@ -7,13 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 from sgdj.audit.checks import Check
-from sgdj.text import printable
+from sgdj.text import plus_minus, printable
 
 
 def _cell(entry: dict[str, Any]) -> str:
     if entry["mean"] is None:
         return "—"
-    return f"{entry['mean']:.2f}" if entry["std"] is None else f"{entry['mean']:.2f} ± {entry['std']:.2f}"
+    return plus_minus(entry["mean"], entry["std"], 2)
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

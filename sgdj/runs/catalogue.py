@@ -19,6 +19,11 @@ from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.directory import RunDirectory
 from sgdj.text import from_cell, printable
 
+#: What runs are filtered by.
+FACTS = ("task", "architecture", "strategy", "sigma", "seed", "scale", "mode", "status")
+_SHOWN = ("task", "architecture", "strategy", "sigma", "seed", "status")
+#: What `lines` says of a run.
+COLUMNS = (*_SHOWN, "clean dB", "attacked dB", "OOD dB", "MiB", "folder")
 _GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
 
 
@@ -46,19 +51,10 @@ class RunView:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What runs are filtered by."""
-        node = self.config.get
-        strategy, architecture = self.node("strategy"), self.node("architecture")
-        return {
-            "task": str(node("task", "?")),
-            "architecture": str(architecture.get("name", "?")),
-            "strategy": str(strategy.get("name", "?")),
-            "sigma": str(strategy.get("sigma", "")),
-            "seed": str(node("seed", "?")),
-            "scale": str(node("scale", "?")),
-            "mode": str(node("mode", "?")),
-            "status": self.status,
-        }
+        """What runs are filtered by: a text for each of `FACTS`."""
+        nodes = {name: self.node(name).get("name", "?") for name in ("architecture", "strategy")}
+        nodes |= {"sigma": self.node("strategy").get("sigma", ""), "status": self.status}
+        return {fact: str(nodes[fact] if fact in nodes else self.config.get(fact, "?")) for fact in FACTS}
 
     def node(self, name: str) -> dict[str, Any]:
         """A node of the configuration; empty if it is missing or damaged."""
@@ -141,31 +137,34 @@ def find(folders: Sequence[Path], wanted: dict[str, str]) -> list[RunView]:
     """
     found = [view(p.parent) for folder in folders for p in sorted(folder.rglob("run.json"))]
     for key, value in wanted.items():
-        known = list(RunView(Path(), {}, {}, {}).facts)
-        if key not in known:
-            raise InputError(f"unknown filter {key}", f"{key}={value}", f"choose one of {', '.join(known)}")
+        if key not in FACTS:
+            raise InputError(f"unknown filter {key}", f"{key}={value}", f"choose one of {', '.join(FACTS)}")
     return [run for run in found if all(run.facts[key] == value for key, value in wanted.items())]
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def lines(found: Sequence[RunView]) -> list[tuple[str | float | None, ...]]:
+    """Give a value for each of `COLUMNS` of every run; None for a score that it lacks."""
+    rows: list[tuple[str | float | None, ...]] = []
+    for run in found:
+        conditions = ("clean", run.node("attack").get("name", ""), next(iter(run.node("shift")), ""))
+        scores = map(run.psnr, conditions)
+        rows.append((*(run.facts[name] for name in _SHOWN), *scores, run.size() / 2**20, str(run.path)))
+    return rows
 
 
 def listing(found: Sequence[RunView]) -> Table:
-    """One row per run."""
-    table = Table(title=f"{len(found)} runs, {sum(r.size() for r in found) / 2**20:.1f} MiB", title_justify="left")
-    for name in ("task", "architecture", "strategy", "sigma", "seed", "status"):
-        table.add_column(name)
-    for name in ("clean dB", "attacked dB", "OOD dB", "MiB"):
-        table.add_column(name, justify="right")
-    table.add_column("folder", overflow="fold")
-    for run in found:
-        facts = run.facts
-        attack = run.node("attack").get("name", "")
-        shift = next(iter(run.node("shift")), "")
-        scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
-        names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]
-        table.add_row(*map(printable, names), *scores, f"{run.size() / 2**20:.1f}", printable(run.path))
+    """Make the table of `lines` for a terminal."""
+    rows = lines(found)
+    size = sum(run.size() for run in found) / 2**20
+    table = Table(title=f"{len(found)} runs, {size:.1f} MiB", title_justify="left")
+    for name in COLUMNS:
+        number = name.endswith(("dB", "MiB"))
+        table.add_column(
+            name, justify="right" if number else "left", overflow="fold" if name == "folder" else "ellipsis"
+        )
+    for *facts, clean, attacked, shifted, mib, folder in rows:
+        scores = ["" if value is None else f"{value:.2f}" for value in (clean, attacked, shifted)]
+        table.add_row(*map(printable, facts), *scores, f"{mib:.1f}", printable(folder))
     return table
 
 

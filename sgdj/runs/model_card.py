@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save
 from sgdj.config.model_metadata import FORMAT, KEY, read_metadata
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.runs.directory import write_atomically
-from sgdj.text import markdown, markdown_code
+from sgdj.text import Markup, markdown, markdown_code, markdown_table
 
 WEIGHTS = "weights.safetensors"
 
@@ -18,22 +18,12 @@ _CARD = """# {task}: {architecture}, trained with {strategy}
 Weights: `{weights}` ({parameters} parameters; safetensors, whose metadata holds the configuration). Evaluate them with
 `python run.py mode=evaluate checkpoint={weights}`.
 
-| | |
-|---|---|
-| architecture | {architecture}, K = {iterations}, learned part {learned} |
-| training | {strategy}{level}, seed {seed}, {epochs} epochs, scale {scale} |
-| data | {dataset}, {data}; hash {data_hash} |
-| configuration | hash {config_hash} |
-| code | commit {commit}, torch {torch} |
-| trained on | {device}, {machine}, {threads} threads |
-| command | {command} |
+{facts}
 
 ## Measured
 
 On the test split, mean over {volumes} volumes. PSNR and SSIM per sample with data range 1, of the magnitude if complex.
 
-| condition | PSNR (dB) | SSIM |
-|---|---|---|
 {measured}
 
 ## Limits
@@ -44,6 +34,18 @@ On the test split, mean over {volumes} volumes. PSNR and SSIM per sample with da
 - The error under attack is a lower bound of the worst case, found by the attacks that were run; it certifies nothing.
 - A reconstruction may look convincing where it is wrong: small structures can vanish or appear.
 """
+
+
+#: A name and a text with values from the run for each line of the card's first table.
+_FACTS = {
+    "architecture": "{architecture}, K = {iterations}, learned part {learned}",
+    "training": "{strategy}{level}, seed {seed}, {epochs} epochs, scale {scale}",
+    "data": "{dataset}, {data}; hash {data_hash}",
+    "configuration": "hash {config_hash}",
+    "code": "commit {commit}, torch {torch}",
+    "trained on": "{device}, {machine}, {threads} threads",
+    "command": "{command}",
+}
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -72,30 +74,30 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: their order would be a matter of chance
     strategy, architecture = config["strategy"], config["architecture"]
     rows = [
-        f"| {markdown(condition)} | {_number(entry['psnr']['mean'], 2)} | {_number(entry['ssim']['mean'], 3)} |"
+        (condition, _number(entry["psnr"]["mean"], 2), _number(entry["ssim"]["mean"], 3))
         for condition, entry in summary["network"].items()
     ]
     spans = {"data_hash", "config_hash", "commit", "command"}
-    told = {
+    told: dict[str, Any] = {
         key: markdown_code(value or "unknown") if key in spans else markdown(value) for key, value in record.items()
     }
-    card = _CARD.format(
-        **told,
-        task=markdown(config["task"]),
-        architecture=markdown(architecture["name"]),
-        strategy=markdown(strategy["name"]),
-        weights=WEIGHTS,
-        iterations=markdown(architecture.get("iterations", "—")),
-        learned=markdown(str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1]),
-        level=f" (σ = {strategy['sigma']:g})" if strategy.get("sigma") is not None else "",
-        epochs=config["epochs"],
-        scale=config["scale"],
-        dataset=markdown(config["dataset"]["name"]),
-        torch=record["versions"]["torch"],
-        volumes=summary["network"]["clean"]["psnr"]["n_volumes"],
-        measured="\n".join(rows),
-        synthetic=" on synthetic data" if record["data"] == "synthetic" else "",
-    )
+    told |= {
+        "task": markdown(config["task"]),
+        "architecture": markdown(architecture["name"]),
+        "strategy": markdown(strategy["name"]),
+        "weights": WEIGHTS,
+        "iterations": markdown(architecture.get("iterations", "—")),
+        "learned": markdown(str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1]),
+        "level": f" (σ = {strategy['sigma']:g})" if strategy.get("sigma") is not None else "",
+        "epochs": config["epochs"],
+        "scale": config["scale"],
+        "dataset": markdown(config["dataset"]["name"]),
+        "torch": record["versions"]["torch"],
+        "volumes": summary["network"]["clean"]["psnr"]["n_volumes"],
+        "synthetic": " on synthetic data" if record["data"] == "synthetic" else "",
+    }
+    facts = markdown_table(("", ""), [(name, Markup(text.format(**told))) for name, text in _FACTS.items()])
+    card = _CARD.format(**told, facts=facts, measured=markdown_table(("condition", "PSNR (dB)", "SSIM"), rows))
     write_atomically(folder / "README.md", card.encode())
 
 

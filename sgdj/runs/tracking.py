@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sgdj.errors import first_line
+
 #: What W&B is told to leave out of a private record.
 _PRIVATE: dict[str, Any] = {
     "disable_git": True,
@@ -110,7 +112,7 @@ class Tracker:
                 )
                 break
             except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                reason = first_line(error)
                 tell(
                     f"W&B {mode} did not start ({reason})" + ("; recording offline instead" if mode == "online" else "")
                 )
@@ -132,7 +134,7 @@ class Tracker:
             action()
         except Exception as error:
             if not self._troubled:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                reason = first_line(error)
                 self._tell(f"W&B did not record everything ({reason}); the run directory is complete")
             self._troubled = True
 

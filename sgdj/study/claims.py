@@ -16,6 +16,7 @@ from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import COLUMNS
+from sgdj.text import bold, markdown_table
 
 ALPHA = 0.05
 _BY_VOLUME = (
@@ -128,18 +129,18 @@ def findings(task: str, rows: Sequence[Row]) -> list[Finding]:
 
 def markdown(found: Sequence[Finding]) -> str:
     """One line per claim."""
-    text = [
-        "| claim | statement | on | difference (dB) | 95 % interval | difference in SSIM | p | p, Holm "
-        "| seeds × volumes | verdict |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    header = (
+        "claim", "statement", "on", "difference (dB)", "95 % interval", "difference in SSIM", "p", "p, Holm",
+        "seeds × volumes", "verdict",
+    )  # fmt: skip
+    rows = []
     for f in found:
         low, high = f.interval
-        text.append(
-            f"| {f.claim.number} | {f.claim.text} | {f.claim.architecture}, {f.claim.column} | {f.difference:+.3f} | "
-            f"{low:+.3f} to {high:+.3f} | {f.ssim:+.4f} | {f.p:.4f} | {f.adjusted:.4f} | "
-            f"{len(f.seeds)} × {f.volumes} | **{f.verdict}** |"
-        )
+        place, interval = f"{f.claim.architecture}, {f.claim.column}", f"{low:+.3f} to {high:+.3f}"
+        numbers = (f"{f.difference:+.3f}", interval, f"{f.ssim:+.4f}", f"{f.p:.4f}", f"{f.adjusted:.4f}")
+        drawn = f"{len(f.seeds)} × {f.volumes}"
+        rows.append((f.claim.number, f.claim.text, place, *numbers, drawn, bold(f.verdict)))
+    text = [markdown_table(header, rows)]
     undecided = sum(f.verdict == "not supported" and f.adjusted < ALPHA for f in found)
     if undecided:
         text += ["", _BY_VOLUME.format(n=undecided, volumes=found[0].volumes)]

@@ -7,6 +7,7 @@ from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.design import levels
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text, title
+from sgdj.text import markdown_table
 
 ATTACKED = Key("pgd", 1.0)
 RULE = (
@@ -61,16 +62,13 @@ def choose(group: Sequence[Candidate]) -> Candidate:
 
 def markdown(rows: Sequence[Row], task: str) -> str:
     """Candidates and the choice."""
-    text = [
-        "| strategy | level | validation PSNR clean (dB) | attacked (dB) | mean (dB) | chosen |",
-        "|---|---|---|---|---|---|",
-    ]
+    header = ("strategy", "level", "validation PSNR clean (dB)", "attacked (dB)", "mean (dB)", "chosen")
+    lines = []
     for strategy, group in candidates(rows, task).items():
         best = choose(group) if is_complete(task, strategy, group) else None
         for c in group:
-            scores = " | ".join(f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(ATTACKED), c.score))
-            chosen = "yes" if c is best else ""
-            text.append(f"| {title('gd', strategy)} | {level_text(c.row)} | {scores} | {chosen} |")
+            scores = [f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(ATTACKED), c.score)]
+            lines.append((title("gd", strategy), level_text(c.row), *scores, "yes" if c is best else ""))
     # few of them choose badly for data of another kind, so that a reader must know
     volumes = max((len(row.values["network"][CLEAN]["psnr"]) for row in _evaluated(rows, task)), default=0)
-    return "\n".join([*text, "", f"Validation data: {volumes} volumes."])
+    return f"{markdown_table(header, lines)}\n\nValidation data: {volumes} volumes."

@@ -8,6 +8,7 @@ from sgdj.evaluation.conditions import CLEAN
 from sgdj.study.published import reported
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import COLUMNS, Line, title
+from sgdj.text import markdown_table, plus_minus
 
 _HEAD = (
     "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "
@@ -48,21 +49,17 @@ def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
     trained
         Rows of the experiment `generalisation`, on training data; compared with the same seeds' test data.
     """
-    text = [
-        _HEAD,
-        "",
-        "| training | seeds | gain on training data (dB) | on test data | lost | attack costs | shift costs |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    header = (
+        "training", "seeds", "gain on training data (dB)", "on test data", "lost", "attack costs", "shift costs",
+    )  # fmt: skip
+    lines = []
     for line in found:
         rows = [row for row in trained if title(row.architecture, row.strategy) == line.name]
         tested = [row for row in line.rows if row.seed in {r.seed for r in rows}]
         if not tested:
             continue
         loss, error = lost(rows, tested)
-        costs = " | ".join(_cost(line, task, column) for column in ("adversarial", "out-of-distribution"))
-        text.append(
-            f"| {line.name} | {len(rows)} | {gains(rows).mean():.2f} | {gains(tested).mean():.2f} | "
-            f"{loss:.2f} ± {error:.2f} | {costs} |"
-        )
-    return "\n".join(text)
+        costs = [_cost(line, task, column) for column in ("adversarial", "out-of-distribution")]
+        gained = [f"{gains(kept).mean():.2f}" for kept in (rows, tested)]
+        lines.append((line.name, len(rows), *gained, plus_minus(loss, error, 2), *costs))
+    return f"{_HEAD}\n\n{markdown_table(header, lines)}"

@@ -13,6 +13,7 @@ from sgdj.study import figures as study_figures
 from sgdj.study.rows import Row
 from sgdj.study.store import read, read_audits
 from sgdj.study.tables import TITLES, Line
+from sgdj.text import markdown_table
 
 _CLAIMS_HEAD = """# The paper's claims, tested
 
@@ -43,7 +44,7 @@ def _by_experiment(rows: Sequence[Row], name: str, task: str) -> list[Row]:
 
 def _times(found: Sequence[Line], task: str) -> str:
     """Seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
-    text = ["| training | ms per step | ratio to MSE | minutes per run |", "|---|---|---|---|"]
+    rows = []
     step: dict[str, float] = {}
     for line in found:
         kept = [row.times for row in line.rows if row.times]
@@ -53,8 +54,9 @@ def _times(found: Sequence[Line], task: str) -> str:
         base = step.get(tables.title(line.first.architecture, "mse"))
         ratio = "—" if base is None else f"{step[line.name] / base:.2f}"
         wall = float(np.median([t["wall_s"] for t in kept])) / 60
-        text.append(f"| {line.name} | {1000 * step[line.name]:.1f} | {ratio} | {wall:.1f} |")
-    return f"### {TITLES[task]}\n\n" + "\n".join(text) + "\n"
+        rows.append((line.name, f"{1000 * step[line.name]:.1f}", ratio, f"{wall:.1f}"))
+    table = markdown_table(("training", "ms per step", "ratio to MSE", "minutes per run"), rows)
+    return f"### {TITLES[task]}\n\n{table}\n"
 
 
 def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path) -> list[str]:

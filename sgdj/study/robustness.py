@@ -14,7 +14,7 @@ from sgdj.reporting.curves import COLUMNS, Point, points, table
 from sgdj.runs.directory import write_atomically
 from sgdj.study.rows import Audited, Row
 from sgdj.study.tables import NAMES, TITLES, title
-from sgdj.text import cell, markdown, printable
+from sgdj.text import Markup, bold, cell, markdown, markdown_table, plus_minus, printable
 
 HEAD = """# Robustness: audits, curves and sensitivities
 
@@ -92,31 +92,29 @@ def neighbours(rows: Sequence[Row]) -> str:
 def audits(found: Sequence[Audited]) -> str:
     """One column per network, one line per check."""
     names = [title(one.architecture, one.strategy) for one in found]
-    text = ["| | check | rule | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(found)]
+    rows = []
     for check in max((one.checks for one in found), key=len):  # older audits have fewer
         cells = []
         for one in found:
             same = next((c for c in one.checks if c["number"] == check["number"]), {"status": "PASS", "value": "—"})
-            status, value = markdown(same["status"]), markdown(same["value"])
-            cells.append(value if status == "PASS" else f"**{status}**: {value}")
-        text.append(
-            f"| {check['number']} | {markdown(check['name'])} | {markdown(check['rule'])} | " + " | ".join(cells) + " |"
-        )
-    return "\n".join(text)
+            status, value = same["status"], markdown(same["value"])
+            cells.append(value if status == "PASS" else Markup(f"{bold(status)}: {value}"))
+        rows.append((check["number"], check["name"], check["rule"], *cells))
+    return markdown_table(("", "check", "rule", *names), rows)
 
 
 def sensitivities(found: Sequence[Audited]) -> str:
     """Largest singular value of ∂x̂/∂y, and amplification of white noise, mean ± std over seeds."""
-    text = ["| training | seeds | largest singular value | ‖J‖_F / √m |", "|---|---|---|---|"]
+    rows = []
     for (architecture, strategy), group in groupby(found, key=lambda one: (one.architecture, one.strategy)):
         kept = [one for one in group if one.largest is not None and one.frobenius is not None]
         cells = []
         for values in ([one.largest for one in kept], [one.frobenius for one in kept]):
             numbers = np.array(values, dtype=float)
-            spread = f" ± {numbers.std(ddof=1):.3f}" if len(numbers) > 1 else ""
-            cells.append(f"{numbers.mean():.3f}{spread}" if len(numbers) else "—")
-        text.append(f"| {title(architecture, strategy)} | {len(kept)} | {cells[0]} | {cells[1]} |")
-    return "\n".join(text)
+            spread = numbers.std(ddof=1) if len(numbers) > 1 else None
+            cells.append(plus_minus(numbers.mean(), spread, 3) if len(numbers) else "—")
+        rows.append((title(architecture, strategy), len(kept), *cells))
+    return markdown_table(("training", "seeds", "largest singular value", "‖J‖_F / √m"), rows)
 
 
 def light(found: Sequence[Audited], task: str) -> str:

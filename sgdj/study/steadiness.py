@@ -8,6 +8,7 @@ import numpy as np
 from sgdj.evaluation.conditions import Key
 from sgdj.study.rows import Row
 from sgdj.study.tables import NAMES, title
+from sgdj.text import markdown_table
 
 OSCILLATES = 2.0  # times the error at K, one iteration later
 
@@ -32,11 +33,12 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         now, then = (row.mean(Key(iterations=k), "nmse") for k in (row.iterations, row.iterations + 1))
         groups[row.architecture, row.strategy].append((now, then))
-    text = [_HEAD, "", "| training | seeds | error at K | at K + 1 | oscillating |", "|---|---|---|---|---|"]
+    lines = []
     for name in [*NAMES, *(name for name in groups if name not in NAMES)]:
         if name in groups:
             now, then = np.array(groups[name]).T
             count = int((then > OSCILLATES * now).sum())
-            errors = " | ".join(f"{np.median(e):.3f} ({e.min():.3f} to {e.max():.3f})" for e in (now, then))
-            text.append(f"| {title(*name)} | {len(now)} | {errors} | {count} of {len(now)} |")
-    return "\n".join([*text, "", "Errors: ‖x̂ − x‖² / ‖x‖², median and range over seeds."])
+            errors = [f"{np.median(e):.3f} ({e.min():.3f} to {e.max():.3f})" for e in (now, then)]
+            lines.append((title(*name), len(now), *errors, f"{count} of {len(now)}"))
+    table = markdown_table(("training", "seeds", "error at K", "at K + 1", "oscillating"), lines)
+    return "\n".join([_HEAD, "", table, "", "Errors: ‖x̂ − x‖² / ‖x‖², median and range over seeds."])

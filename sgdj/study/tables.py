@@ -12,7 +12,7 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.published import reported
 from sgdj.study.rows import Row, matrix
-from sgdj.text import cell, latex, printable
+from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.text import markdown as plain
 
 TITLES = {"mri": "Single-coil MRI", "seismic": "Seismic deconvolution", "denoising": "Denoising"}
@@ -112,11 +112,6 @@ def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
     return max(found, key=lambda line: line.cell(condition, metric)[0])
 
 
-def _number(cell: tuple[float, float | None], digits: int) -> str:
-    mean, spread = cell
-    return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"
-
-
 def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
     """Cells that a complete table would have, by name."""
     have = {(line.name, row.seed) for line in found for row in line.rows}
@@ -138,12 +133,12 @@ def _start(row: Row, condition: Key) -> str:
     return f"{psnr:.2f} / {ssim:.3f}"
 
 
-def _shown(line: Line, found: Sequence[Line], condition: Key) -> str:
+def _shown(line: Line, found: Sequence[Line], condition: Key) -> Markup:
     texts = []
     for metric, digits in _DIGITS.items():
-        text = _number(line.cell(condition, metric), digits)
-        texts.append(f"**{text}**" if _best(found, condition, metric) is line else text)
-    return " / ".join(texts) + (" ‡" if line.doubts(condition) else "")
+        text = plus_minus(*line.cell(condition, metric), digits)
+        texts.append(bold(text) if _best(found, condition, metric) is line else text)
+    return Markup(" / ".join(texts) + (" ‡" if line.doubts(condition) else ""))
 
 
 def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
@@ -169,16 +164,14 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
         f"{attack}{budget}; random noise of the same norm.",
         "",
-        "| training | level | seeds | data | " + " | ".join(columns) + " |",
-        "|---|---|---|---|" + "---|" * len(columns),
     ]
     start = [_start(first, condition) for condition in columns.values()]
-    text.append(f"| starting point x₀ (no training) | — | — | {data} | " + " | ".join(start) + " |")
+    rows = [("starting point x₀ (no training)", "—", "—", data, *start)]
     for line in found:
         cells = [_shown(line, found, condition) for condition in columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
-        head = f"| {plain(line.name)}{mark} | {level_text(line.first)} | {len(line.rows)} | {data} | "
-        text.append(head + " | ".join(cells) + " |")
+        rows.append((f"{line.name}{mark}", level_text(line.first), str(len(line.rows)), data, *cells))
+    text.append(markdown_table(("training", "level", "seeds", "data", *columns), rows))
     if any(line.doubts(condition) for line in found for condition in columns.values()):
         text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
     exploratory = [plain(line.name) for line in found if line.name not in NAMES.values()]
@@ -193,16 +186,12 @@ def excerpt(task: str, found: Sequence[Line]) -> str:
     """PSNR in the three columns that the paper has, for a page with little room."""
     columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
     data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
-    text = [
-        f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:",
-        "",
-        "| training | seeds | " + " | ".join(columns) + " |",
-        "|---|---|---|---|---|",
+    rows = [
+        (line.name, len(line.rows), *(plus_minus(*line.cell(condition, "psnr"), 2) for condition in columns.values()))
+        for line in found
     ]
-    for line in found:
-        cells = [_number(line.cell(condition, "psnr"), 2) for condition in columns.values()]
-        text.append(f"| {plain(line.name)} | {len(line.rows)} | " + " | ".join(cells) + " |")
-    return "\n".join(text)
+    head = f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
+    return f"{head}\n\n{markdown_table(('training', 'seeds', *columns), rows)}"
 
 
 _HEADER = (
@@ -233,20 +222,18 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
 
 def against_paper(task: str, found: Sequence[Line]) -> str:
     """Markdown of the records, ours beside the paper's."""
-    text = [
-        "| training | column | paper PSNR / SSIM | ours PSNR / SSIM | difference (dB) | volumes | seeds | data |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    header = (
+        "training", "column", "paper PSNR / SSIM", "ours PSNR / SSIM", "difference (dB)", "volumes", "seeds", "data",
+    )  # fmt: skip
+    rows = []
     for r in records(task, found):
         paper = f"{r['paper_psnr']} / {r['paper_ssim']}" if r["paper_psnr"] else "—"
-        spread = f" ± {float(r['psnr_std']):.2f}" if r["psnr_std"] else ""
-        ours = f"{float(r['psnr']):.2f}{spread} / {float(r['ssim']):.3f}"
-        text.append(
-            f"| {plain(r['training'])} | {r['column']} | {paper} | {ours} | {r['psnr_minus_paper'] or '—'} | "
-            f"{r['n_volumes']} | {r['n_seeds']} | {r['data']} |"
-        )
-    text += ["", "Commands:", "", *(f"    {printable(line.command)}" for line in found)]
-    return "\n".join(text)
+        spread = float(r["psnr_std"]) if r["psnr_std"] else None
+        ours = f"{plus_minus(float(r['psnr']), spread, 2)} / {float(r['ssim']):.3f}"
+        change = r["psnr_minus_paper"] or "—"
+        rows.append((r["training"], r["column"], paper, ours, change, r["n_volumes"], r["n_seeds"], r["data"]))
+    text = [markdown_table(header, rows), "", "Commands:", ""]
+    return "\n".join([*text, *(f"    {printable(line.command)}" for line in found)])
 
 
 def as_csv(task: str, found: Sequence[Line]) -> str:

@@ -78,8 +78,9 @@ def test_a_campaign_goes_through_a_launcher(tmp_path):
     """One that Hydra would refuse without its plugin; what is finished is not sent there again."""
     if importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
         pytest.skip("hydra-submitit-launcher is not installed")
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "scale=smoke", "tasks=denoising", "seeds=0"]
-    command += ["parts=tables", "jobs=2", "launcher=submitit_local", "launcher.timeout_min=5"]
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "--scale", "smoke"]
+    command += ["--tasks", "denoising", "--seeds", "0", "--parts", "tables", "--jobs", "2"]
+    command += ["--launcher", "submitit_local", "timeout_min=5"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = read(tmp_path / folder(Path("results"), "smoke", (0,)))

@@ -131,7 +131,7 @@ def test_the_worked_example(cli, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(root))
     from scripts.unet import main
 
-    main(tmp_path / "unet.pt", 1.0, ["scale=smoke"])
+    assert main(["unet.pt", "--seconds", "1", "scale=smoke"]) == 0
     code, _, err = cli("mode=evaluate", "reconstructor=scripts.unet:UNet", "checkpoint=unet.pt", *SMOKE)
     assert (code, err) == (0, "")
 

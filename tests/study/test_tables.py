@@ -352,7 +352,7 @@ def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
 
 def test_without_a_row_there_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert status(lambda: main(["build", "scale=paper", "seeds=0"])) == 2
+    assert status(lambda: main(["build", "--scale", "paper", "--seeds", "0"])) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: no rows, results/paper-seeds-0: ")
     assert err.count("\n") == 1
@@ -415,9 +415,9 @@ def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):
 
 def _campaign(folder: Path) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "scale=smoke", "tasks=seismic"]
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "--scale", "smoke", "--tasks", "seismic"]
     return subprocess.Popen(
-        [*command, "parts=tables", "jobs=2"], cwd=folder, start_new_session=True,
+        [*command, "--parts", "tables", "--jobs", "2"], cwd=folder, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -464,16 +464,18 @@ def test_a_campaign_killed_twice_gives_the_same_tables(tmp_path):
     assert "seismic" in (whole / place / "README.md").read_text().lower()
 
 
-def test_an_unknown_part_or_task_is_one_line(tmp_path):
-    for argument, word in (("parts=table", "PARTS"), ("tasks=toy", "TASKS"), ("seed=1", "seed"), ("seeds=a", "seeds")):
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", argument],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 2
-        assert done.stderr.startswith("error: ")
-        assert word in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+def test_an_unknown_part_or_task_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for arguments, line in (
+        (["--parts", "table"], "there is no 'table', --parts: choose of tables, "),
+        (["--tasks", "toy"], "there is no 'toy', --tasks: choose of denoising, "),
+        (["--seed", "1"], "unknown option --seed, python scripts/tables.py run --seed: did you mean --seeds?"),
+        (["--seeds", "a"], "'a' are no whole numbers, --seeds: write 0,1,2"),
+    ):
+        assert status(lambda given=arguments: main(["run", *given])) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {line}")
+        assert err.count("\n") == 1
     assert not any(tmp_path.iterdir())
 
 
