@@ -15,7 +15,7 @@ KINDS = ("param", "attribute")
 #: Rooms that are still to be gone through.
 PENDING = (
     "config", "modes", "runs",
-    "study", "scripts", "tests",
+    "study", "tests",
 
 )  # fmt: skip
 FILES = [

@@ -362,7 +362,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Compute, draw, write."""
+    """Run the laboratory from the command line."""
     laboratory(parser().parse_args(arguments).output)
     return 0
 
