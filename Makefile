@@ -65,9 +65,12 @@ test-all: test ## The tests, then 100 kills and ten minutes of damaged input for
 	$(BIN)/python -m scripts.reliability.faults
 	$(BIN)/python -m scripts.reliability.fuzz
 
-lint: develop ## Lint and check types only
+lint: develop ## Lint, check types and docstrings only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
+	$(BIN)/pydoclint run.py sgdj scripts tests
+	$(BIN)/python -m pytest --noconftest tests/test_docstrings.py
 	$(BIN)/mypy
 
 clean: ## Remove the environment, caches and generated data; run directories stay

@@ -1,4 +1,4 @@
-"""What scripts share: one command-line style, mistakes told in one line each, and where their figures come from."""
+"""Shared parts of the scripts: one command-line style, errors in one line each, and the origin of their figures."""
 
 import argparse
 import csv
@@ -19,7 +19,7 @@ class WrongValue(argparse.ArgumentTypeError):
     Parameters
     ----------
     what
-        The mistake, in a few words.
+        Description of the mistake, in a few words.
     mend
         How to put it right.
     """
@@ -30,16 +30,16 @@ class WrongValue(argparse.ArgumentTypeError):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose mistakes, those behind a verb too, are input errors of one line.
+    """Parser of a script's command line whose mistakes, those behind a verb too, are input errors of one line.
 
     Parameters
     ----------
     prog
-        What the user types to start the script.
+        Command that starts the script.
     text
-        What `--help` shows above the options: the docstring of the script, or one sentence for a verb.
-    settings
-        Those of `argparse.ArgumentParser`.
+        Text that `--help` shows above the options: the docstring of the script, or one sentence for a verb.
+    **settings
+        Further arguments of `argparse.ArgumentParser`.
     """
 
     def __init__(self, prog: str, text: str | None = None, **settings: Any) -> None:
@@ -53,12 +53,17 @@ class Parser(argparse.ArgumentParser):
         )
 
     def verbs(self, **descriptions: str) -> dict[str, "Parser"]:
-        """Add a parser for each verb of the script; the verb chosen is the attribute `verb` of what is parsed.
+        """Add a parser for each verb of the script; the chosen verb is the attribute `verb` of the parsed arguments.
 
         Parameters
         ----------
-        descriptions
+        **descriptions
             One sentence for each verb, shown by `--help` of the script and of the verb.
+
+        Returns
+        -------
+        dict
+            Parser of each verb.
         """
         added = self.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
         return {name: added.add_parser(name, help=text, description=text) for name, text in descriptions.items()}
@@ -67,6 +72,18 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse the arguments of the script, or those behind a verb.
+
+        Parameters
+        ----------
+        args
+            Arguments to parse; None for those of the process.
+        namespace
+            Object that receives the values; None for a new one.
+
+        Returns
+        -------
+        tuple
+            Namespace with the values, and an empty list, since every argument must be known.
 
         Raises
         ------
@@ -91,12 +108,17 @@ class Parser(argparse.ArgumentParser):
         return found, rest
 
     def error(self, message: str) -> NoReturn:
-        """Tell what argparse finds missing.
+        """Raise an input error with argparse's own message.
+
+        Parameters
+        ----------
+        message
+            Message of argparse, such as what is missing.
 
         Raises
         ------
         InputError
-            Always.
+            In every case, with that message.
         """
         raise InputError(message, self.prog, f"see {self.prog} --help")
 
@@ -120,6 +142,16 @@ class Parser(argparse.ArgumentParser):
 def numbers(text: str) -> tuple[int, ...]:
     """Read the whole numbers of an option, separated by commas.
 
+    Parameters
+    ----------
+    text
+        Value of the option, such as ``0,1,2``.
+
+    Returns
+    -------
+    tuple of int
+        Numbers in the same order.
+
     Raises
     ------
     WrongValue
@@ -136,7 +168,7 @@ def number(kind: type[int] | type[float], least: float = 0, most: float = inf) -
     Parameters
     ----------
     kind
-        `int` or `float`.
+        Type of the number, `int` or `float`.
     least
         Smallest value that is taken; a float must be above it.
     most
@@ -145,7 +177,7 @@ def number(kind: type[int] | type[float], least: float = 0, most: float = inf) -
     Returns
     -------
     Callable
-        Makes a number of a text; raises `WrongValue` if it cannot.
+        Function that turns a text into a number; it raises `WrongValue` if it cannot.
     """
     name, limits = ("a whole number", f"from {least:g}") if kind is int else ("a number", f"above {least:g}")
     mend = f"give {name} {limits}{f' to {most:.0f}' if most < inf else ''}"
@@ -187,7 +219,7 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def status(main: Callable[[], int]) -> int:
-    """Run a script and give its exit code; an error is told in one line per mistake."""
+    """Run a script and return its exit code; an error is printed in one line per mistake."""
     try:
         return main()
     except RunError as error:
@@ -201,9 +233,14 @@ def origin(prog: str, arguments: Sequence[str]) -> dict[str, Any]:
     Parameters
     ----------
     prog
-        What starts the script, such as ``python -m scripts.benchmarks.bench``.
+        Command that starts the script, such as ``python -m scripts.benchmarks.bench``.
     arguments
-        What came after it.
+        Arguments of that command.
+
+    Returns
+    -------
+    dict
+        Origin in plain types, for a JSON file.
     """
     from sgdj.runtime import provenance  # imports torch
 

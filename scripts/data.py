@@ -29,7 +29,7 @@ def _facts(found: "Description") -> str:
 
 
 def _tried(line: "Suggestion", max_gib: float | None) -> tuple[str, str]:
-    """The command line with what it lacks, and why a run would refuse its data (nothing if it takes it)."""
+    """Return the completed command line, and why a run would refuse its data (empty if it accepts them)."""
     from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
     from sgdj.config.load import load
@@ -87,7 +87,7 @@ def describe_path(path: Path, max_gib: float | None, as_csv: bool = False) -> in
 
 
 def _complex_stack(path: Path, seed: int, max_gib: float | None) -> "np.ndarray":
-    """Images (S, H, W) as they are if they are complex, else with a smooth random phase."""
+    """Read images (S, H, W): unchanged if they are complex, else with a smooth random phase."""
     import numpy as np
 
     from sgdj.data.images import check_contrast, read_stack
@@ -113,7 +113,7 @@ def _complex_stack(path: Path, seed: int, max_gib: float | None) -> "np.ndarray"
 
 
 def _convert_file(path: Path, out: Path, seed: int, matrix: int | None, max_gib: float | None) -> str:
-    """Write one volume; what was written."""
+    """Write one volume; returns a line that describes it."""
     from sgdj.data.fastmri_layout import write_volume
     from sgdj.data.fft import center_crop, image_to_kspace
 
@@ -224,7 +224,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the verb says."""
+    """Run the chosen verb."""
     options = parser().parse_args(arguments)
     if options.verb == "describe":
         return describe_path(options.path, options.max_gib, options.csv)

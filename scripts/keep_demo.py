@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def table(summary: dict) -> str:
-    """Conditions by PSNR and SSIM, as Markdown."""
+    """Write conditions by PSNR and SSIM as Markdown."""
     header = ("condition", "‖δ‖/‖y‖", "x0 PSNR (dB) / SSIM", "network PSNR (dB) / SSIM", "gain (dB)")
     rows = []
     for condition, network in summary["network"].items():
@@ -34,7 +34,12 @@ def table(summary: dict) -> str:
 
 
 def keep(run: Path) -> None:
-    """Copy and rewrite.
+    """Copy the files of a run, and rewrite the README.
+
+    Parameters
+    ----------
+    run
+        Run directory of the demo.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Copy and rewrite."""
+    """Copy the files and rewrite the README."""
     keep(parser().parse_args(arguments).run)
     return 0
 

@@ -52,7 +52,7 @@ def _found(options: argparse.Namespace) -> list[catalogue.RunView]:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the verb says."""
+    """Run the chosen verb."""
     from sgdj.reporting.terminal import show
 
     options = parser().parse_args(arguments)

@@ -62,7 +62,7 @@ def _build(scale: str, seeds: tuple[int, ...]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run what is missing, then build."""
+    """Do the missing runs, then rebuild the documents."""
     from sgdj.study.campaign import Campaign, default_parallel, missing
     from sgdj.study.store import read, read_audits
 
@@ -99,7 +99,7 @@ def show_missing(options: argparse.Namespace) -> int:
 
 
 def _command(cell: Cell) -> str:
-    """Settings of a cell; those of the network that it evaluates come first."""
+    """Return the settings of a cell; those of the network that it evaluates come first."""
     return shlex.join([*(cell.trained.overrides if cell.trained else ()), *cell.overrides])
 
 
@@ -222,7 +222,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the verb says."""
+    """Run the chosen verb."""
     options = parser().parse_args(arguments)
     verbs = {"run": run, "missing": show_missing, "build": build, "check": check, "choose": choose}
     return verbs[options.verb](options)

@@ -17,7 +17,7 @@ from sgdj.errors import InputError
 
 
 class UNet(nn.Module):
-    """x̂ = Aᴴy + U-Net(Aᴴy), real and imaginary part as channels."""
+    """Residual network x̂ = Aᴴy + U-Net(Aᴴy), real and imaginary part as channels."""
 
     def __init__(self) -> None:
         from fastmri.models import Unet
@@ -92,7 +92,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Train and write."""
+    """Train the network and write its weights."""
     options = parser().parse_args(arguments)
     train(options.target, options.seconds, options.overrides)
     return 0

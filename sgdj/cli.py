@@ -12,7 +12,12 @@ _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point.
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        Arguments after the program's name; None for those of the process.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _hydra(arguments: list[str]) -> int:
-    """Hydra's own help and configuration printing."""
+    """Let Hydra print its own help or the composed configuration."""
     import hydra
 
     from sgdj.config.composition import parse

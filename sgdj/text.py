@@ -1,4 +1,4 @@
-"""Text from outside (names of files, attributes, settings) made safe for the place where it is shown or stored.
+"""Make text from outside (names of files, attributes, settings) safe for the place where it is shown or stored.
 
 Each function leaves an ordinary name as it is. Apply one of them where text leaves the program, and only there: names
 that the program works with stay as they were given.
@@ -21,9 +21,9 @@ _LATEX = {
 
 
 def printable(text: Any) -> str:
-    r"""Text on one line that a terminal cannot take for a command.
+    r"""Return text on one line that a terminal cannot take for a command.
 
-    Whatever is no visible character is written as its escape: control characters such as ESC (``\x1b``), marks that
+    Characters that are not visible are written as their escapes: control characters such as ESC (``\x1b``), marks that
     reverse the direction of writing (``\u202e``), and bytes of a name that is not UTF-8 (``\udcff``).
     """
     text = str(text)
@@ -33,7 +33,7 @@ def printable(text: Any) -> str:
 
 
 def say(line: Any, file: TextIO | None = None) -> None:
-    """Print a line at once, to standard output or to `file`, with what is in it made `printable`."""
+    """Print a line at once, to standard output or to `file`, made `printable`."""
     print(printable(line), file=file or sys.stdout, flush=True)
 
 
@@ -52,7 +52,7 @@ def _is_number(text: str) -> bool:
 
 
 def cell(value: Any) -> Any:
-    r"""A value for a CSV file; `from_cell` gives the text back.
+    r"""Return a value for a CSV file; `from_cell` gives the text back.
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it; one with invisible characters or
     backslashes is written with escapes (``\x1b``; a backslash is doubled). Numbers stay as they are, as text too.
@@ -68,7 +68,7 @@ def cell(value: Any) -> Any:
 
 
 def from_cell(text: str) -> str:
-    """The text that `cell` made this of."""
+    """Invert `cell`: return the original text."""
     if text.startswith("'") and text.lstrip("'").startswith(_FORMULA):
         text = text[1:]
     if "\\" not in text:
@@ -82,13 +82,13 @@ def from_cell(text: str) -> str:
 
 
 class Markup(str):
-    """Text that is Markdown already: `markdown` leaves it as it is."""
+    """Text that is Markdown already; `markdown` leaves it unchanged."""
 
     __slots__ = ()
 
 
 def markdown(text: Any) -> Markup:
-    """Plain text of a Markdown document, also within a table: no markup, link, image or HTML."""
+    """Escape text for a Markdown document, also within a table: no markup, link, image or HTML."""
     if isinstance(text, Markup):
         return text
     text = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
@@ -97,7 +97,7 @@ def markdown(text: Any) -> Markup:
 
 
 def markdown_code(text: Any) -> Markup:
-    """A code span of Markdown, also within a table."""
+    """Return a code span of Markdown, also within a table."""
     text = printable(text).replace("|", r"\|")
     ticks = max((len(run) for run in re.findall("`+", text)), default=0)
     return Markup(f"`{text}`" if not ticks else f"{'`' * (ticks + 1)} {text} {'`' * (ticks + 1)}")
@@ -116,7 +116,12 @@ def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
     header
         Titles of the columns.
     rows
-        Cells of every line, as many as there are columns; what is no `Markup` is shown as plain text.
+        Cells of every line, as many as there are columns; text that is no `Markup` is escaped.
+
+    Returns
+    -------
+    str
+        Lines of the table, joined.
 
     Raises
     ------
@@ -138,12 +143,12 @@ def plus_minus(mean: float, spread: float | None, digits: int) -> str:
 
 
 def latex(text: Any) -> str:
-    """Plain text of a LaTeX document."""
+    """Escape text for a LaTeX document."""
     return "".join(_LATEX.get(c, c) for c in printable(text))
 
 
 def label(text: Any, longest: int = 100) -> str:
-    """Plain text of a figure, in which matplotlib finds no formula; the middle of a long one is left out."""
+    """Escape text for a figure, so that matplotlib finds no formula; the middle of a long one is left out."""
     text = printable(text)
     if len(text) > longest:
         text = f"{text[: longest // 2]}…{text[-(longest // 2) + 1 :]}"
@@ -151,16 +156,21 @@ def label(text: Any, longest: int = 100) -> str:
 
 
 def file_name(stem: str, suffix: str = "", longest: int = 255) -> str:
-    """A name for a new file: separators become dashes, and a name of too many bytes is shortened to one of its own.
+    """Return a name for a new file: separators become dashes; too long a name is cut, and stays unique by a hash.
 
     Parameters
     ----------
     stem
-        What the file is named after; bytes that are not UTF-8 stay as they are.
+        Text that the file is named after; bytes that are not UTF-8 stay as they are.
     suffix
-        Put after it, whole.
+        Text that is put after it, whole.
     longest
         Largest number of bytes that a file system takes.
+
+    Returns
+    -------
+    str
+        Name of at most `longest` bytes.
     """
     stem = stem.replace("/", "-").replace("\0", "-")
     room = longest - len(suffix.encode(errors="surrogateescape"))
@@ -175,5 +185,5 @@ def file_name(stem: str, suffix: str = "", longest: int = 255) -> str:
 
 
 def folded(name: str) -> str:
-    """What names have in common that a file system may take for one: letters of either case, composed or not."""
+    """Return what names have in common that a file system may take for one: letters of either case, composed or not."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -37,7 +37,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_turn(functions: dict[str, Callable[[], Any]], repeats: int, least: float = 0.2) -> dict[str, float]:
-    """Median seconds of each function, called in turn; short ones are repeated for `least` seconds per measurement."""
+    """Measure the median seconds of each function, called in turn.
+
+    Short ones are repeated for `least` seconds per measurement.
+    """
     counts = {}
     for name, function in functions.items():
         spent, calls = 0.0, 0
@@ -57,14 +60,22 @@ def in_turn(functions: dict[str, Callable[[], Any]], repeats: int, least: float 
 
 
 class Problem:
-    """An MRI problem with a network, ours and plain.
+    """An MRI problem with a network, in this project's and in the plain implementation.
 
     Parameters
     ----------
-    size, batch, iterations, layers, features
-        As in the networks.
+    size
+        Side N of the images, in pixels.
+    batch
+        Number of images per batch.
+    iterations
+        Number of iterations K.
+    layers
+        Number of layers of the learned part.
+    features
+        Number of channels of its hidden layers.
     checkpointing
-        See `sgdj.networks.Unrolled`.
+        Whether to recompute iterations for the gradient; see `sgdj.networks.Unrolled`.
     """
 
     def __init__(
@@ -85,7 +96,7 @@ class Problem:
         self.optimizer = torch.optim.Adam(self.network.parameters(), 1e-5)
 
     def step(self, loss: Callable[[], Tensor]) -> Callable[[], None]:
-        """An optimiser step on a loss."""
+        """Return a function that does one optimiser step on a loss."""
 
         def step() -> None:
             self.optimizer.zero_grad()
@@ -96,7 +107,7 @@ class Problem:
 
 
 def operators(size: int, batch: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Gram and adjoint of both imaging operators."""
+    """Measure gram and adjoint of both imaging operators."""
     problem = Problem(size, batch, 1, 3, 4)
     z = torch.randn(batch, 1, size, size)
     fast, slow = Convolution(ricker(51, 4.0), size), PlainConvolution(ricker(51, 4.0))
@@ -121,7 +132,7 @@ def operators(size: int, batch: int, repeats: int) -> dict[str, dict[str, float]
 
 
 def steps(problem: Problem, repeats: int, attack_steps: int) -> dict[str, dict[str, float]]:
-    """Reconstruction, attack and one training step per strategy."""
+    """Measure a reconstruction, an attack and one training step per strategy."""
     network, plain, batch, x, y = problem.network, problem.plain, problem.batch, problem.x, problem.y
     draws = Draws(0)
     attack = PGD(rho=0.03, steps=attack_steps, step_size=2.0, restarts=1, random_start=False)
@@ -179,7 +190,7 @@ def steps(problem: Problem, repeats: int, attack_steps: int) -> dict[str, dict[s
 
 
 def floor(problem: Problem, repeats: int) -> dict[str, float]:
-    """Convolution operations of a reconstruction at the rate measured for the network's own widest layer."""
+    """Measure the time of a reconstruction's convolutions at the rate of the network's own widest layer."""
     convolutions = [m for m in problem.network.modules() if isinstance(m, torch.nn.Conv2d)]
     widest = max(convolutions, key=lambda c: c.in_channels * c.out_channels)
     batch, _, height, width = problem.x.shape
@@ -240,7 +251,7 @@ def memory(size: int, layers: int, features: int, counts: list[int]) -> dict[str
 
 
 def reading(repeats: int, volumes: int, shape: tuple[int, int, int]) -> dict[str, float]:
-    """Slices per second from files in the fastMRI layout: first read, and from memory."""
+    """Measure slices per second from files in the fastMRI layout: first read, and from memory."""
     from sgdj.data.fastmri import FastMRISource
     from sgdj.data.fastmri_layout import write_volume
 
@@ -267,7 +278,7 @@ def reading(repeats: int, volumes: int, shape: tuple[int, int, int]) -> dict[str
 
 
 def start_up(repeats: int) -> dict[str, float]:
-    """Seconds of `--help` and of a bad-input error, as whole processes."""
+    """Measure the seconds of `--help` and of a bad-input error, as whole processes."""
 
     def call(*arguments: str) -> Callable[[], Any]:
         command = [sys.executable, str(ROOT / "run.py"), *arguments]
@@ -277,7 +288,7 @@ def start_up(repeats: int) -> dict[str, float]:
 
 
 def measure(repeats: int, quick: bool) -> dict[str, Any]:
-    """Everything."""
+    """Run all measurements."""
     size, layers, features = (48, 4, 16) if quick else (160, 8, 64)
     problem = Problem(size, 2, 5, layers, features)
     found: dict[str, Any] = {"setting": {"size": size, "batch": 2, "K": 5, "layers": layers, "features": features}}
@@ -301,10 +312,10 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and write."""
+    """Measure everything, and write the results."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(os.cpu_count() or 1)
-    reuse_freed()  # as runs do
+    reuse_freed()  # as in a run
     found = measure(options.repeats, options.quick)
     from scripts.benchmarks.performance import markdown, write
 

@@ -1,4 +1,4 @@
-"""How cost grows: a model of time and memory, fitted on some sizes and tried on others; as a document."""
+"""Model how time and memory grow: fitted on some sizes, tried on others, and written as a document."""
 
 import json
 import math
@@ -26,15 +26,15 @@ class Point:
     Parameters
     ----------
     task
-        "mri" or "seismic", with its network.
+        Task with its network, "mri" or "seismic".
     size, batch, iterations
-        N (images of N x N pixels), B and K.
+        Side N of the images in pixels, batch size B and number of iterations K.
     held_out
         Whether the model must not see it.
     seconds
-        Median over repeated steps.
+        Time of a step in seconds, median over repeated steps.
     mib
-        Peak memory above that before the first step.
+        Peak memory above that before the first step, in MiB.
     """
 
     task: str
@@ -53,26 +53,31 @@ class Point:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Cost = a + b K + c P + d K P, with P = B N² in megapixels; no term is negative.
+    """Model cost = a + b K + c P + d K P, with P = B N² in megapixels; no term is negative.
 
     Parameters
     ----------
     terms
-        a, b, c, d.
+        Coefficients a, b, c, d, in seconds or MiB.
     """
 
     terms: tuple[float, float, float, float]
 
     @classmethod
     def fit(cls, points: Sequence[Point], what: str) -> "CostModel":
-        """Least squares on relative errors, over points that are not held out.
+        """Fit by least squares on relative errors, over points that are not held out.
 
         Parameters
         ----------
         points
-            What was measured.
+            Steps that were measured.
         what
-            "seconds" or "mib".
+            Quantity to model, "seconds" or "mib".
+
+        Returns
+        -------
+        CostModel
+            Model with the fitted coefficients.
         """
         seen = [point for point in points if not point.held_out]
         found = np.array([getattr(point, what) for point in seen])
@@ -81,7 +86,7 @@ class CostModel:
         return cls(tuple(terms.tolist()))
 
     def __call__(self, point: Point) -> float:
-        """Expected cost."""
+        """Return the expected cost of a step."""
         return float(np.dot(self.terms, _features(point)))
 
 
@@ -122,7 +127,7 @@ after the other on each. The last wave leaves machines idle; nothing else is los
 
 
 def duration(seconds: float) -> str:
-    """Readable time."""
+    """Write a number of seconds as readable time."""
     for unit, length in (("years", 31557600.0), ("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
@@ -153,14 +158,14 @@ def _models(points: Sequence[Point], models: dict[tuple[str, str], CostModel]) -
 
 
 def paper(task: str) -> Point:
-    """A step at the paper's size."""
+    """Return a step at the paper's size."""
     return Point(task, {"mri": 320, "seismic": 352}[task], 2, 10, False, 0.0, 0.0)
 
 
 def _projections(found: dict[str, Any], models: dict[tuple[str, str], CostModel]) -> list[str]:
     step = {task: models[task, "seconds"](paper(task)) for task in ("mri", "seismic")}
     ratio = found["strategies"]["adversarial"] / found["strategies"]["mse"]
-    once = 200 // 2 * 130  # images, batch, epochs
+    once = 200 // 2 * 130  # optimiser steps: 200 images in batches of 2, 130 epochs
 
     def line(name: str, steps: int, seconds: float, total: float) -> tuple[str, ...]:
         return name, f"{steps:,}", f"{seconds:.2f}", duration(total)
@@ -197,7 +202,7 @@ def _projections(found: dict[str, Any], models: dict[tuple[str, str], CostModel]
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Measured points, model, projections."""
+    """Write measured points, model and projections as Markdown."""
     points = [Point(**point) for point in found["points"]]
     models = fitted(points)
     ratio = found["strategies"]["adversarial"] / found["strategies"]["mse"]
@@ -227,7 +232,7 @@ def _counted(count: str, what: str, values: dict[str, float], digits: int) -> st
 
 
 def fitted(points: Sequence[Point]) -> dict[tuple[str, str], CostModel]:
-    """A model of time and one of memory for each task."""
+    """Fit a model of time and one of memory for each task."""
     return {
         (task, what): CostModel.fit([p for p in points if p.task == task], what)
         for task in dict.fromkeys(p.task for p in points)
@@ -236,7 +241,7 @@ def fitted(points: Sequence[Point]) -> dict[tuple[str, str], CostModel]:
 
 
 def figure(points: Sequence[Point], folder: Path) -> None:
-    """Measured against modelled cost; held-out points are open."""
+    """Draw measured against modelled cost; held-out points are open."""
     models = fitted(points)
     drawn = Figure(figsize=(9.6, 4.2), layout="constrained")
     for axis, (what, label) in zip(

@@ -1,4 +1,4 @@
-"""The benchmark as a document."""
+"""Write the benchmark's results as a document."""
 
 import json
 from pathlib import Path
@@ -27,13 +27,13 @@ def _row(name: str, times: dict[str, float]) -> tuple[str, ...]:
 
 
 def _bound(floor: dict[str, float]) -> float:
-    """How much faster an attack step can be without gradients by the weights."""
+    """Return how much faster an attack step can be without gradients with respect to the weights."""
     needed = floor["convolution_s"] + floor["input_gradient_s"]
     return (needed + floor["weight_gradient_s"]) / needed
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Every table."""
+    """Write every table as Markdown."""
     text = [_HEAD.format(**found | found["setting"] | {"torch": found["versions"]["torch"]})]
     beside = [_row(name, times) for part in ("operators", "steps") for name, times in found[part].items()]
     training = found["steps"]["training step, MSE and jittering"]

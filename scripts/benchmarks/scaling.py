@@ -32,7 +32,7 @@ QUICK = [(24, 2, 1), (32, 1, 3)]
 
 
 def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *more: str) -> dict[str, float]:
-    """Seconds and memory of a training step of a configured network on random images."""
+    """Measure seconds and memory of a training step of a configured network on random images."""
     import torch
 
     from sgdj.config.composition import parse
@@ -68,7 +68,7 @@ def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *m
 
 
 def _apart(*arguments: Any) -> dict[str, float]:
-    """The same, in a process of its own."""
+    """Run `one_step` in a process of its own."""
     program = (
         "import json; from scripts.benchmarks.scaling import one_step; "
         f"print(json.dumps(one_step(*json.loads({json.dumps(arguments)!r}))))"
@@ -79,7 +79,7 @@ def _apart(*arguments: Any) -> dict[str, float]:
 
 
 def steps(quick: bool, repeats: int) -> list[dict[str, Any]]:
-    """Training steps of all sizes."""
+    """Measure training steps of all sizes."""
     found = []
     for task, sizes in FITTED.items():
         fitted, held = (QUICK, [(48, 2, 4)]) if quick else (sizes, HELD_OUT[task])
@@ -92,14 +92,14 @@ def steps(quick: bool, repeats: int) -> list[dict[str, Any]]:
 
 
 def strategies(quick: bool, repeats: int) -> dict[str, float]:
-    """A training step of each strategy."""
+    """Measure a training step of each strategy."""
     size, k = (24, 2) if quick else (128, 5)
     names = ("mse", "adversarial") if quick else ("mse", "input_jitter", "jitter", "adversarial")
     return {name: _apart("mri", size, 2, k, repeats, f"strategy={name}")["seconds"] for name in names}
 
 
 def epochs(*overrides: str) -> float:
-    """Median seconds per epoch of a run."""
+    """Measure the median seconds per epoch of a run."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "run.py"), "task=mri", "logger=none", "evaluation.panels=0"]
         command += ["epochs=3", "attack.steps=1", "evaluation.curve=[]", "run_dir=run", *overrides]
@@ -109,7 +109,7 @@ def epochs(*overrides: str) -> float:
 
 
 def workers(quick: bool, counts: tuple[int, ...] = (0, 1, 2)) -> dict[str, float]:
-    """Batches per second, read from files in the fastMRI layout and measured."""
+    """Measure batches per second, read from files in the fastMRI layout and measured."""
     import numpy as np
 
     from sgdj.config.composition import parse
@@ -143,7 +143,7 @@ def workers(quick: bool, counts: tuple[int, ...] = (0, 1, 2)) -> dict[str, float
 
 
 def measure(repeats: int, quick: bool) -> dict[str, Any]:
-    """Everything."""
+    """Run all measurements."""
     scale = ("scale=smoke",) if quick else ("scale=small",)
     counts = (4,) if quick else (48, 96, 192)
     print("reading", flush=True)
@@ -176,7 +176,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and write."""
+    """Measure everything, and write the results."""
     options = parser().parse_args(arguments)
     found = measure(options.repeats, options.quick)
     from scripts.benchmarks.cost_model import markdown, write

@@ -44,9 +44,10 @@ class Killer:
 
     Parameters
     ----------
-    phase, count
-        The kill comes at this moment for the `count`-th time; all but the first of `PHASES` lie after the first
-        optimiser step of the process.
+    phase
+        Moment of the kill, one of `PHASES`; all but the first lie after the first optimiser step of the process.
+    count
+        How many times the moment passes until the kill, counting itself.
     journal
         File to which every begun epoch is appended.
     """
@@ -56,24 +57,24 @@ class Killer:
         self.armed = False
 
     def is_due(self, phase: str) -> bool:
-        """Whether the moment has come."""
+        """Check whether the moment has come."""
         if phase != self.phase or self.armed == (phase == "before the first step"):
             return False
         self.left -= 1
         return self.left <= 0
 
     def note(self, line: str) -> None:
-        """Append to the journal."""
+        """Append a line to the journal."""
         with self.journal.open("a") as file:
             file.write(line + "\n")
 
     def kill(self) -> None:
-        """Leave no time for anything."""
+        """End the process at once, by SIGKILL."""
         self.note(f"killed {self.phase}")
         os.kill(os.getpid(), signal.SIGKILL)
 
     def at(self, phase: str) -> None:
-        """Kill if the moment has come."""
+        """Kill the process if the moment has come."""
         if self.is_due(phase):
             self.kill()
 
@@ -159,7 +160,7 @@ class Killer:
             setattr(owner, name, hook)
 
 
-#: What a sweep trains.
+#: Overrides of the sweep that is killed.
 KINDS = ("architecture=gd,prox", "strategy=mse,adversarial,input_jitter,jitter")
 
 
@@ -186,7 +187,7 @@ def _child(arguments: list[str]) -> int:
 
 @dataclass
 class Tally:
-    """What a fault campaign counts."""
+    """Counts of a fault campaign."""
 
     kills: Counter[str] = field(default_factory=Counter)
     runs: int = 0
@@ -211,7 +212,7 @@ def _rows(run: Path) -> list[str]:
 
 
 def compare(whole: Path, broken: Path, tally: Tally) -> None:
-    """Add the differences between two folders of runs."""
+    """Add the differences between two folders of runs to the tally."""
     runs = sorted(path.parent.relative_to(whole) for path in whole.rglob("run.json"))
     assert runs == sorted(path.parent.relative_to(broken) for path in broken.rglob("run.json"))
     for run in runs:
@@ -223,7 +224,7 @@ def compare(whole: Path, broken: Path, tally: Tally) -> None:
 
 
 def _repeats(journal: Path, tally: Tally) -> None:
-    """Epochs that were begun again; between two kills an epoch may be begun twice at most."""
+    """Count epochs that were begun again; between two kills an epoch may be begun twice at most."""
     seen: set[str] = set()
     again = 0
     for line in journal.read_text().splitlines():
@@ -239,7 +240,7 @@ def _repeats(journal: Path, tally: Tally) -> None:
 
 
 def campaign(kills: int, seed: int, epochs: int, folder: Path, kinds: tuple[str, ...] = KINDS) -> Tally:
-    """Sweeps, killed until they are through, until `kills` kills have been counted."""
+    """Run sweeps, killed until they are through, until `kills` kills have been counted."""
     rng, tally = random.Random(seed), Tally()
     shutil.rmtree(folder, ignore_errors=True)
     while tally.kills.total() < kills:
@@ -283,7 +284,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the campaign, write what it found; 5 if a bit or a row differs."""
+    """Run the campaign and write its counts; returns 5 if a bit or a row differs."""
     if arguments[:1] == ["child"]:
         return _child(arguments[1:])
     tally = campaign(**vars(parser().parse_args(arguments)))

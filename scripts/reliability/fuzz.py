@@ -44,13 +44,13 @@ class Reader:
     Parameters
     ----------
     suffix
-        Of the files that it reads.
+        Suffix of the files that it reads.
     valid
-        Makes valid files' contents.
+        Function that makes the contents of valid files.
     read
-        Reads a file; raises the project's input error if it cannot.
+        Function that reads a file; it raises the project's input error if it cannot.
     modules
-        Whose coverage is reported.
+        Modules whose coverage is reported.
     """
 
     suffix: str
@@ -60,7 +60,7 @@ class Reader:
 
 
 def _hdf5(**extra: Any) -> list[bytes]:
-    """Volumes in the fastMRI layout: as written by the project, plain, compressed, with other types and shapes."""
+    """Make volumes in the fastMRI layout: as written by the project, plain, compressed, with other types and shapes."""
     import h5py
 
     from sgdj.data.fastmri_layout import write_volume
@@ -220,7 +220,7 @@ def _read_checkpoint(path: Path) -> None:
     content = path.read_bytes()
     other = path.with_name("a.ckpt")
     other.write_bytes(content)
-    other.with_name("a.ckpt.sha256").write_text(hashlib.sha256(content).hexdigest())  # an attacker's hash fits
+    other.with_name("a.ckpt.sha256").write_text(hashlib.sha256(content).hexdigest())  # an attacker would adapt it, too
     done, last = False, None
     for one in (other, path):
         try:
@@ -244,7 +244,7 @@ def _config() -> list[bytes]:
 
 
 def _read_config(path: Path) -> None:
-    """The file holds one argument of the command line per line."""
+    """Read the file as a command line, one argument per line."""
     from sgdj.config.composition import expand, parse
     from sgdj.config.load import load
 
@@ -254,7 +254,7 @@ def _read_config(path: Path) -> None:
 
 
 def _saved() -> list[bytes]:
-    """Resolved configurations, as they lie beside checkpoints."""
+    """Make resolved configurations, as they lie beside checkpoints."""
     from omegaconf import OmegaConf
 
     from sgdj.config.composition import parse
@@ -266,7 +266,7 @@ def _saved() -> list[bytes]:
 
 
 def _read_saved(path: Path) -> None:
-    """The content as the configuration beside a checkpoint, and as that inside of a safetensors file."""
+    """Read the content as the configuration beside a checkpoint, and as that inside of a safetensors file."""
     import torch
     from safetensors.torch import save_file
 
@@ -307,7 +307,7 @@ def _record() -> list[bytes]:
 
 
 def _read_record(path: Path) -> None:
-    """The content as every record that a later call reads."""
+    """Read the content as every record that a later call reads."""
     from sgdj.config.plain_yaml import read_mapping
     from sgdj.reconstruction.output_folder import OutputFolder
     from sgdj.reconstruction.record import RECORD
@@ -419,7 +419,7 @@ def damaged(content: bytes, edits: list[tuple[str, int, Any]]) -> bytes:
 
 @dataclass
 class Count:
-    """What came out of a reader."""
+    """Counts of what came out of a reader."""
 
     inputs: int = 0
     refused: int = 0
@@ -432,7 +432,7 @@ def _too_long(number: int, frame: Any) -> None:
 
 
 def attempt(reader: Reader, content: bytes, count: Count) -> None:
-    """Read one input in a folder of its own; whatever is no input error escapes."""
+    """Read one input in a folder of its own; any error but an input error is passed on."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"a{reader.suffix}"
         path.write_bytes(content)
@@ -454,13 +454,15 @@ def fuzz(reader: Reader, seed: int, examples: int, count: Count, before: Callabl
     Parameters
     ----------
     reader
-        Which.
-    seed, examples
-        Of this round.
+        Reader under test.
+    seed
+        Seed of this round.
+    examples
+        Number of inputs of this round.
     count
-        Counts.
+        Counts that the outcomes are added to.
     before
-        Called with every input before it is read.
+        Function that is called with every input before it is read.
     """
     valid = reader.valid()
 
@@ -570,7 +572,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Fuzz the readers, write what was found; 5 if there is a finding."""
+    """Fuzz the readers and write the findings; returns 5 if there is one."""
     if arguments[:1] == ["worker"]:
         name, seed, seconds, folder = arguments[1:]
         return _worker(name, int(seed), float(seconds), Path(folder))

@@ -1,4 +1,4 @@
-"""What the fault campaign and the fuzzers found, as a document."""
+"""Write the findings of the fault campaign and the fuzzers as a document."""
 
 import json
 from pathlib import Path
@@ -73,16 +73,16 @@ def _fuzz(found: dict[str, Any]) -> str:
 
 
 def write(results: Path, name: str, found: dict[str, Any]) -> None:
-    """Keep what a script found under ``reliability/`` and rebuild ``reliability.md`` from all that is there.
+    """Keep the findings of a script under ``reliability/`` and rebuild ``reliability.md`` from all that is there.
 
     Parameters
     ----------
     results
-        The results folder.
+        Folder of all results.
     name
-        "faults" or "fuzz".
+        Name of the script, "faults" or "fuzz".
     found
-        What it found, in plain types.
+        Findings in plain types.
     """
     folder = results / "reliability"
     folder.mkdir(parents=True, exist_ok=True)

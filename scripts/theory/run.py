@@ -1,4 +1,4 @@
-"""The theory laboratory: exact forms beside what is learned and simulated; writes results/theory.
+"""The theory laboratory: compute closed forms beside what is learned and simulated; writes results/theory.
 
 About ten minutes on one core.
 """
@@ -37,12 +37,12 @@ SEEDS = range(5)
 
 
 def _mean(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error."""
+    """Return mean and standard error."""
     return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def worst_case(basis: torch.Tensor) -> list[dict[str, Any]]:
-    """α of adversarial training and of the equivalent input jittering, exact and learned."""
+    """Compute α of adversarial training and of the equivalent input jittering, exact and learned."""
     problem, rows = Subspace(DIMENSION, DIMENSION, NOISE), []
     for share in (0.0, 0.05, 0.1, 0.2, 0.3, 0.5):
         epsilon = float(np.sqrt(share * DIMENSION))
@@ -65,12 +65,12 @@ def worst_case(basis: torch.Tensor) -> list[dict[str, Any]]:
 
 
 def parts() -> tuple[Iteration, Iteration]:
-    """The iteration on the subspace and off it."""
+    """Return the iteration on the subspace and off it."""
     return Iteration(ETA, COUNT, 1.0, NOISE**2), Iteration(ETA, COUNT, 0.0, NOISE**2)
 
 
 def jittered(basis: torch.Tensor) -> list[dict[str, Any]]:
-    """θ, gain and risk of SGD jittering, exact and learned."""
+    """Compute θ, gain and risk of SGD jittering, exact and learned."""
     on, off = parts()
     rows = []
     for v in (0.0, 0.01, 0.03, 0.1, 0.3):
@@ -93,7 +93,7 @@ def jittered(basis: torch.Tensor) -> list[dict[str, Any]]:
 
 
 def exact_curves() -> dict[str, Any]:
-    """Exact α over ε and exact gains H over v, for the figure."""
+    """Compute exact α over ε and exact gains H over v, for the figure."""
     problem, (on, off) = Subspace(DIMENSION, DIMENSION, NOISE), parts()
     share, v = np.linspace(0, 0.5, 51), np.concatenate([[0.0], np.geomspace(0.001, 0.3, 40)])
     return {
@@ -103,7 +103,7 @@ def exact_curves() -> dict[str, Any]:
 
 
 def regulariser() -> list[dict[str, Any]]:
-    """The pathwise identity and the four-term balance, for a linear and a nonlinear learned part."""
+    """Check the pathwise identity and the four-term balance, for a linear and a nonlinear learned part."""
     rng = np.random.default_rng(0)
     n = 12
     weight = rng.normal(size=(n, n)) / 3
@@ -123,7 +123,7 @@ def regulariser() -> list[dict[str, Any]]:
 
 
 def thresholds() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-    """s* and g* over v; Monte Carlo on both sides of them; negative controls."""
+    """Compute s* and g* over v; Monte Carlo on both sides of them; negative controls."""
     on, off = parts()
     v = np.geomspace(0.003, 0.5, 25)
     curves = {
@@ -135,7 +135,7 @@ def thresholds() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, A
     rng, points = np.random.default_rng(1), []
 
     def difference(part: Iteration, level: float, kind: str, variance: float) -> tuple[float, float]:
-        """Risk of the jittered θ minus that of MSE on the same draws, and its standard error."""
+        """Return the risk of the jittered θ minus that of MSE on the same draws, and its standard error."""
         seed = int(rng.integers(2**31))
         errors = [
             simulate(part, part.best(u), 0.0, np.random.default_rng(seed), 4_000_000, **{kind: level})
@@ -171,7 +171,7 @@ def thresholds() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, A
 
 
 def rates() -> list[dict[str, Any]]:
-    """Mean squared gradient of F with ∇F = (x − 1) + sin(2x)/2 along the jittered iteration."""
+    """Compute the mean squared gradient of F with ∇F = (x − 1) + sin(2x)/2 along the jittered iteration."""
     rng = np.random.default_rng(2)
 
     def gradient(x: np.ndarray) -> np.ndarray:
@@ -235,7 +235,7 @@ def _pm(pair: tuple[float, float]) -> str:
 
 
 def document(found: dict[str, Any]) -> str:
-    """The laboratory's results as Markdown."""
+    """Write the laboratory's results as Markdown."""
     worst = markdown_table(
         ["ε²/σ_c²", "α exact", "α learned by adversarial training", "input-jitter level σ_w",
          "α learned by input jittering", "risk/d exact", "risk/d of the learned α"],
@@ -334,7 +334,7 @@ Mean squared gradient of the jittered inner iteration (v = 1):
 
 
 def laboratory(output: Path) -> None:
-    """Compute, draw, write."""
+    """Compute everything, draw the figures, write the document."""
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
     basis = orthonormal(SIZE, DIMENSION, 0)
@@ -362,7 +362,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Compute, draw, write."""
+    """Run the laboratory from the command line."""
     laboratory(parser().parse_args(arguments).output)
     return 0
 

@@ -30,17 +30,17 @@ class Iterative(Attack):
     Parameters
     ----------
     epsilon, rho, norm, support
-        See `Attack`.
+        Budget and support of δ; see `Attack`.
     steps
-        Steps per restart.
+        Number of steps per restart.
     restarts
         Number of starts; the first is at zero unless `random_start`.
     random_start
-        Begin every restart at a random point on the ball's surface.
+        Start every restart at a random point on the ball's surface.
     goal
-        What is made large; see `sgdj.attacks.objective.objective`.
+        Quantity to make large; see `sgdj.attacks.objective.objective`.
     average
-        Forward passes averaged per value and gradient, for reconstructors that are random at test.
+        Number of forward passes averaged per value and gradient, for reconstructors that are random at test.
     """
 
     steps: Count
@@ -51,12 +51,26 @@ class Iterative(Attack):
 
     @abstractmethod
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
-        """Search from `start` and offer what is found to `best`."""
+        """Search from `start`, and offer every point to `best`.
+
+        Parameters
+        ----------
+        hill
+            Objective to climb, one value per sample.
+        start
+            Perturbation to start from, in the shape of y.
+        best
+            Record of the best δ so far.
+        batch
+            Samples under attack, the restarts one after the other.
+        draws
+            Random numbers of the search.
+        """
 
     @property
     @abstractmethod
     def passes(self) -> int:
-        """Forward passes per sample and restart; one more at zero if the start is random."""
+        """Number of forward passes per sample and restart; one more at zero if the start is random."""
 
     def _start(self, restart: int, batch: Batch, budget: Tensor, draws: Draws) -> Tensor:
         if restart == 0 and not self.random_start:
@@ -65,7 +79,7 @@ class Iterative(Attack):
         return budget * self.ball.steepest(self.restrict(noise, batch.operator))
 
     def hill(self, reconstructor: Reconstructor, batch: Batch, budget: Tensor) -> Hill:
-        """The function to climb on a batch."""
+        """Return the objective to climb on a batch."""
         height = objective(self.goal, reconstructor, batch)
         return Hill(
             lambda delta: height(reconstructor(batch.y + delta, batch.operator)),
@@ -77,24 +91,46 @@ class Iterative(Attack):
     def __call__(
         self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()
     ) -> Tensor:
-        """δ of the largest objective found for each sample.
+        """Find the δ of the largest objective for each sample.
 
         Parameters
         ----------
-        reconstructor, batch, draws
-            See `Attack`.
+        reconstructor
+            Network under attack, a differentiable map of y.
+        batch
+            References x and measurements y, with their operator.
+        draws
+            Random numbers of the search.
         starts
-            Further perturbations to begin at, in the shape of `batch.y`; they are projected first.
+            Further perturbations to start from, in the shape of `batch.y`; they are projected first.
+
+        Returns
+        -------
+        Tensor
+            Perturbation δ, in the shape of `batch.y`, detached.
         """
         return self._search(reconstructor, batch, draws, starts)[0]
 
     def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """δ, and whether a search attacked: where no gradient is usable, a search without any is tried, too.
+        """Find δ, and say whether its search worked as intended.
+
+        Where no gradient is usable, a search without gradients is tried, too.
 
         Parameters
         ----------
-        reconstructor, batch, draws, starts
-            As above.
+        reconstructor
+            Network under attack, a differentiable map of y.
+        batch
+            References x and measurements y, with their operator.
+        draws
+            Random numbers of the search.
+        starts
+            Further perturbations to start from, in the shape of `batch.y`; they are projected first.
+
+        Returns
+        -------
+        Found
+            Perturbation δ with its credibility, per sample.
         """
         delta, hill = self._search(reconstructor, batch, draws, starts)
         needed = (self.budget(batch.y) > 0).flatten()
@@ -114,7 +150,7 @@ class Iterative(Attack):
         return Found(delta, ~(blind | lost), why)
 
     def _without_gradients(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, delta: Tensor) -> Tensor:
-        """What a search without gradients finds, or `delta` where that is better."""
+        """Return what a search without gradients finds, or `delta` where that is better."""
         hill = self.hill(reconstructor, batch, self.budget(batch.y))
         with torch.no_grad():
             best = Best(delta, hill.mean(delta))
@@ -127,7 +163,7 @@ class Iterative(Attack):
     def _search(
         self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor]
     ) -> tuple[Tensor, Hill]:
-        """δ, and the hill that was climbed, with what it knows of its gradients."""
+        """Return δ, and the objective that was climbed with its record of gradients."""
         budget = self.budget(batch.y)
         begun = [self._start(r, batch, budget, draws) for r in range(self.restarts)]
         begun += [self.ball.project(self.restrict(s, batch.operator), budget) for s in starts]
@@ -135,7 +171,7 @@ class Iterative(Attack):
         hill = self.hill(reconstructor, many, budget.repeat(len(begun), *[1] * (budget.ndim - 1)))
         with torch.no_grad():
             zero = torch.zeros_like(many.y)
-            # a search that starts at zero evaluates zero itself
+            # minus infinity: a search that starts at zero evaluates zero itself
             best = Best(zero, hill.mean(zero) if self.random_start else zero.flatten(1)[:, 0].real - inf)
         self.climb(hill, torch.cat(begun), best, many, draws)
         values = best.value.view(len(begun), len(batch))
@@ -145,7 +181,7 @@ class Iterative(Attack):
 
 
 def repeat(batch: Batch, count: int) -> Batch:
-    """The batch `count` times over, one copy after the other."""
+    """Repeat the batch `count` times, one copy after the other."""
     if count == 1:
         return batch
     return replace(

@@ -1,4 +1,4 @@
-"""A perturbation made for another network."""
+"""Attack with a perturbation made for another network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from sgdj.runs.network import load_network
 
 @dataclass(eq=False, kw_only=True)
 class Transfer(Attack):
-    """Auto-PGD on the network of another run; what it finds is put to the one under test.
+    """Run Auto-PGD on the network of another run, and put its δ to the network under test.
 
     Parameters
     ----------
     epsilon, rho, support, norm
-        See `Attack`.
+        Budget and support of δ; see `Attack`.
     source
         Checkpoint of the other network, ``RUN_DIR/checkpoints/best.ckpt``.
     steps, restarts
-        See `APGD`.
+        Extent of the search; see `APGD`.
 
     Raises
     ------
@@ -42,19 +42,19 @@ class Transfer(Attack):
 
     @cached_property
     def other(self) -> Reconstructor:
-        """The network that the perturbation is made for."""
+        """Network that the perturbation is made for."""
         return load_network(Path(self.source))
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """δ for the other network."""
+        """Find δ for the other network."""
         return self._search(batch)(self.other, batch, draws)
 
     def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """δ for the other network, and whether its gradient was usable."""
+        """Find δ for the other network, and say whether its gradient was usable."""
         return self._search(batch).found(self.other, batch, draws)
 
     def _search(self, batch: Batch) -> APGD:
-        """What searches, with the other network on the batch's device."""
+        """Build the search, with the other network on the batch's device."""
         self.other.to(batch.y.device)
         return APGD(
             epsilon=self.epsilon, rho=self.rho, support=self.support, norm=self.norm,

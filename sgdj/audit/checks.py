@@ -1,4 +1,4 @@
-"""Checks that tell whether a robustness figure can be believed, each with its number.
+"""Check whether a robustness figure can be believed; each check states its number.
 
 They follow Carlini et al. (2019), Athalye et al. (2018) and Croce & Hein (2020), carried over to reconstruction.
 """
@@ -35,18 +35,18 @@ Status = Literal["PASS", "FAIL", "NOT APPLICABLE"]
 
 @dataclass(frozen=True)
 class Check:
-    """One check.
+    """Outcome of one check.
 
     Parameters
     ----------
     number, name
-        In the order of the report.
+        Number and name of the check, in the order of the report.
     status
-        Outcome.
+        Outcome of the check: "PASS", "FAIL" or "NOT APPLICABLE".
     value
-        What was measured.
+        Measured value, as text.
     rule
-        What it must be.
+        Condition that the value must meet, as text.
     self_test
         Whether it tests this tool rather than the reconstructor.
     """
@@ -65,24 +65,24 @@ def _check(number: int, name: str, passed: bool | None, value: str, rule: str, s
 
 
 class Audit:
-    """The checks of one reconstructor on one batch.
+    """Run the checks of one reconstructor on one batch.
 
     Parameters
     ----------
     reconstructor
-        What is audited; in evaluation mode.
+        Network to audit, in evaluation mode.
     batch
-        Measurements, with references.
+        Measurements y with their operator and references x.
     attack
-        Gives budget and norm; the checks choose their own effort.
+        Attack that states budget and norm; the checks choose their own effort.
     draws
-        Random numbers.
+        Random numbers of attacks and noise.
     small
         An operator of the same kind for images of `SMALL` x `SMALL` pixels, for the self-test.
     steps
-        Steps of the main attack, Auto-PGD.
+        Number of steps of the main attack, Auto-PGD.
     random_draws
-        Draws of random noise per sample.
+        Number of draws of random noise per sample.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Audit:
         return self._error(attack(self.network, self.batch, self.draws))
 
     def light(self) -> list[Check]:
-        """The cheap checks, for every table."""
+        """Run the cheap checks, for every table."""
         self.delta = self._apgd()(self.network, self.batch, self.draws)
         self.error = self._error(self.delta)
         return [
@@ -127,7 +127,7 @@ class Audit:
         ]  # fmt: skip
 
     def full(self, tell: Callable[[str], None] = lambda line: None) -> list[Check]:
-        """All checks, in the order of their numbers."""
+        """Run all checks, in the order of their numbers."""
         found = self.light()
 
         def rest() -> Iterator[Check]:
@@ -262,7 +262,7 @@ class Audit:
         return _check(13, "gradients are finite and not zero", bad == 0, told, "none")
 
     def _differences(self) -> Check:
-        """In float64 where the network allows it."""
+        """Compare gradients with finite differences, in float64 where the network allows it."""
         network, batch, width, limit = self.network, self.batch, 1e-2, 0.05
         try:
             network = deepcopy(self.network).double()
@@ -272,7 +272,7 @@ class Audit:
             if torch.equal(*pair):
                 raise TypeError("it computes in single precision inside")
             width, limit = 1e-7, 1e-3
-        except Exception as error:  # somebody else's network may raise anything here
+        except Exception as error:  # a network from outside may raise anything here
             if isinstance(error, RunError) and not isinstance(error, InputError):
                 raise
             network, batch = self.network, self.batch
@@ -356,7 +356,7 @@ class Audit:
 
 
 def _tensors(network: Reconstructor) -> dict[str, Tensor]:
-    """Copies of weights and buffers."""
+    """Copy weights and buffers of the network."""
     return {name: x.clone() for name, x in network.state_dict().items() if isinstance(x, Tensor)}
 
 

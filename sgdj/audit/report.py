@@ -29,13 +29,13 @@ class Report:
     Parameters
     ----------
     title
-        What was audited.
+        Name of the audited network.
     checks
-        In the order of their numbers.
+        Outcomes in the order of their numbers.
     largest, frobenius
         Means over samples of `sgdj.audit.sensitivity.Sensitivity`; None without a gradient.
     notes
-        What was changed of what the reconstructor returns, such as its precision.
+        What was converted in the values that the reconstructor returned, such as the precision.
     """
 
     title: str
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def jacobian(self) -> str:
-        """The sensitivity in words."""
+        """State the sensitivity in words."""
         if self.largest is None or self.frobenius is None:
             return "The Jacobian ∂x̂/∂y cannot be computed."
         return (
@@ -77,21 +77,28 @@ def audit_network(
     Parameters
     ----------
     title
-        What is audited.
+        Name of the network, for the report.
     reconstructor
-        Itself.
-    images, acquisition
-        Where measurements come from.
+        Network to audit, in evaluation mode.
+    images
+        Test images, of which the first are used.
+    acquisition
+        Protocol that measures the images.
     attack
-        Gives budget, norm and support.
+        Attack that states budget, norm and support.
     seed
-        `dataset.seed`.
+        Seed of masks and noise, `dataset.seed`.
     settings
         The `audit` node of the configuration.
     device
-        Where to compute.
+        Device to compute on.
     tell
-        Called with the name of every check before it runs.
+        Function that is called with the name of every check before it runs.
+
+    Returns
+    -------
+    Report
+        Outcomes of all checks.
     """
     draws = Draws(seed)
     alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][: settings["samples"]]
@@ -103,7 +110,7 @@ def audit_network(
     try:
         local = sensitivity(reconstructor, batch, draws)
         means = [float(value.mean()) for value in (local.largest, local.frobenius)]
-    except Exception as error:  # a check has told by now that there is no gradient
+    except Exception as error:  # one of the checks has reported by now that there is no gradient
         if isinstance(error, RunError) or (isinstance(error, RuntimeError | MemoryError) and as_run_error(error)):
             raise
         means = [math.nan]
@@ -118,7 +125,7 @@ def _line(check: Check) -> tuple[Any, ...]:
 
 
 def markdown(report: Report) -> str:
-    """The report."""
+    """Write the report as Markdown."""
     checks, failed = report.checks, report.failed
     verdict = f"{len(failed)} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
     text = [
@@ -132,6 +139,6 @@ def markdown(report: Report) -> str:
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write ``audit.json`` and ``audit.md``."""
+    """Write ``audit.json`` and ``audit.md`` into a folder."""
     (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     (folder / "audit.md").write_text(markdown(report))

@@ -1,4 +1,4 @@
-"""Images held in memory."""
+"""Hold images in memory."""
 
 import numpy as np
 import torch
@@ -13,9 +13,11 @@ class ArrayImages(ImageSet):
     Parameters
     ----------
     array
-        Shape (N, H, W).
-    samples, volumes
-        One id per image.
+        Images, shape (N, H, W).
+    samples
+        Id of each image, length N.
+    volumes
+        Id of the volume of each image, length N.
     """
 
     def __init__(self, array: np.ndarray, samples: list[str], volumes: list[str]) -> None:
@@ -29,5 +31,5 @@ class ArrayImages(ImageSet):
         return Image(self.tensor[index][None], self.samples[index], self.volumes[index])
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(H, W), the same for all."""
+        """Return (H, W), the same for all images."""
         return self.tensor.shape[1], self.tensor.shape[2]

@@ -1,4 +1,4 @@
-"""Hold k-space to the image that its own file stores beside it."""
+"""Compare k-space with the image that its own file stores beside it."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ _AT_THE_EDGE = 4.0  # energy of the outer half of k-space over that of the inner
 
 
 def difference(kspace: np.ndarray, reference: np.ndarray) -> float:
-    """Relative difference of a slice's stored reference and the centred orthonormal transform of its k-space.
+    """Compare a slice's stored reference with the centred orthonormal transform of its k-space.
 
     Parameters
     ----------
     kspace
-        Complex, shape (H, W).
+        One slice of k-space, complex, shape (H, W).
     reference
-        Magnitude, shape (h, w), at most (H, W).
+        Stored magnitude image, shape (h, w), at most (H, W).
 
     Returns
     -------
     float
-        ‖ |crop(F⁻¹k)| − r ‖ / ‖r‖.
+        Relative difference ‖ |crop(F⁻¹k)| − r ‖ / ‖r‖.
     """
     image = np.abs(center_crop(kspace_to_image(kspace), (reference.shape[0], reference.shape[1])))
     wanted = reference.astype(np.float64)
@@ -30,9 +30,19 @@ def difference(kspace: np.ndarray, reference: np.ndarray) -> float:
 
 
 def off_centre(kspace: np.ndarray) -> bool:
-    """Whether zero frequency lies at the edge: most of the energy is in the outer half of the rows or columns.
+    """Check whether zero frequency lies at the edge: most of the energy is in the outer half of the rows or columns.
 
     The magnitude of the image does not show it, and a sampling mask would keep the wrong lines.
+
+    Parameters
+    ----------
+    kspace
+        One slice of k-space, complex, shape (H, W).
+
+    Returns
+    -------
+    bool
+        True if zero frequency lies at the edge.
     """
     energy = np.abs(kspace).astype(np.float64) ** 2
     for axis in (0, 1):
@@ -54,12 +64,12 @@ def check_convention(kspace: np.ndarray, reference: np.ndarray, where: str) -> N
     reference
         Its ``reconstruction_esc``, shape (h, w); a slice of zeros is passed over.
     where
-        File and slice.
+        File and slice, for the message.
 
     Raises
     ------
     InputError
-        With the relative difference, or if zero frequency lies at the edge.
+        If the two differ, with the relative difference, or if zero frequency lies at the edge.
     """
     if not np.any(reference):
         return

@@ -42,14 +42,21 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _
     Parameters
     ----------
     path
-        The file.
-    crop, max_gib
-        See `FastMRISource`.
+        Volume file in the fastMRI layout.
+    crop
+        Side of the central square that will be used, in pixels; None for the stored size.
+    max_gib
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    _Volume
+        Shapes, the reference's maximum, and the hashes of its images.
 
     Raises
     ------
     InputError
-        If it cannot be used for training.
+        If the file cannot be used for training.
     """
     with open_hdf5(path) as file:
         kspace = safe_dataset(file, "kspace", "c", 3, max_gib)
@@ -104,15 +111,15 @@ class FastMRIImages(ImageSet):
     Parameters
     ----------
     volumes
-        Volumes, scanned.
+        Volumes that `scan_volume` accepted.
     slices
-        (volume index, slice index) pairs.
+        Pairs (volume index, slice index), one per image.
     reference
-        "complex" or "magnitude"; see `FastMRISource`.
+        Kind of reference image, "complex" or "magnitude"; see `FastMRISource`.
     cache_gib
-        Slices are kept in memory up to this size.
+        Memory for slices that were read, in GiB.
     max_gib
-        `dataset.max_gib`.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     def __init__(
@@ -129,14 +136,14 @@ class FastMRIImages(ImageSet):
         self._cache: dict[int, torch.Tensor] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the cache: a worker that is spawned reads what it needs, one that is forked shares it."""
+        """Leave out the cache: a worker that is spawned reads what it needs, one that is forked shares it."""
         return self.__dict__ | {"_cache": {}}
 
     def __len__(self) -> int:
         return len(self.slices)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(h, w) after the crop."""
+        """Return (h, w) after the crop."""
         return self.volumes[self.slices[index][0]].shape
 
     def __getitem__(self, index: int) -> Image:
@@ -176,12 +183,12 @@ class FastMRISource(Source):
         Folder with ``singlecoil_train`` and ``singlecoil_val``, or a flat folder. The real test split has no
         references: held-out volumes of ``singlecoil_val`` stand in for it.
     seed
-        `dataset.seed`; steers the split.
+        Seed `dataset.seed`, which determines the split.
     crop
-        Side of the central square that is used, in image space; None for the stored size.
+        Side of the central square that is used, in image space, in pixels; None for the stored size.
     slice_offsets
-        Slices around the middle one (the authors: -4, -2, 0, 2, 4); None for all. Those that lie outside a short
-        volume are left out.
+        Slices around the middle one (the authors: -4, -2, 0, 2, 4); None for all. Those that lie outside a short volume
+        are left out.
     reference
         "complex": crop of the inverse FFT of k-space; "magnitude": the stored ``reconstruction_esc``, as in the paper.
     partition
@@ -192,7 +199,7 @@ class FastMRISource(Source):
     cache_gib
         Memory for slices that were read, in GiB.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     fastmri_layout = True
@@ -259,12 +266,12 @@ class FastMRISource(Source):
         }
         self._check_slices()
         paths = [volume.path for volumes in self.scanned.values() for volume in volumes]
-        self._digests = file_digests(paths, "hashing the volumes")  # last: it is the dearest, and finds no fault
+        self._digests = file_digests(paths, "hashing the volumes")  # last: it takes longest, and finds no fault
 
     def _check_slices(self) -> None:
-        """Read the slices, so that a damaged one is told before a training and not in the middle of it.
+        """Read the slices, so that a damaged one is reported before a training and not in the middle of it.
 
-        What is read stays in the cache, as far as it reaches.
+        They stay in the cache, as far as its size allows.
         """
         room = _CHECK_AHEAD
         for split, images in self._images.items():
@@ -292,7 +299,7 @@ class FastMRISource(Source):
         return selected
 
     def manifest(self) -> dict[str, Any]:
-        """Files with size and content hash, and what is taken from them."""
+        """List files with size and content hash, and the settings that choose from them."""
         if not hasattr(self, "scanned"):
             self.prepare()
         files = {}
@@ -308,7 +315,17 @@ class FastMRISource(Source):
         }
 
     def images(self, split: Split) -> ImageSet:
-        """The slices of a split.
+        """Return the slices of a split.
+
+        Parameters
+        ----------
+        split
+            Split to read: "train", "val" or "test".
+
+        Returns
+        -------
+        ImageSet
+            Slices as images of shape (1, h, w), complex64.
 
         Raises
         ------
@@ -322,5 +339,5 @@ class FastMRISource(Source):
         return self._images[split]
 
     def notes(self) -> list[str]:
-        """Files passed over and slices excluded."""
+        """List files passed over and slices excluded."""
         return list(self._notes)

@@ -30,8 +30,10 @@ def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acqu
         Centred orthonormal k-space, complex, shape (S, H, W).
     shape
         Size (h, w) of the reconstruction, at most (H, W).
-    acquisition, patient_id
-        Attributes of the file.
+    acquisition
+        Attribute `acquisition` of the file, the name of the sequence.
+    patient_id
+        Attribute `patient_id` of the file.
 
     Raises
     ------

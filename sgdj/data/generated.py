@@ -1,4 +1,4 @@
-"""Base of the embedded data sets."""
+"""Define what all embedded data sets have in common."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -17,7 +17,7 @@ class GeneratedSource(Source):
     directory
         Folder under which generated data is kept.
     seed
-        `dataset.seed`: everything about the data is a function of it.
+        Seed `dataset.seed`: everything about the data is a function of it.
     """
 
     synthetic = True
@@ -29,14 +29,14 @@ class GeneratedSource(Source):
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
-        """What the generator is given, in plain types."""
+        """Return the parameters of the generator, in plain types."""
 
     @abstractmethod
     def build(self, folder: Path) -> None:
-        """Fill an empty folder."""
+        """Fill an empty folder with the data."""
 
     def manifest(self) -> dict[str, Any]:
-        """Generator, version, seed and parameters."""
+        """Return generator, version, seed and parameters."""
         return {"generator": self.generator, "version": self.version, "seed": self.seed, **self.parameters()}
 
     def prepare(self) -> None:
@@ -44,5 +44,5 @@ class GeneratedSource(Source):
         self.folder = generate_once(self.directory, self.manifest(), self.build)
 
     def content_hash(self) -> str:
-        """Hash of the arrays that were generated; rounding of another processor shows in it."""
+        """Hash the arrays that were generated; rounding of another processor shows in it."""
         return content_digest(self.folder)

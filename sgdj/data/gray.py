@@ -1,4 +1,4 @@
-"""What image files hold, before it becomes gray values."""
+"""Turn decoded pixels into gray values."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class Pixels:
     Parameters
     ----------
     array
-        Shape (…, H, W), or (…, H, W, 3 or 4) where `colour`.
+        Pixels, shape (…, H, W), or (…, H, W, 3 or 4) where `colour`.
     white
-        The value that stands for white.
+        Value that stands for white.
     colour
         Whether the last axis holds red, green and blue, and perhaps alpha.
     """
@@ -29,7 +29,19 @@ class Pixels:
 
 
 def as_gray(pixels: Pixels, where: str) -> np.ndarray:
-    """Gray values, float64, white being 1.
+    """Convert pixels to gray values.
+
+    Parameters
+    ----------
+    pixels
+        Decoded pixels, gray or in colour.
+    where
+        Name of the file, for the message.
+
+    Returns
+    -------
+    np.ndarray
+        Gray values, shape (…, H, W), float64, white being 1.
 
     Raises
     ------

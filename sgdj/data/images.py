@@ -28,7 +28,7 @@ SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 
 
 def _decode(path: Path, max_gib: float | None) -> np.ndarray:
-    """Gray values of whatever the file's first bytes say that it is, white being 1."""
+    """Decode gray values by the format that the file's first bytes show, white being 1."""
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"\x93NUM":
@@ -50,12 +50,13 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
     path
         PNG, TIFF, JPEG (gray or colour) or NPY without pickle; shape (H, W), (H, W, 3 or 4) or (S, H, W).
     max_gib
-        What the file may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
+        Largest size that the file may declare, in GiB, counted in double precision; None for a quarter of the machine's
+        memory.
 
     Returns
     -------
     np.ndarray
-        Shape (S, H, W), float64; integer types are divided by their maximum.
+        Gray values, shape (S, H, W), float64; integer types are divided by their maximum.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
     where = str(path)
     try:
         with access_told(path), warnings.catch_warnings(), np.errstate(invalid="ignore"):
-            warnings.simplefilter("ignore")  # a damaged file is told once, by the error
+            warnings.simplefilter("ignore")  # a damaged file is reported once, by the error
             array = _decode(path, max_gib)
     except (InputError, MemoryError):
         raise
@@ -106,18 +107,32 @@ class StackImages(ImageSet):
         return Image(x[None], sample, volume)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(H, W) of an image."""
+        """Return (H, W) of an image."""
         x = self.items[index][2]
         return x.shape[0], x.shape[1]
 
 
 def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
-    """Central squares of side `crop`; None leaves the stack as it is.
+    """Cut out central squares of side `crop`.
+
+    Parameters
+    ----------
+    stack
+        Images, shape (S, H, W).
+    crop
+        Side of the square in pixels; None leaves the stack as it is.
+    where
+        Name of the file, for the message.
+
+    Returns
+    -------
+    np.ndarray
+        Images, shape (S, crop, crop).
 
     Raises
     ------
     InputError
-        If the images are smaller.
+        If the images are smaller than the square.
     """
     if crop is None:
         return stack
@@ -132,10 +147,17 @@ def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
 def check_contrast(stack: np.ndarray, where: str) -> None:
     """Refuse images that are all constant: there is nothing to reconstruct, and metrics have no data range.
 
+    Parameters
+    ----------
+    stack
+        Images, shape (S, H, W).
+    where
+        Name of the file, for the message.
+
     Raises
     ------
     InputError
-        With the value.
+        If all images are constant, with their value.
     """
     if not stack.any():
         raise InputError("the image is zero everywhere", where, "leave it out, or save the image that you mean")
@@ -151,19 +173,19 @@ class ImageSource(Source):
     Parameters
     ----------
     path
-        A file, or a folder whose image files are read.
+        Image file, or folder whose image files are read.
     seed
-        `dataset.seed`; steers the split and the phase.
+        Seed `dataset.seed`, which determines the split and the phase.
     kind
         "real" for denoising; "magnitude" gives each image a smooth random phase, for MRI.
     crop
-        Side of the central square; None for the whole image.
+        Side of the central square, in pixels; None for the whole image.
     partition
         "volume" splits the files at random; "none" makes all of them the test split.
     volumes
         Number of files per split; None for all there are.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     def __init__(
@@ -240,7 +262,7 @@ class ImageSource(Source):
         check_apart(contents, f"dataset.path={self.path}")
 
     def manifest(self) -> dict[str, Any]:
-        """Files with size and content hash, and what is taken from them."""
+        """List files with size and content hash, and the settings that choose from them."""
         if not hasattr(self, "_chosen"):
             self.prepare()
         found = file_digests([p for paths in self._chosen.values() for p in paths], "hashing the images")
@@ -250,7 +272,17 @@ class ImageSource(Source):
         return {"source": "images", "files": files, "kind": self.kind, "crop": self.crop}
 
     def images(self, split: Split) -> ImageSet:
-        """The images of a split.
+        """Return the images of a split.
+
+        Parameters
+        ----------
+        split
+            Split to read: "train", "val" or "test".
+
+        Returns
+        -------
+        ImageSet
+            Images of shape (1, H, W), real, or complex if `kind` is "magnitude".
 
         Raises
         ------
@@ -262,5 +294,5 @@ class ImageSource(Source):
         return self._sets[split]
 
     def notes(self) -> list[str]:
-        """Files passed over."""
+        """List files passed over."""
         return list(self._notes)

@@ -17,7 +17,19 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of the array that begins here; a header that is longer than any plain array's is not read.
+    """Read shape and type of the array that begins here; a header longer than any plain array's is not read.
+
+    Parameters
+    ----------
+    file
+        Open file, at the first byte of the array's header.
+    where
+        Name of the file, for the message.
+
+    Returns
+    -------
+    tuple
+        Shape and dtype that the header declares.
 
     Raises
     ------
@@ -55,7 +67,7 @@ def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
 
 
 def _told(error: Exception, where: str) -> InputError:
-    """What the parsers of headers, zipfile and its decompressors say, in one line."""
+    """Turn an exception of the parsers of headers, zipfile or its decompressors into a message of one line."""
     reason = first_line(error, 80)
     return InputError(f"the file cannot be read ({reason})", where, "save or copy it again")
 
@@ -66,11 +78,16 @@ def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.nd
     Parameters
     ----------
     path
-        ``.npy`` file.
+        File of type ``.npy``.
     max_gib
-        `dataset.max_gib`.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
     where
-        Names the file in messages; its path by default.
+        Name of the file in messages; its path by default.
+
+    Returns
+    -------
+    np.ndarray
+        Array as it is stored.
 
     Raises
     ------
@@ -95,13 +112,20 @@ def read_npz(
     Parameters
     ----------
     path
-        ``.npz`` file.
+        File of type ``.npz``.
     key
         Name of the array; None takes the first known name that is there.
     known
         Names to look for.
-    max_gib, where
-        See `read_npy`.
+    max_gib
+        Largest size that the array may declare, in GiB; None for a quarter of the machine's memory.
+    where
+        Name of the file in messages; its path by default.
+
+    Returns
+    -------
+    np.ndarray
+        Array as it is stored.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Decode PNG, JPEG and the TIFF files that Pillow reads truly."""
+"""Decode PNG, JPEG and the TIFF files that Pillow reads without loss."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ _KINDS = {"CMYK": "CMYK colours", "LAB": "L*a*b* colours", "YCbCr": "YCbCr colou
 
 @contextmanager
 def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Any]:
-    """A picture whose header was read; Pillow's own limit gives way to `dataset.max_gib`."""
+    """Open a picture and read its header; Pillow's own limit gives way to `dataset.max_gib`."""
     from PIL import Image
 
     former, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -53,11 +53,16 @@ def read_picture(path: Path, max_gib: float | None, formats: tuple[str, ...] = _
     Parameters
     ----------
     path
-        The file.
+        Picture file to read.
     max_gib
-        `dataset.max_gib`.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
     formats
         Pillow's names of the formats that are tried.
+
+    Returns
+    -------
+    Pixels
+        Decoded pixels, shape (H, W), (H, W, 3) or (H, W, 4).
 
     Raises
     ------

@@ -27,16 +27,17 @@ def read_section(path: Path, key: str | None, max_gib: float | None = None) -> n
     Parameters
     ----------
     path
-        The file.
+        File that holds the section.
     key
         Name of the array in an ``.npz`` file; None takes the first known name.
     max_gib
-        What the file may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
+        Largest size that the file may declare, in GiB, counted in double precision; None for a quarter of the machine's
+        memory.
 
     Returns
     -------
     np.ndarray
-        Shape (depth, traces), float64.
+        Section, shape (depth, traces), float64.
 
     Raises
     ------
@@ -76,7 +77,7 @@ class SectionSource(Source):
     path
         SEG-Y file, or ``.npz`` or ``.npy`` file with an array (depth, traces).
     seed
-        `dataset.seed`; the cut into panels does not depend on it.
+        Seed `dataset.seed`; the cut into panels does not depend on it.
     quantity
         "velocity" (with constant density), "impedance" or "reflectivity".
     key
@@ -84,13 +85,13 @@ class SectionSource(Source):
     panel
         Height and width of a panel in samples and traces.
     stride
-        Traces between training panels; validation and test panels do not overlap.
+        Number of traces between training panels; validation and test panels do not overlap.
     fractions
-        Share of the traces for train, val and test.
+        Share of the traces for train, val and test; they add up to 1.
     gap
-        Traces left out between two blocks.
+        Number of traces left out between two blocks.
     max_gib
-        What the file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
 
     Raises
     ------
@@ -164,7 +165,7 @@ class SectionSource(Source):
             left += block + self.gap
 
     def manifest(self) -> dict[str, Any]:
-        """Name and hash of the file, and how it is cut."""
+        """Return name and hash of the file, and how it is cut."""
         if not self.path.is_file():
             raise InputError("no such file", f"dataset.path={self.path}", "give a .npz or .npy file")
         found = file_digests([self.path], "hashing the section")
@@ -180,6 +181,6 @@ class SectionSource(Source):
         }
 
     def images(self, split: Split) -> ImageSet:
-        """The panels of a split."""
+        """Return the panels of a split."""
         panels, names = self._panels[split]
         return ArrayImages(np.stack(panels), names, [self.path.stem] * len(names))

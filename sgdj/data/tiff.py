@@ -22,7 +22,7 @@ _SAVE = "save it as uncompressed or deflate TIFF, or as PNG"
 
 
 def _turned(array: np.ndarray, orientation: int, rows: int) -> np.ndarray:
-    """Pages turned as the orientation tag says; `rows` is the axis of the rows, columns follow."""
+    """Turn pages as the orientation tag says; `rows` is the axis of the rows, columns follow."""
     axes = (rows, rows + 1)
     if orientation in (5, 6, 7, 8):
         array = np.swapaxes(array, *axes)
@@ -50,7 +50,7 @@ def _check_chain(tif: Any, where: str) -> None:
 
 
 def _pages(tif: Any, where: str) -> Any:
-    """The one series of equal pages that the file shows."""
+    """Return the one series of equal pages that the file shows."""
     shown = [s for s in tif.series if not int(s.keyframe.subfiletype) & (_REDUCED | _MASK)]
     if any(int(s.keyframe.subfiletype) & _MASK for s in tif.series):
         raise InputError("the file holds a transparency mask", where, "flatten the image onto a background")
@@ -77,7 +77,7 @@ def _check_segments(tif: Any, series: Any, expected: int, where: str) -> None:
 
 
 def _by_pillow(page: Any) -> bool:
-    """Whether Pillow decodes this page without loss: 8 bits a sample, or 16-bit or float gray."""
+    """Check whether Pillow decodes this page without loss: 8 bits a sample, or 16-bit or float gray."""
     bits, samples = page.bitspersample, page.samplesperpixel
     sampleformat = int(page.sampleformat or 1)
     if page.photometric == _PALETTE:
@@ -94,7 +94,7 @@ def _by_pillow(page: Any) -> bool:
 
 
 def _check_kind(page: Any, where: str) -> None:
-    """Refuse what has no gray value of its own."""
+    """Refuse pages whose samples have no gray value."""
     name = getattr(page.photometric, "name", str(page.photometric))
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR):
         raise InputError(f"the image has {name} colours", where, "save it as gray values or RGB")
@@ -116,7 +116,7 @@ def _check_kind(page: Any, where: str) -> None:
 
 
 def _white(page: Any) -> float:
-    """The value of white: 1 for floats, else the largest that the bits of a sample hold."""
+    """Return the value of white: 1 for floats, else the largest that the bits of a sample hold."""
     if page.dtype.kind in "fb":
         return 1
     return float(2 ** (page.bitspersample - (page.dtype.kind == "i")) - 1)
@@ -132,9 +132,14 @@ def read_tiff(path: Path, max_gib: float | None) -> Pixels:
     Parameters
     ----------
     path
-        The file.
+        TIFF file to read.
     max_gib
-        `dataset.max_gib`.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    Pixels
+        Decoded pages, shape (S, H, W), or with a last axis of colours.
 
     Raises
     ------
@@ -146,7 +151,7 @@ def read_tiff(path: Path, max_gib: float | None) -> Pixels:
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     where = str(path)
-    with TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False) as tif:  # whose metadata may name other files
+    with TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False) as tif:  # their metadata may name other files
         _check_chain(tif, where)
         series = _pages(tif, where)
         page = series.keyframe

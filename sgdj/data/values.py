@@ -1,4 +1,4 @@
-"""Numbers that single precision can work with."""
+"""Check that single precision can work with the numbers of a file."""
 
 import numpy as np
 
@@ -14,16 +14,16 @@ def check_values(array: np.ndarray, what: str, where: str) -> None:
     Parameters
     ----------
     array
-        Real or complex.
+        Numbers to check, real or complex, of any shape.
     what
-        Names it in the message.
+        Name of the array, for the message.
     where
-        File or option.
+        File or option, for the message.
 
     Raises
     ------
     InputError
-        With the number of such values.
+        If there are such values, with their number.
     """
     bad = int((~np.isfinite(array)).sum())
     if bad:

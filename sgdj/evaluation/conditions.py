@@ -1,4 +1,4 @@
-"""Conditions: under what reconstructors are measured, as columns of a table."""
+"""Define the conditions under which reconstructors are measured, as columns of a table."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -9,20 +9,20 @@ from sgdj.shifts.base import Shift
 
 
 class Key(NamedTuple):
-    """A condition as columns; what does not apply is empty.
+    """Condition as columns; columns that do not apply are empty.
 
     Parameters
     ----------
     attack
         Name of an attack on the measurement, or empty.
     factor
-        Its budget, as a multiple of the budget that the attack was configured with; None without an attack.
+        Budget of the attack, as a multiple of the budget that it was configured with; None without an attack.
     shift
         Name of a shift before the measurement, or empty.
     level
         Level of the shift where it is not the shift's own (`evaluation.shift_levels`), else None.
     iterations
-        K to reconstruct with where it is not the network's own (`evaluation.iterations`), else None.
+        Number of iterations K where it is not the network's own (`evaluation.iterations`), else None.
     """
 
     attack: str = ""
@@ -37,20 +37,20 @@ CLEAN = Key()
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of an evaluation, with the objects that bring it about.
+    """One condition of an evaluation, with its shift and its attack.
 
     Parameters
     ----------
     name
-        Unique name, for people.
+        Name for people, that no other condition has.
     key
-        What the condition is.
+        Condition as columns of a table.
     shift, attack
-        The objects, or None.
+        Shift before the measurement and attack after it, or None.
     noise_key
-        Another key gives another draw of the measurement noise.
+        Name of the noise draw; another key gives another draw.
     pictured
-        Whether panels show it.
+        Whether panels show this condition.
     """
 
     name: str
@@ -69,16 +69,23 @@ class Condition:
 
 
 def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
-    """Clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
+    """List the conditions of an evaluation.
+
+    They are: clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
 
     Parameters
     ----------
     attack
-        Name and attack.
+        Name of the attack, and the attack.
     shifts
-        By name.
+        Shifts by their names.
     settings
         The `evaluation` node of the configuration.
+
+    Returns
+    -------
+    list of Condition
+        Conditions in the order of tables and figures.
     """
     name, main = attack
     attacks: dict[str, Attack] = {"gaussian": Gaussian(epsilon=main.epsilon, rho=main.rho, norm=main.norm)}

@@ -37,7 +37,7 @@ COLUMNS = (
 
 @dataclass
 class Panel:
-    """What a reconstruction panel shows of one sample."""
+    """Images of one sample that a reconstruction panel shows, each without the batch axis."""
 
     condition: str
     sample: str
@@ -64,19 +64,25 @@ class Result:
 
 
 def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: Any) -> None:
-    """Reconstruct one measurement, and two at once, so that what cannot be used is told before anything is written.
+    """Reconstruct one measurement, and two at once, so that failures are reported before anything is written.
 
     Parameters
     ----------
     reconstructor
-        Somebody else's.
-    images, acquisition, seed, device
-        See `evaluate`.
+        Reconstructor from outside the project.
+    images
+        Test images, of which the first are used.
+    acquisition
+        Protocol that measures the images.
+    seed
+        Seed of masks and noise, `dataset.seed`.
+    device
+        Device to compute on.
 
     Raises
     ------
     InputError
-        If it fails.
+        If the reconstructor fails.
     """
     measured = Measure(acquisition, Draws(seed))([images[0]]).to(device)
     reconstructor = reconstructor.to(device).eval()
@@ -87,7 +93,7 @@ def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisiti
 
 @contextmanager
 def _with_iterations(reconstructor: Reconstructor, count: int | None) -> Iterator[None]:
-    """Another K for a while, where the reconstructor has one."""
+    """Set another K for the length of the context, where the reconstructor has one."""
     if count is None or not hasattr(reconstructor, "iterations"):
         yield
         return
@@ -116,23 +122,28 @@ def evaluate(
     Parameters
     ----------
     reconstructors
-        By name; panels show the first one, with the last one as starting point.
+        Reconstructors by name; panels show the first one, with the last one as starting point.
     images
-        Test images.
+        Test images to measure.
     acquisition
-        Makes the measurements.
+        Protocol that measures the images.
     listed
-        Conditions.
+        Conditions to measure under.
     seed
-        `dataset.seed`: masks, noise and the random starts of attacks do not depend on the training seed.
+        Seed `dataset.seed`: masks, noise and the random starts of attacks do not depend on the training seed.
     settings
         The `evaluation` node of the configuration.
     device
-        Where to compute.
+        Device to compute on.
     volume_metrics
-        Also compute fastMRI's volume metrics.
+        Whether to compute fastMRI's volume metrics, too.
     workers
-        Processes that read data.
+        Number of processes that read data.
+
+    Returns
+    -------
+    Result
+        Rows, summary and panels.
     """
     draws = Draws(seed)
     count = len(images) if settings["max_samples"] is None else min(settings["max_samples"], len(images))
@@ -173,7 +184,7 @@ class _Perturbation:
 def _perturbations(
     reconstructor: Reconstructor, group: list[Condition], batch: Batch, draws: Draws, how: str
 ) -> dict[str, _Perturbation]:
-    """δ of every condition that shares a measurement."""
+    """Find δ for every condition that shares a measurement."""
     none = _Perturbation(Found(torch.zeros_like(batch.y), torch.ones(len(batch), dtype=torch.bool)))
     found = {condition.name: none for condition in group if condition.attack is None}
     families: dict[str, list[Condition]] = defaultdict(list)
@@ -196,12 +207,16 @@ def _or_nan(value: float | None) -> float:
 
 
 class _Table:
-    """Collects rows and panels.
+    """Collect the rows and panels of an evaluation.
 
     Parameters
     ----------
-    reconstructors, settings, volume_metrics
-        See `evaluate`.
+    reconstructors
+        Reconstructors by name.
+    settings
+        The `evaluation` node of the configuration.
+    volume_metrics
+        Whether to compute fastMRI's volume metrics, too.
     """
 
     def __init__(
@@ -217,7 +232,7 @@ class _Table:
         self.doubts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def try_out(self, batch: Batch) -> None:
-        """Whether somebody else's reconstructors depend on more than their measurement."""
+        """Check whether reconstructors from outside the project depend on more than their measurement."""
         self.tried = True
         for name, reconstructor in self.reconstructors.items():
             if not isinstance(reconstructor, Foreign):
@@ -282,7 +297,7 @@ class _Table:
         self._picture(condition, batch, made, next(iter(perturbations.values())).found.delta)
 
     def _picture(self, condition: Condition, batch: Batch, made: dict[str, Tensor], delta: Tensor) -> None:
-        """Panels of the first samples; all of a panel belongs to the measurement of the first reconstructor."""
+        """Keep panels of the first samples; a panel belongs to the measurement of the first reconstructor."""
         have = self.panels[condition.name]
         wanted = min(self.settings["panels"] - len(have), len(batch)) if condition.pictured else 0
         if wanted <= 0:
@@ -297,7 +312,7 @@ class _Table:
             have.append(Panel(condition.name, batch.samples[i], x, start_i, made_i, delta_i, back_i, region))
 
     def result(self, listed: list[Condition]) -> Result:
-        """Rows and panels in the order of the conditions."""
+        """Return rows and panels in the order of the conditions."""
         rows = [row for condition in listed for row in self.rows[condition.name]]
         panels = [panel for condition in listed for panel in self.panels[condition.name]]
         summary = {**summarise(rows, self.volumes), "definitions": definitions(**self.how)}
@@ -316,7 +331,7 @@ class _Table:
 
 
 class _First(ImageSet):
-    """The first images of a set."""
+    """Limit an image set to its first images."""
 
     def __init__(self, images: ImageSet, count: int) -> None:
         self._images, self._subset = images, Subset(images, range(count))

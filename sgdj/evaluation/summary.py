@@ -1,4 +1,4 @@
-"""Means over volumes of what was measured sample by sample: the content of `summary.json`."""
+"""Average over volumes what was measured sample by sample: the content of `summary.json`."""
 
 import math
 from collections import defaultdict
@@ -28,7 +28,7 @@ def _entry(values: list[tuple[str, float]]) -> dict[str, float | int | None]:
 
 
 def summarise(rows: Sequence[dict[str, Any]], volumes: VolumePairs) -> dict[str, Any]:
-    """Mean and standard deviation over volumes of every metric.
+    """Compute mean and standard deviation over volumes of every metric.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def summarise(rows: Sequence[dict[str, Any]], volumes: VolumePairs) -> dict[str,
     Returns
     -------
     dict
-        {reconstructor: {name of the condition: {metric: {mean, std, n_samples, n_volumes}}}}.
+        Summary {reconstructor: {name of the condition: {metric: {mean, std, n_samples, n_volumes}}}}.
     """
     grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:

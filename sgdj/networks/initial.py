@@ -1,4 +1,4 @@
-"""The network of a configuration before training."""
+"""Build the network of a configuration before training."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sgdj.networks.base import Reconstructor
 
 
 def initial_network(config: dict[str, Any]) -> Reconstructor:
-    """The configured network, with initial weights that depend on the seed alone."""
+    """Build the configured network, with initial weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(Draws(config["seed"]).key("init") % 2**63)
         network: Reconstructor = build(config, "architecture")

@@ -1,4 +1,4 @@
-"""Curves of an evaluation: a metric against the norm of a perturbation, the level of a shift, or K."""
+"""Draw up the curves of an evaluation: a metric against the norm of a perturbation, the level of a shift, or K."""
 
 import math
 from collections import defaultdict
@@ -19,21 +19,21 @@ class Point:
     Parameters
     ----------
     reconstructor
-        Name of what was measured, such as `network` or `x0`; in a study the name of the strategy.
+        Name of the reconstructor that was measured, such as `network` or `x0`; in a study the name of the strategy.
     kind
-        "attack", "shift" or "iterations".
+        Kind of the horizontal axis: "attack", "shift" or "iterations".
     curve
         Name of the attack or shift, or "iterations".
     x
-        ρ = ‖δ‖ / ‖y‖ as measured, mean over volumes; or the shift's level; or K.
+        Place on the axis: ρ = ‖δ‖ / ‖y‖ as measured, mean over volumes; or the shift's level; or K.
     metric
-        A key of `METRICS`.
+        Name of the metric, a key of `METRICS`.
     mean, low, high
-        Mean over volumes, and its 95 % interval.
+        Mean over volumes, and the limits of its 95 % interval.
     n_volumes
         Number of volumes.
     believable
-        1 if all of its samples are, else 0; see `sgdj.attacks.base.Found`.
+        1 if all of its samples are believable, else 0; see `sgdj.attacks.base.Found`.
     """
 
     reconstructor: str
@@ -57,12 +57,12 @@ def _value(row: dict[str, Any], metric: str) -> float:
 
 
 def _ratio(row: dict[str, Any]) -> float:
-    """‖δ‖ / ‖y‖; none for a measurement of zeros."""
+    """Compute ‖δ‖ / ‖y‖; NaN for a measurement of zeros."""
     return row["delta_norm"] / row["y_norm"] if row["y_norm"] else math.nan
 
 
 def _places(row: dict[str, Any], attacks: Iterable[str]) -> list[tuple[str, str]]:
-    """Kind and name of the curves that a condition, given by one of its rows, lies on."""
+    """List kind and name of the curves that a condition, given by one of its rows, lies on."""
     if row["attack"]:
         return [("attack", row["attack"])]
     if row["shift"]:
@@ -71,7 +71,7 @@ def _places(row: dict[str, Any], attacks: Iterable[str]) -> list[tuple[str, str]
 
 
 def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
-    """Every point, from the rows of `samples.csv`; curves of one level only are left out.
+    """Compute every point from the rows of `samples.csv`; curves of one level only are left out.
 
     The clean condition belongs to every attack's curve, at ρ = 0.
     """
@@ -92,5 +92,5 @@ def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
 
 
 def table(found: Sequence[Point]) -> list[dict[str, Any]]:
-    """The points as rows with `COLUMNS`."""
+    """Turn the points into rows with `COLUMNS`."""
     return [dict(zip(COLUMNS, astuple(point), strict=True)) for point in found]

@@ -1,4 +1,4 @@
-"""Figures of a single run."""
+"""Draw the figures of a single run."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ mpl.use("Agg")
 
 
 def training_curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss and validation PSNR by epoch."""
+    """Draw loss and validation PSNR by epoch."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     left = figure.add_subplot()
     epochs = [row["epoch"] + 1 for row in rows]
@@ -46,7 +46,7 @@ Look = Callable[[Point], tuple[str, str, str, str]]
 
 
 def by_curve(found: Sequence[Point]) -> Look:
-    """A colour for each curve, a line style for each reconstructor."""
+    """Choose a colour for each curve, and a line style for each reconstructor."""
     names = list(dict.fromkeys(p.curve for p in found))
     palette = dict(zip(names, islice(cycle(COLOURS.values()), len(names)), strict=True))
 
@@ -60,26 +60,28 @@ def by_curve(found: Sequence[Point]) -> Look:
 
 
 def by_strategy(point: Point) -> tuple[str, str, str, str]:
-    """A colour for each strategy; random noise is dashed, and has no label of its own."""
+    """Choose a colour for each strategy; random noise is dashed, and has no label of its own."""
     colour, marker, label = look_of(point.reconstructor)
     return ("--", marker, colour, "") if point.curve == "gaussian" else ("-", marker, colour, label)
 
 
 def curves(found: Sequence[Point], label: str, look: Look, note: str, folder: Path, name: str) -> None:
-    """Curves over one common axis, a panel for each metric: mean and 95 % band over volumes.
+    """Draw curves over one common axis, a panel for each metric: mean and 95 % band over volumes.
 
     Parameters
     ----------
     found
-        The points.
+        Points of all curves.
     label
-        Of the horizontal axis.
+        Label of the horizontal axis.
     look
-        How each curve is drawn.
+        Function that chooses line style, marker, colour and label of each curve.
     note
-        Said above the legend.
-    folder, name
-        Where PNG and PDF are written.
+        Remark above the legend.
+    folder
+        Folder where PNG and PDF are written.
+    name
+        Name of both files, without suffix.
     """
     metrics = [metric for metric in METRICS if any(p.metric == metric for p in found)]
     figure = Figure(figsize=(4 * len(metrics), 3.8), layout="constrained")
@@ -115,7 +117,7 @@ _SMALLEST_ZOOM = 16
 
 
 def _zoomed(region: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-    """A square around a drawn structure, or nothing if that is most of the image."""
+    """Return a square around a drawn structure, or None if that is most of the image."""
     rows, columns = (np.flatnonzero(region.any(axis)) for axis in (1, 0))
     if not len(rows):
         return None
@@ -130,7 +132,7 @@ def _zoomed(region: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice] |
 
 
 def reconstruction_panel(panel: Panel, path: Path) -> None:
-    """Reference, starting point, reconstruction and error of one sample; the attack's perturbation; a drawn structure.
+    """Draw reference, starting point, reconstruction and error of one sample; the attack's δ; a drawn structure.
 
     Images share one window, the reference's range; the error has a fixed window of a quarter of it, stated in its
     title. A perturbation is shown as Aᴴδ and in the measurement domain (k-space: log |δ|, zero frequency in the
@@ -179,7 +181,7 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
 
 
 def _measured(delta: torch.Tensor) -> tuple[np.ndarray, str, bool, float]:
-    """δ as it is measured: k-space on a logarithmic scale of three decades, anything else as it is."""
+    """Show δ in the measurement domain: k-space on a logarithmic scale of three decades, anything else unchanged."""
     values = delta[0]
     if not values.is_complex():
         shown = values.float().numpy()
@@ -189,7 +191,7 @@ def _measured(delta: torch.Tensor) -> tuple[np.ndarray, str, bool, float]:
 
 
 def file_panel(outcome: Outcome, name: str, path: Path) -> None:
-    """Starting point and reconstruction of a file's middle image, with reference and error where there is one."""
+    """Draw starting point and reconstruction of a file's middle image, with reference and error where there is one."""
     images = [("starting point $x_0$", outcome.start), ("reconstruction", outcome.reconstruction)]
     reference = outcome.reference
     if reference is not None:

@@ -1,4 +1,4 @@
-"""What a finished evaluation leaves: figures, points of curves, W&B, a table on the terminal."""
+"""Report a finished evaluation: figures, points of curves, W&B, a table on the terminal."""
 
 from typing import Any
 
@@ -17,15 +17,15 @@ def report(config: dict[str, Any], result: Result, run: RunDirectory, tracker: T
     Parameters
     ----------
     config
-        The run's configuration.
+        Configuration of the run.
     result
-        Rows, summary and panels.
+        Rows, summary and panels of the evaluation.
     run
-        Where figures and points go.
+        Run directory that figures and points are written to.
     tracker
-        Its W&B run.
+        Tracker of the run, such as W&B.
     synthetic
-        Whether the data are.
+        Whether the data are synthetic.
     """
     drawn = _curves(config, result, run, tracker)
     panels = []
@@ -48,7 +48,7 @@ def report(config: dict[str, Any], result: Result, run: RunDirectory, tracker: T
 
 
 def _curves(config: dict[str, Any], result: Result, run: RunDirectory, tracker: Tracker) -> list[str]:
-    """Write the points of every curve and draw them; the figures' names."""
+    """Write the points of every curve and draw them; returns the figures' names."""
     found = curves.points(result.rows)
     run.write_rows("curves.csv", curves.COLUMNS, curves.table(found))
     tracker.table("points", list(curves.COLUMNS), [list(row.values()) for row in curves.table(found)])

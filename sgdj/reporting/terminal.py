@@ -1,4 +1,4 @@
-"""What the terminal shows at the end of a run."""
+"""Show the results of a run on the terminal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,17 +17,17 @@ def _cell(entry: dict[str, Any]) -> str:
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
-    """What a mean is of another; None where there is none."""
+    """Divide one mean by another; None where either is missing."""
     return part / whole if part is not None and whole else None
 
 
 def _gain(network: float | None, start: float | None) -> str:
-    """By how much the network is better; nothing where a PSNR is not a number."""
+    """Say by how much the network is better; empty where a PSNR is not a number."""
     return "—" if network is None or start is None else f"{network - start:+.2f}"
 
 
 def result_table(summary: dict[str, Any], title: str) -> Table:
-    """Conditions by PSNR and SSIM, the starting point beside the network."""
+    """Tabulate conditions by PSNR and SSIM, the starting point beside the network."""
     table = Table(title=printable(title), title_justify="left", caption_justify="left")
     table.add_column("condition")
     table.add_column("‖δ‖/‖y‖", justify="right")
@@ -53,7 +53,7 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
 
 
 def audit_table(checks: Sequence[Check], title: str) -> Table:
-    """Outcome of every check."""
+    """Tabulate the outcome of every check."""
     table = Table(title=printable(title), title_justify="left")
     table.add_column("", justify="right")
     for name in ("check", "outcome", "measured", "rule"):
@@ -65,7 +65,7 @@ def audit_table(checks: Sequence[Check], title: str) -> Table:
 
 def show(table: Table) -> None:
     """Print a table to standard output, at full width where there is no terminal."""
-    plain: dict[str, Any] = {"markup": False, "emoji": False}  # names are no markup
+    plain: dict[str, Any] = {"markup": False, "emoji": False}  # names may contain brackets and colons
     console = Console(**plain)
     if not console.is_terminal:
         console = Console(width=120, **plain)

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Choose the device to compute on."""
 
 from typing import Any
 
@@ -9,7 +9,17 @@ from sgdj.runtime.ranks import local_rank, world
 
 
 def accelerator(device: str) -> dict[str, Any]:
-    """Lightning's arguments for a device name.
+    """Return Lightning's arguments for a device name.
+
+    Parameters
+    ----------
+    device
+        Name of the device, such as ``cpu``, ``cuda`` or ``auto``.
+
+    Returns
+    -------
+    dict
+        Arguments `accelerator` and `devices` of Lightning's trainer.
 
     Raises
     ------
@@ -34,7 +44,7 @@ def accelerator(device: str) -> dict[str, Any]:
 
 
 def torch_device(name: str) -> torch.device:
-    """The device that `accelerator` chooses."""
+    """Return the torch device that `accelerator` chooses."""
     settings = accelerator(name)
     kind = {"gpu": "cuda"}.get(settings["accelerator"], settings["accelerator"])
     return torch.device(kind, settings["devices"][0] if isinstance(settings["devices"], list) else 0)

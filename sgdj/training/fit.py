@@ -45,29 +45,33 @@ def train(
     log: Log,
     tell: Callable[[str], None],
 ) -> None:
-    """Train, or go on from the last finished epoch, and leave the best weights in `network`.
+    """Train, or resume from the last finished epoch, and leave the best weights in `network`.
 
     Parameters
     ----------
-    network, strategy
-        What is trained, and with which risk.
-    source, acquisition
-        Images, and how they are measured.
+    network
+        Network to train, in place.
+    strategy
+        Risk that the network is trained on.
+    source
+        Data set with training and validation images.
+    acquisition
+        Protocol that measures the images.
     settings
-        How it is trained.
+        Seeds, epochs, device and optimiser.
     kept
-        Where epochs are kept.
+        Run directory and identity of the checkpoints.
     log
-        Called with the metrics of every epoch.
+        Function that is called with the metrics of every epoch.
     tell
-        Called with notes.
+        Function that is called with notes for the user.
 
     Raises
     ------
     Diverged
         If a loss or gradient is not finite.
     InputError
-        If there are fewer images than a batch has, or the last checkpoint cannot be gone on from.
+        If there are fewer images than a batch has, or training cannot be resumed from the last checkpoint.
     Interrupted
         After SIGINT or SIGTERM; the last finished epoch is on disk.
     """
@@ -85,7 +89,7 @@ def train(
 
 
 def _loaders(source: Source, acquisition: Acquisition, settings: Settings) -> Loaders:
-    """Batches to train with and to validate on, this process's part of them."""
+    """Return the batches to train and to validate with, this process's part of them."""
     images, size = source.images("train"), settings.trainer.batch_size
     validation = source.images("val")
     if size > len(images):
@@ -99,7 +103,7 @@ def _loaders(source: Source, acquisition: Acquisition, settings: Settings) -> Lo
 
 
 def _going_on(settings: Settings, kept: Kept, tell: Callable[[str], None]) -> Path | None:
-    """The checkpoint to go on from, once the leader has put the folder right; None to begin."""
+    """Return the checkpoint to resume from, once the leader has tidied the folder; None to begin anew."""
     if rank() == 0:
         resume = last_consistent(kept.run, kept.key, kept.same_settings, tell)
     distributed.barrier()
@@ -148,15 +152,15 @@ def _fit(
 
 
 def _callbacks(keeper: Keeper, patience: int | None) -> list[Callback]:
-    """The keeper, with early stopping before it, and what shows progress."""
+    """Return the keeper, with early stopping before it, and a progress bar."""
     callbacks: list[Callback] = [keeper, TrainingBar()] if rank() == 0 else [keeper]
     early = [] if patience is None else [EarlyStopping("val_psnr", patience=patience, mode="max")]
     return [*early, *callbacks]
 
 
 def _where(device: str) -> dict[str, Any]:
-    """Lightning's arguments: one process, or all that have met."""
-    if world() == 1:  # also within a SLURM job, whose tasks are not ours to join
+    """Return Lightning's arguments for the device: one process, or all that have joined."""
+    if world() == 1:  # also within a SLURM job, where Lightning would join its tasks
         return accelerator(device) | {"plugins": [VerifiedCheckpoints(), LightningEnvironment()]}
     return {
         "accelerator": accelerator(device)["accelerator"],
@@ -169,7 +173,7 @@ def _where(device: str) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning's advertisements and advice stay out of the log."""
+    """Keep Lightning's advertisements and advice out of the log."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

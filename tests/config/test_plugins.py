@@ -99,7 +99,7 @@ MINE = ("task=mine", "strategy=weighted", "scale=smoke", "plugins=[my_lab]", *QU
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    """The package."""
+    """Name of the plugin package, importable for the test."""
     package = tmp_path / "packages" / "my_lab"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
