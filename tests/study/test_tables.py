@@ -29,12 +29,12 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
-from sgdj.study import claims, levels, margins, steadiness, tables
+from sgdj.study import claims, levels, margins, paper, steadiness, tables
 from sgdj.study.campaign import missing
 from sgdj.study.collecting import _variant, collect, collect_new, level
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
-from sgdj.study.published import reported
+from sgdj.study.paper import reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
@@ -207,9 +207,9 @@ def test_each_deviation_is_shown_by_its_difference():
     text = document(rows)
     (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
     assert "| yes |" in line
-    assert line.count("(-0.25)") == len(tables.COLUMNS["mri"])
+    assert line.count("(-0.25)") == len(paper.COLUMNS["mri"])
     (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
-    assert last.count("(-3.00)") == len(tables.COLUMNS["mri"])
+    assert last.count("(-3.00)") == len(paper.COLUMNS["mri"])
     assert "missing: noise scale, jittered validation, K = 5" in text
 
 
