@@ -378,6 +378,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
     another("plain", experiment=None)
     another("scale", config_changes={"scale": "paper"})
     another("seed", config_changes={"seed": 7})
+    another("task", config_changes={"task": "mine"})
     another("torn", config_changes={"seed": 1})
     (taken.parent / "torn" / "evaluation" / "samples.csv").write_text("reconstructor\r\nnetwork\r\n")
     shutil.move(taken.parent / "again", taken.parent / "zagain")  # read last
@@ -395,6 +396,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
         "failed": "it is failed",
         "scale": "its scale is paper, not smoke",
         "seed": "its seed, 7, is none of 0, 1",
+        "task": "its task, mine, has no table; the study knows mri, seismic, denoising",
     }
     assert collect_new(tmp_path / "outputs", results, "smoke", (0, 1)) == ([], passed)
 
