@@ -20,7 +20,7 @@ from sgdj.runs.catalogue import listing, view
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.model_card import write_model
 from sgdj.runtime.ranks import tell
-from sgdj.study import tables
+from sgdj.study import paper
 
 #: A file name that clears the screen, reverses the writing and is not UTF-8, as Python gets it.
 HOSTILE = "\x1b[2J\u202egnp.a\udcff\n"
@@ -125,7 +125,7 @@ def test_model_card_has_no_markup_from_outside(tmp_path):
 
 def test_latex_and_labels():
     assert text.latex(r"a_b & 50 % \input{x}") == r"a\_b \& 50 \% \textbackslash{}input\{x\}"
-    assert text.latex(tables.NAMES["gd", "jitter"]) == "SGD jittering"
+    assert text.latex(paper.NAMES["gd", "jitter"]) == "SGD jittering"
     assert len(text.label("a" * 300)) <= 100
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
+from sgdj.study.paper import COLUMNS, FAMILY, Claim
 from sgdj.study.rows import Row, matrix
-from sgdj.study.tables import COLUMNS
 from sgdj.text import bold, markdown_table
 
 ALPHA = 0.05
@@ -23,48 +23,6 @@ _BY_VOLUME = (
     "In {n} of the comparisons that are not supported the seeds agree (adjusted p below 0.05), but the {volumes} test "
     "volumes do not: with other volumes the difference could vanish, so the interval contains zero. More volumes would "
     "decide that, not more seeds."
-)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """That the PSNR of one strategy exceeds that of another.
-
-    Parameters
-    ----------
-    number
-        Of the claim in the paper.
-    text
-        In words.
-    better, worse
-        Strategies.
-    column
-        See `sgdj.study.tables.COLUMNS`.
-    architecture
-        On which both are trained.
-    """
-
-    number: str
-    text: str
-    better: str
-    worse: str
-    column: str
-    architecture: str = "gd"
-
-
-FAMILY = (
-    Claim("1", "SGD jittering is at least as accurate as MSE in distribution", "jitter", "mse", "in-distribution"),
-    Claim("1", "SGD jittering generalises better than MSE", "jitter", "mse", "out-of-distribution"),
-    Claim("2", "SGD jittering is more robust than MSE to random noise", "jitter", "mse", "random noise"),
-    Claim("3", "SGD jittering is more robust than MSE to attacks", "jitter", "mse", "adversarial"),
-    Claim("3", "adversarial training stays the most robust to attacks", "adversarial", "jitter", "adversarial"),
-    Claim("4", "adversarial training pays with accuracy", "mse", "adversarial", "in-distribution"),
-    Claim("4", "adversarial training pays out of distribution, too", "mse", "adversarial", "out-of-distribution"),
-    Claim("4", "input jittering pays with accuracy out of distribution", "mse", "input_jitter", "out-of-distribution"),
-    Claim("5", "SPGD jittering is at least as accurate as MSE", "jitter", "mse", "in-distribution", "prox"),
-    Claim("5", "SPGD jittering generalises better than MSE", "jitter", "mse", "out-of-distribution", "prox"),
-    Claim("5", "SPGD jittering is more robust to random noise", "jitter", "mse", "random noise", "prox"),
-    Claim("5", "SPGD jittering is more robust to attacks", "jitter", "mse", "adversarial", "prox"),
 )
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from sgdj.config.identity import YOUNGER, decides
+from sgdj.config.identity import YOUNGER
 from sgdj.config.nodes import get
+from sgdj.config.roles import is_variant
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, view
+from sgdj.study.paper import TITLES
 from sgdj.study.rows import Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
 from sgdj.text import from_cell
@@ -30,16 +32,13 @@ def level(config: dict[str, Any]) -> dict[str, float]:
     return {key: value for key in keys if (value := get(config, key)) is not None}
 
 
-#: What a command line may set without leaving its experiment, beside keys that decide no number.
-_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task", "dataset"}
-
-
 def _variant(command: str) -> list[str]:
     """What a command line changes beyond its experiment's own choices."""
     given = [override.lstrip("+") for override in shlex.split(command)[2:]]
     keys = [override.partition("=")[0] for override in given]
-    free = [key in _FREE or key == "mode" or not (decides(key) or key.startswith("audit.")) for key in keys]
-    return sorted(override for override, f in zip(given, free, strict=True) if not f)
+    # another data set stays in the experiment: `_clash` holds a table to one; an audit's settings leave it
+    changes = [key != "dataset" and (is_variant(key) or key.startswith("audit.")) for key in keys]
+    return sorted(override for override, changed in zip(given, changes, strict=True) if changed)
 
 
 def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
@@ -214,6 +213,8 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return "run.json or config.yaml is damaged"
     if not experiment.startswith(_STUDY):
         return f"its experiment, {experiment}, has no table"
+    if run.config.get("task") not in TITLES:
+        return f"its task, {run.config.get('task')}, has no table; the study knows {', '.join(TITLES)}"
     if run.facts["scale"] != scale:
         return f"its scale is {run.facts['scale']}, not {scale}"
     if run.status != "finished":

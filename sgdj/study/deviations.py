@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from sgdj.study.paper import COLUMNS, NAMES, TITLES
 from sgdj.study.rows import Row
-from sgdj.study.tables import COLUMNS, NAMES, TITLES, level_text
+from sgdj.study.tables import level_text
 from sgdj.study.upstream import TASKS, deviations
 from sgdj.text import bold, markdown, markdown_table, printable
 

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
+from sgdj.study.paper import COLUMNS, TITLES
 from sgdj.study.rows import Row
-from sgdj.study.tables import COLUMNS, TITLES, Line, level_text
+from sgdj.study.tables import Line, level_text
 from sgdj.text import label as plain
 
 mpl.use("Agg")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgdj.evaluation.conditions import CLEAN
-from sgdj.study.published import reported
+from sgdj.study.paper import COLUMNS, reported
 from sgdj.study.rows import Row, matrix
-from sgdj.study.tables import COLUMNS, Line, title
+from sgdj.study.tables import Line, title
 from sgdj.text import markdown_table, plus_minus
 
 _HEAD = (

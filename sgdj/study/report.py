@@ -10,9 +10,10 @@ from sgdj.errors import InputError
 from sgdj.runs.directory import write_atomically
 from sgdj.study import claims, deviations, levels, margins, robustness, steadiness, tables
 from sgdj.study import figures as study_figures
+from sgdj.study.paper import FAMILY, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.store import read, read_audits
-from sgdj.study.tables import TITLES, Line
+from sgdj.study.tables import Line
 from sgdj.text import markdown_table
 
 _CLAIMS_HEAD = """# The paper's claims, tested
@@ -123,7 +124,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
     text, tested, timed = [title], [], []
     place = folder.relative_to(top) if folder != top else Path()
-    tested.append(_CLAIMS_HEAD.format(size=len(claims.FAMILY), times=place / "times.md"))
+    tested.append(_CLAIMS_HEAD.format(size=len(FAMILY), times=place / "times.md"))
     for task in tasks:
         found = tables.lines(_by_experiment(rows, f"table_{task}", task))
         out = folder / "tables"

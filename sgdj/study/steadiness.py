@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgdj.evaluation.conditions import Key
+from sgdj.study.paper import NAMES
 from sgdj.study.rows import Row
-from sgdj.study.tables import NAMES, title
+from sgdj.study.tables import title
 from sgdj.text import markdown_table
 
 OSCILLATES = 2.0  # times the error at K, one iteration later

@@ -24,12 +24,12 @@ import numpy as np
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.runs.directory import write_atomically
+from sgdj.study.paper import STRATEGIES
 from sgdj.study.rows import Audited, Measured, Row
 from sgdj.text import cell, file_name, from_cell
 
 METRICS = ("psnr", "ssim", "nmse", "local_psnr")
 TIMES = ("wall_s", "training_s", "steps", "peak_memory_mib")
-_STRATEGIES = ("mse", "adversarial", "input_jitter", "jitter")  # in the order of the tables
 
 _RESTORE = "restore the file, for example with git"
 _CONDITION = ("attack", "factor", "shift", "level", "iterations")
@@ -170,7 +170,7 @@ def _from_entry(entry: Entry) -> Measured:
 
 def _order(one: Measured) -> tuple[Any, ...]:
     """Rows before audits, by experiment, architecture, strategy, level and seed."""
-    known = _STRATEGIES.index(one.strategy) if one.strategy in _STRATEGIES else len(_STRATEGIES)
+    known = STRATEGIES.index(one.strategy) if one.strategy in STRATEGIES else len(STRATEGIES)
     level = tuple(sorted(one.level.items()))
     what = (one.experiment, one.task, one.architecture, known, one.strategy, tuple(value for _, value in level))
     return (isinstance(one, Audited), *what, one.seed, one.scale, tuple(one.variant), level)

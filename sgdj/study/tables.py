@@ -10,36 +10,15 @@ import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.study.published import reported
+from sgdj.study.paper import COLUMNS, NAMES, TITLES, reported
 from sgdj.study.rows import Row, matrix
 from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.text import markdown as plain
-
-TITLES = {"mri": "Single-coil MRI", "seismic": "Seismic deconvolution", "denoising": "Denoising"}
-NAMES = {
-    ("gd", "mse"): "MSE",
-    ("gd", "adversarial"): "adversarial training",
-    ("gd", "input_jitter"): "input jittering",
-    ("gd", "jitter"): "SGD jittering",
-    ("prox", "mse"): "MSE, proximal",
-    ("prox", "adversarial"): "adversarial training, proximal",
-    ("prox", "input_jitter"): "input jittering, proximal",
-    ("prox", "jitter"): "SPGD jittering",
-}
 
 
 def title(architecture: str, strategy: str) -> str:
     """What is written for a strategy on an architecture; one that the paper does not have keeps its own name."""
     return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
-
-
-#: Conditions that a task's table shows, by column.
-_COMMON = {"in-distribution": CLEAN, "random noise": Key("gaussian", 1.0), "adversarial": Key("pgd", 1.0)}
-COLUMNS = {
-    "mri": {**_COMMON, "out-of-distribution": Key(shift="lesion"), "added detail": Key(shift="line")},
-    "seismic": {**_COMMON, "out-of-distribution": Key(shift="block")},
-    "denoising": {**_COMMON, "out-of-distribution": Key(shift="random_detail"), "added detail": Key(shift="bar")},
-}
 
 
 _DIGITS = {"psnr": 2, "ssim": 3}

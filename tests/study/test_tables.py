@@ -29,12 +29,12 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
-from sgdj.study import claims, levels, margins, steadiness, tables
+from sgdj.study import claims, levels, margins, paper, steadiness, tables
 from sgdj.study.campaign import missing
 from sgdj.study.collecting import _variant, collect, collect_new, level
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
-from sgdj.study.published import reported
+from sgdj.study.paper import reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
@@ -207,9 +207,9 @@ def test_each_deviation_is_shown_by_its_difference():
     text = document(rows)
     (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
     assert "| yes |" in line
-    assert line.count("(-0.25)") == len(tables.COLUMNS["mri"])
+    assert line.count("(-0.25)") == len(paper.COLUMNS["mri"])
     (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
-    assert last.count("(-3.00)") == len(tables.COLUMNS["mri"])
+    assert last.count("(-3.00)") == len(paper.COLUMNS["mri"])
     assert "missing: noise scale, jittered validation, K = 5" in text
 
 
@@ -378,6 +378,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
     another("plain", experiment=None)
     another("scale", config_changes={"scale": "paper"})
     another("seed", config_changes={"seed": 7})
+    another("task", config_changes={"task": "mine"})
     another("torn", config_changes={"seed": 1})
     (taken.parent / "torn" / "evaluation" / "samples.csv").write_text("reconstructor\r\nnetwork\r\n")
     shutil.move(taken.parent / "again", taken.parent / "zagain")  # read last
@@ -395,6 +396,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
         "failed": "it is failed",
         "scale": "its scale is paper, not smoke",
         "seed": "its seed, 7, is none of 0, 1",
+        "task": "its task, mine, has no table; the study knows mri, seismic, denoising",
     }
     assert collect_new(tmp_path / "outputs", results, "smoke", (0, 1)) == ([], passed)
 
