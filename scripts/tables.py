@@ -6,6 +6,7 @@ python scripts/tables.py run [scale=small] [seeds=0,1,2] [tasks=mri,seismic] [pa
 python scripts/tables.py build [scale=small] [seeds=0,1,...]     rebuild documents from rows and finished runs
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0     run a committed row again and compare
 python scripts/tables.py choose [scale=small] [tasks=mri,seismic]      write the chosen levels to conf/
+python scripts/tables.py rehash [scale=small]      give rows the hash that their command has today
 """
 
 import json
@@ -173,9 +174,21 @@ def choose(arguments: list[str]) -> int:
     return int(ExitCode.DONE)
 
 
+def rehash(arguments: list[str]) -> int:
+    """Give every row the hash that its own command has today."""
+    from sgdj.study.rehash import rehash as renew
+
+    settings = _settings(arguments)
+    changed, left = renew(folder(RESULTS, settings["scale"], _seeds(settings)))
+    print(f"{len(changed)} rows changed")
+    for line in left:
+        print(f"left as it is: {line}")
+    return int(ExitCode.CHECK_FAILED if left else ExitCode.DONE)
+
+
 def main(arguments: list[str]) -> int:
     """Dispatch."""
-    verbs = {"run": run, "build": build, "check": check, "choose": choose}
+    verbs = {"run": run, "build": build, "check": check, "choose": choose, "rehash": rehash}
     if not arguments or arguments[0] not in verbs:
         print(__doc__)
         return int(ExitCode.DONE if arguments[:1] in ([], ["--help"], ["-h"]) else ExitCode.INPUT)
