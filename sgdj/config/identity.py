@@ -6,7 +6,6 @@ option, wherever its module lies; a plugin's by its import path and what its sou
 """
 
 import hashlib
-import importlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,12 +83,13 @@ def _sources(module: str, plugins: Sequence[str]) -> Iterator[Path]:
     todo, seen = [module], set[str]()
     while todo:
         name = todo.pop()
-        if name in seen or name.partition(".")[0] not in plugins:
+        content = sys.modules.get(name)
+        if name in seen or content is None or name.partition(".")[0] not in plugins:
             continue
         seen.add(name)
-        content = sys.modules.get(name) or importlib.import_module(name)
-        if content.__file__:
-            yield Path(content.__file__)
+        path = Path(getattr(content, "__file__", None) or "")
+        if path.is_file():  # it is none in an archive
+            yield path
         for value in vars(content).values():
             other = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
             if isinstance(other, str) and not other.startswith(f"{name}."):  # its own parts are there once imported
@@ -99,10 +99,8 @@ def _sources(module: str, plugins: Sequence[str]) -> Iterator[Path]:
 @cache
 def _source_digest(cls: type, plugins: tuple[str, ...]) -> str:
     """SHA-256 of the source files that a plugin's class is made of; as they were when this process first asked."""
-    found = hashlib.sha256()
-    for path in sorted(set(_sources(cls.__module__, plugins))):
-        found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()
+    digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in _sources(cls.__module__, plugins))
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _name_of_class(key: str, node: Mapping[str, Any], plugins: Sequence[str]) -> Any:

@@ -31,7 +31,7 @@ from sgdj.errors import InputError, InputErrors
 _KNOWN = tuple(f.name for f in dataclasses.fields(Root))
 _TAKEN = tuple(key for key in _KNOWN if has(key, Role.FILE))
 _OPTIONS = ("task", "scale")  # names of options
-_PLAIN = ("trainer", "evaluation", "audit")  # settings without a class
+_PLAIN = tuple(key for key in schema.NODES if key in _TAKEN)  # settings without a class
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
