@@ -4,6 +4,7 @@ python scripts/tables.py run --seeds 0,1,2 --tasks mri     run what is missing, 
 python scripts/tables.py run --jobs 64 --launcher submitit_slurm partition=gpu timeout_min=600
 python scripts/tables.py build                             rebuild documents from rows and finished runs
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0
+python scripts/tables.py rehash                            give rows the hash that their command has today
 """
 
 import argparse
@@ -176,6 +177,17 @@ def choose(options: argparse.Namespace) -> int:
     return int(ExitCode.DONE)
 
 
+def rehash(options: argparse.Namespace) -> int:
+    """Give every row the hash that its own command has today."""
+    from sgdj.study.rehash import rehash as renew
+
+    changed, left = renew(folder(RESULTS, options.scale, _seeds(options)))
+    print(f"{len(changed)} rows changed")
+    for line in left:
+        print(f"left as it is: {line}")
+    return int(ExitCode.CHECK_FAILED if left else ExitCode.DONE)
+
+
 def parser() -> Parser:
     """Make the parser of the command line."""
     made = Parser("python scripts/tables.py", __doc__)
@@ -185,8 +197,9 @@ def parser() -> Parser:
         build="rebuild the documents from rows and finished runs",
         check="run a committed row again and compare it value by value",
         choose="write the levels chosen on validation data to conf/",
+        rehash="give rows the hash that their command has today",
     )
-    for name in ("run", "missing", "build", "choose"):
+    for name in ("run", "missing", "build", "choose", "rehash"):
         scales = config_options("scale")
         verbs[name].add_argument(
             "--scale", type=one_of(*scales), default="small", help=f"{', '.join(scales)} (%(default)s)"
@@ -224,7 +237,7 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> int:
     """Run the chosen verb."""
     options = parser().parse_args(arguments)
-    verbs = {"run": run, "missing": show_missing, "build": build, "check": check, "choose": choose}
+    verbs = {"run": run, "missing": show_missing, "build": build, "check": check, "choose": choose, "rehash": rehash}
     return verbs[options.verb](options)
 
 

@@ -1,7 +1,7 @@
 """Walk configurations of plain types by dotted keys."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -28,3 +28,21 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, node
+
+
+def put(config: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value under a dotted key."""
+    *parents, last = key.split(".")
+    for part in parents:
+        inner = config.get(part)
+        config[part] = inner if isinstance(inner, dict) else {}
+        config = config[part]
+    config[last] = value
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested configuration that dotted keys and values describe."""
+    config: dict[str, Any] = {}
+    for key, value in flat.items():
+        put(config, key, value)
+    return config

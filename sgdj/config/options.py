@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -47,14 +48,18 @@ def group_of(key: str) -> str | None:
 
 
 @cache
+def _files() -> dict[Path, Any]:
+    """Content of every file of conf/ that names a class."""
+    texts = {path: path.read_text() for path in sorted(CONF.rglob("*.yaml"))}
+    return {path: yaml.safe_load(text) for path, text in texts.items() if "_target_" in text}
+
+
+@cache
 def shipped() -> dict[str, frozenset[str]]:
     """Settings of every class that a file of conf/ names, by import path."""
     settings: dict[str, frozenset[str]] = {}
-    for path in sorted(CONF.rglob("*.yaml")):
-        text = path.read_text()
-        if "_target_" not in text:
-            continue
-        for _, node in nodes(yaml.safe_load(text)):
+    for content in _files().values():
+        for _, node in nodes(content):
             listed = frozenset(node) - {"_target_"}
             settings[node["_target_"]] = settings.get(node["_target_"], frozenset()) | listed
     for group in BASES:
@@ -69,6 +74,16 @@ def choices(group: str) -> tuple[str, ...]:
     """Import paths of the classes among a group's options."""
     loaded = [yaml.safe_load(path.read_text()) for path in sorted((CONF / group.replace(".", "/")).glob("*.yaml"))]
     return tuple(dict.fromkeys(node["_target_"] for node in loaded if "_target_" in (node or {})))
+
+
+@cache
+def option_groups() -> dict[str, dict[str, str]]:
+    """The group of every option that names a class, by the class's import path and the option's name."""
+    groups: dict[str, dict[str, str]] = {}
+    for path, content in _files().items():
+        if "_target_" in content:
+            groups.setdefault(content["_target_"], {})[path.stem] = path.parent.relative_to(CONF).as_posix()
+    return groups
 
 
 def is_plugin(target: Any, plugins: Any) -> bool:

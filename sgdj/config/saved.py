@@ -17,7 +17,6 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sgdj.config import schema, signature
-from sgdj.config.identity import YOUNGER
 from sgdj.config.model_metadata import read_metadata
 from sgdj.config.nodes import get
 from sgdj.config.options import BASES, choices, group_of, shipped
@@ -32,7 +31,7 @@ from sgdj.errors import InputError, InputErrors
 _KNOWN = tuple(f.name for f in dataclasses.fields(Root))
 _TAKEN = tuple(key for key in _KNOWN if has(key, Role.FILE))
 _OPTIONS = ("task", "scale")  # names of options
-_PLAIN = ("trainer", "evaluation", "audit")  # settings without a class
+_PLAIN = tuple(key for key in schema.NODES if key in _TAKEN)  # settings without a class
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -111,9 +110,8 @@ class _Sieve:
         target = content["_target_"]
         if target not in (choices(group) if group else shipped()):
             return self._foreign(content, key)
-        kinds: dict[str, Any] = {
-            n: p.annotation for n, p in signature.parameters(signature.located(target, key)).items()
-        }
+        cls = signature.located(target, key)
+        kinds: dict[str, Any] = {n: p.annotation for n, p in signature.parameters(cls).items()}
         kinds |= {"name": Name} if "name" in shipped()[target] else {}
         made: dict[str, Any] = {"_target_": target}
         for name, value in content.items():
@@ -127,7 +125,7 @@ class _Sieve:
                 made[name] = self.named(value, inner) if by_name else self.node(value, inner)
             else:
                 made[name] = self._setting(value, inner, kinds[name])
-        return made
+        return signature.defaults(cls) | made
 
     def _setting(self, value: Any, key: str, kind: Any) -> Any:
         option = kind is Name and value in config_options(_group(key.rpartition(".")[0]))
@@ -193,9 +191,9 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
         if key == "reconstructor" and value is not None:
             raise _damaged("a file may not name code", key, where)
         if key in _PLAIN:
-            saved.config[key] = sieve.plain(value, key)
             if not isinstance(value, dict):
                 raise _damaged("this must be a group of settings", key, where)
+            saved.config[key] = signature.defaults(schema.NODES[key]) | sieve.plain(value, key)
         elif key == "shift":
             saved.config[key] = sieve.named(value, key)
         elif key in BASES:
@@ -228,17 +226,10 @@ def check_options(saved: Saved, plugins: Sequence[str]) -> None:
             raise InputError(what, f"{key} in {saved.where}", mend)
 
 
-def _takes(config: dict[str, Any], key: str) -> bool:
-    """Whether the class that a node names takes this setting."""
-    parent, _, name = key.rpartition(".")
-    node = get(config, parent)
-    if not isinstance(node, dict) or "_target_" not in node:  # a node without a class, which every configuration has
-        return True
-    return name in shipped().get(node["_target_"], ())
-
-
 def read_saved(checkpoint: Path) -> Saved:
-    """The configuration in a safetensors file, or beside a folder of checkpoints, completed by younger keys.
+    """The configuration in a safetensors file, or beside a folder of checkpoints.
+
+    What an older version of this program did not know stands at its constructor's default.
 
     Raises
     ------
@@ -253,11 +244,6 @@ def read_saved(checkpoint: Path) -> Saved:
             mend = "give RUN_DIR/checkpoints/best.ckpt of a whole run directory, or a .safetensors file of this program"
             raise InputError("no config.yaml beside the checkpoints", str(beside), mend)
         saved = _sift(read_mapping(beside), str(beside))
-    for key, value in YOUNGER.items():
-        parent, _, name = key.rpartition(".")
-        node = get(saved.config, parent) if parent else None
-        if isinstance(node, dict) and name not in node and _takes(saved.config, key):
-            node[name] = value
     if "max_gib" in saved.config["dataset"]:
         saved.config["dataset"]["max_gib"] = None  # a file does not lift the limit of what files may declare
     return saved

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -16,7 +17,7 @@ from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, NonNeg
 from sgdj.errors import InputError, as_run_error
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, kw_only=True)
 class Trainer:
     """How a network is trained, whatever the strategy."""
 
@@ -28,64 +29,64 @@ class Trainer:
     patience: Count | None
     workers: Annotated[int, Field(ge=0, le=256)]
     devices: Count
-    deterministic: bool
+    deterministic: bool = False
     threads: Annotated[int, Field(ge=1, le=1024)] | None
-    reuse_memory: bool
+    reuse_memory: bool = True
     keep: Count
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, kw_only=True)
 class Logger:
     """What is sent to, or recorded for, Weights & Biases."""
 
     mode: Literal["offline", "online", "disabled"]
     project: NonEmpty
     panels: NonNegativeInt
-    private: bool
+    private: bool = False
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, kw_only=True)
 class Evaluation:
     """What is measured of a network, and how."""
 
     batch_size: Count
     max_samples: Count | None
-    split: Literal["test", "val", "train"]
+    split: Literal["test", "val", "train"] = "test"
     curve: list[NonNegative]
-    iterations: list[Count]
-    shift_levels: dict[Name, list[float]]
-    sweep: Literal["warm", "independent"]
+    iterations: list[Count] = field(default_factory=list)
+    shift_levels: dict[Name, list[float]] = field(default_factory=dict)
+    sweep: Literal["warm", "independent"] = "independent"
     panels: NonNegativeInt
-    part: Literal["magnitude", "real"]
-    clamp01_prediction: bool
-    drop_last: bool
-    fresh_noise: Literal["none", "shifts", "all"]
+    part: Literal["magnitude", "real"] = "magnitude"
+    clamp01_prediction: bool = False
+    drop_last: bool = False
+    fresh_noise: Literal["none", "shifts", "all"] = "none"
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, kw_only=True)
 class Audit:
     """How thoroughly a reconstructor is audited."""
 
     samples: Count
     steps: Annotated[int, Field(ge=5)]
     random_draws: Count
-    light: bool
+    light: bool = False
 
 
-@dataclass(config=STRICT)
+@dataclass(config=STRICT, kw_only=True)
 class Root:
     """Every top-level key."""
 
     task: NonEmpty
     scale: NonEmpty
     mode: Literal["train", "evaluate", "reconstruct", "audit", "verify", "tune"]
-    sigma: NonNegative | None
+    sigma: NonNegative | None = None
     seed: Seed
     epochs: Count
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
     precision: Literal["32", "bf16"]
     checkpoint: NonEmpty | None
-    reconstructor: NonEmpty | None
+    reconstructor: NonEmpty | None = None
     input: NonEmpty | None
     output: NonEmpty | None
     run_dir: NonEmpty | None
@@ -103,6 +104,12 @@ class Root:
     logger: Logger
     evaluation: Evaluation
     audit: Audit
+
+
+#: What takes the settings of the nodes without a class, by key; the empty key is the whole configuration.
+NODES: dict[str, type] = {"": Root} | {
+    f.name: f.type for f in fields(Root) if isinstance(f.type, type) and is_dataclass(f.type)
+}
 
 
 def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: Sequence[str]) -> list[InputError]:

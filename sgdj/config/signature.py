@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
@@ -40,6 +41,18 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(cls, eval_str=True).parameters)
     except NameError:  # an annotation that only a type checker can resolve
         return dict(inspect.signature(cls).parameters)
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """Values that a constructor takes for what it is not given, by name of the parameter."""
+    factories: dict[str, Any] = {}
+    if is_dataclass(cls):
+        factories = {f.name: f.default_factory for f in fields(cls) if f.default_factory is not MISSING}
+    return {
+        name: factories[name]() if name in factories else p.default
+        for name, p in parameters(cls).items()
+        if p.default is not p.empty
+    }
 
 
 def _type(annotation: Any) -> Any:

@@ -7,7 +7,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from sgdj.config.composition import compose_config, withdrawn
-from sgdj.config.nodes import get, leaves
+from sgdj.config.nodes import get, leaves, put
 from sgdj.config.roles import Role, has
 from sgdj.config.saved import Saved, check_options, read_saved, settle
 from sgdj.config.search_path import groups, opened, option_file
@@ -17,16 +17,6 @@ from sgdj.errors import InputError, InputErrors
 def is_ours(config: dict[str, Any]) -> bool:
     """Whether a checkpoint of this project gives the configuration."""
     return isinstance(config.get("checkpoint"), str) and config.get("reconstructor") is None
-
-
-def _put(config: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value under a dotted key."""
-    *parents, last = key.split(".")
-    for part in parents:
-        inner = config.get(part)
-        config[part] = inner if isinstance(inner, dict) else {}
-        config = config[part]
-    config[last] = value
 
 
 def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
@@ -62,7 +52,7 @@ def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], path: Path) -
         saved[group] = fresh[group]
     for key, _ in leaves(experiment):
         if has(key, Role.EVALUATION):
-            _put(saved, key, get(fresh, key))
+            put(saved, key, get(fresh, key))
     return replaced
 
 
@@ -74,7 +64,7 @@ def _unused(read: Saved) -> list[str]:
     if "dataset" in read.foreign:
         return ["dataset", "strategy", "attack", "shift"]
     for key in [key for key in read.texts if key.startswith("dataset.")]:
-        _put(read.config, key, "not read")
+        put(read.config, key, "not read")
         read.leave_out(key)
     return ["strategy", "attack", "shift"]
 
@@ -136,7 +126,7 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     known = groups(plugins)
     for key, override in given.items():
         if key not in known and not key.startswith("hydra"):
-            _put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
+            put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
     for key in withdrawn(given):
-        _put(saved, key, None)
+        put(saved, key, None)
     return saved

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from sgdj.config.identity import decides
-from sgdj.config.nodes import leaves
+from sgdj.config.identity import settings
+from sgdj.config.nodes import get, leaves
 from sgdj.errors import CheckFailed, InputError
 from sgdj.modes.plan import Plan
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier, look, same_settings
 from sgdj.runs.resuming import has_own
 from sgdj.runs.verification import damaged
+from sgdj.runtime.hashing import digest
 from sgdj.runtime.ranks import rank, tell
 
 
@@ -28,7 +29,7 @@ def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
     earlier = look(run, plan.key, plan.config)
     if earlier.found and not earlier.same and not plan.config["force"]:
         raise InputError(
-            f"the folder holds another run ({_difference(plan, run)})",
+            f"the folder holds another run ({_difference(plan, run, earlier.record)})",
             f"run_dir={run.path}",
             "choose another folder, or force=true to replace it",
         )
@@ -56,13 +57,24 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
         raise InputError(what, str(linked[0]), "choose another run_dir, or take the link away")
 
 
-def _difference(plan: Plan, run: RunDirectory) -> str:
-    """How the planned configuration differs from the one in the folder."""
-    there, here = dict(leaves(run.read_config())), dict(leaves(plan.config))
-    keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key) and decides(key)]
-    shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys[:5])
-    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-    return shown + more or "of other data or another version of this program"
+def _difference(plan: Plan, run: RunDirectory, record: dict[str, Any]) -> str:
+    """How the planned run differs from the one in the folder."""
+    config, plugins = run.read_config(), plan.config["plugins"]
+    there, here = settings(config, plugins), settings(plan.config, plugins)
+    keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+    shown = [f"{key} is {get(config, key)} there, {get(plan.config, key)} here" for key in keys[:5]]
+    if keys:
+        return "; ".join(shown) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+    if record.get("data_hash") != digest(plan.source.manifest()):
+        return "of other data"
+    files = [name for name, content in plan.subject.items() if record.get(name) != content]
+    if files:
+        return f"of another {files[0]}"
+    state, commit = record.get("status"), str(record.get("commit") or "unknown")[:12]
+    return (
+        f"of the same configuration and data, {state}, by another version of this program or of a plugin, commit "
+        f"{commit}; its network can be evaluated"
+    )
 
 
 def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:

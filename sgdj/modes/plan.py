@@ -68,12 +68,10 @@ class Plan:
 
     @cached_property
     def subject(self) -> dict[str, Any]:
-        """What else than settings and data decides the numbers: files of the network, and how it is audited."""
+        """What else than settings and data decides the numbers: files of the network."""
         config, found = self.config, dict[str, Any]()
         if not self.trains and config["checkpoint"]:
             found["checkpoint"] = file_digest(Path(config["checkpoint"]))
-        if config["mode"] == "audit":
-            found["audit"] = config["audit"]
         if config["reconstructor"]:
             given_network(config)  # it is told before anything is written if this fails
             file = source_file(config["reconstructor"])

@@ -38,7 +38,7 @@ def reconstruct(job: Job) -> dict[str, Any]:
         form.max_gib = config["dataset"].get("max_gib")
     digest = file_digest(Path(config["checkpoint"]))
     deciding = trained.settings | {"result_version": RESULT_VERSION}
-    folder = OutputFolder(Path(config["output"]), digest, deciding, force=config["force"])
+    folder = OutputFolder(Path(config["output"]), digest, deciding, config["force"], config["plugins"])
     picture = figures.file_panel if config["evaluation"]["panels"] else None
     done = reconstruct_files(formats, Path(config["input"]), folder, tell, picture)
     return _told(done, config["output"])

@@ -24,8 +24,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from sgdj.config.identity import YOUNGER, decides
-from sgdj.config.nodes import leaves
+from sgdj.config.identity import settings as deciding
+from sgdj.config.nodes import nested
 from sgdj.data.generate import file_digest
 from sgdj.errors import InputError, InputErrors, as_run_error
 from sgdj.reconstruction.names import Item
@@ -58,16 +58,15 @@ class OutputFolder:
         Other settings that decide the result, in plain types.
     force
         Whether outputs of another checkpoint, other settings or other inputs may be replaced.
+    plugins
+        Packages of which the settings may name classes.
     """
 
-    def __init__(self, path: Path, checkpoint: str, settings: dict[str, Any], force: bool) -> None:
+    def __init__(
+        self, path: Path, checkpoint: str, settings: dict[str, Any], force: bool, plugins: Sequence[str] = ()
+    ) -> None:
         self.path, self.force = path, force
-        deciding = {
-            key: value
-            for key, value in leaves(settings)
-            if decides(key) and not (key in YOUNGER and YOUNGER[key] == value)  # as for a run's identity
-        }
-        self.record = Record(checkpoint, json.loads(json.dumps(deciding)))
+        self.record = Record(checkpoint, deciding(settings, plugins))
         self._lock: int | None = None
         self._created = False
 
@@ -137,6 +136,7 @@ class OutputFolder:
             if path.is_symlink():
                 raise ValueError("a link")
             self._earlier = TypeAdapter(Record).validate_python(json.loads(path.read_bytes()))
+            self._earlier.settings = deciding(nested(self._earlier.settings), ())  # it may be an older version's
             for name, entry in self._earlier.outputs.items():
                 check_names(name, entry)
         except (OSError, ValueError, RecursionError, ValidationError) as error:

@@ -27,9 +27,17 @@ COLUMNS = (*_SHOWN, "clean dB", "attacked dB", "OOD dB", "MiB", "folder")
 _GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
 
 
+_FORMER = {"x0": "zero_filled"}  # names of reconstructors in older runs, by today's
+
+
 def current_name(reconstructor: str) -> str:
     """What a reconstructor of an older run is called today."""
-    return "x0" if reconstructor == "zero_filled" else reconstructor
+    return next((today for today, former in _FORMER.items() if former == reconstructor), reconstructor)
+
+
+def former_name(reconstructor: str) -> str:
+    """What a reconstructor was called in older runs."""
+    return _FORMER.get(reconstructor, reconstructor)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
 
     def tells(text: str) -> bool:
         with suppress(InputError, ValueError):  # ValueError: no UTF-8
-            return settings(parse_mapping(text.encode(), "config.yaml")) == settings(config)
+            plugins = config.get("plugins", ())  # a file opens none
+            return settings(parse_mapping(text.encode(), "config.yaml"), plugins) == settings(config, plugins)
         return False
 
     return tells
@@ -78,8 +79,9 @@ def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
     if record:  # of another run, or its hash is damaged
         mine = has_own(run, key, lambda text: False)
         return Earlier({} if mine else record, True, mine)
-    same = same_settings(config)
-    if has_own(run, key, same) or (_is_all_ours(run, inside) and settings(run.read_config()) == settings(config)):
+    same, plugins = same_settings(config), config.get("plugins", ())
+    there = settings(run.read_config(), plugins)
+    if has_own(run, key, same) or (_is_all_ours(run, inside) and there == settings(config, plugins)):
         return Earlier({}, True, True)
     damaged = (run.path / "run.json").is_file()
     raise InputError(

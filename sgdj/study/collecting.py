@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from sgdj.config.identity import YOUNGER
+from sgdj.config.identity import without_defaults
 from sgdj.config.nodes import get
 from sgdj.config.roles import is_variant
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
-from sgdj.runs.catalogue import RunView, current_name, view
+from sgdj.runs.catalogue import RunView, current_name, former_name, view
 from sgdj.study.paper import TITLES
 from sgdj.study.rows import Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
@@ -41,15 +41,8 @@ def _variant(command: str) -> list[str]:
     return sorted(override for override, changed in zip(given, changes, strict=True) if changed)
 
 
-def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
-    """A node without settings that are younger than other rows and stand at the value that those had."""
-    unset = object()
-    return {name: value for name, value in node.items() if YOUNGER.get(f"{key}.{name}", unset) != value}
-
-
 #: Columns of `samples.csv` that are younger than other rows, the youngest last, by the version that added them.
 _YOUNGER_COLUMNS = ((b"believable",), (b"factor", b"shift_level", b"iterations"))
-_OLDER_START = b"zero_filled"  # the starting point's name before it was x0
 
 
 def samples_hash(path: Path) -> str:
@@ -59,12 +52,12 @@ def samples_hash(path: Path) -> str:
 
 def older_samples_hashes(path: Path) -> list[str]:
     """SHA-256 of what ``samples.csv`` was before it had columns younger than other rows, and x0 its name."""
-    lines = path.read_bytes().split(b"\r\n")
+    lines, former = path.read_bytes().split(b"\r\n"), former_name("x0").encode()
     found = []
     for names in reversed(_YOUNGER_COLUMNS):
         if lines[0].endswith(b"," + b",".join(names)):
             lines = [line.rsplit(b",", len(names))[0] for line in lines]
-        older = (_OLDER_START + line.removeprefix(b"x0") if line.startswith(b"x0,") else line for line in lines)
+        older = (former + line.removeprefix(b"x0") if line.startswith(b"x0,") else line for line in lines)
         found.append(hashlib.sha256(b"\r\n".join(older)).hexdigest())
     return found
 
@@ -161,7 +154,7 @@ def collect(folder: Path, experiment: str) -> Row:
         **_common(run, experiment),
         iterations=run.config["architecture"].get("iterations", 0),
         samples_hash=samples_hash(path),
-        attack=_without_younger(run.config["attack"], "attack"),
+        attack=without_defaults("attack", run.config["attack"]),
         definitions={name: run.summary["definitions"][name] for name in _COMPARED},
         budgets=budgets,
         values=values,

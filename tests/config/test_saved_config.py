@@ -17,7 +17,7 @@ from sgdj.config import saved, trained
 from sgdj.config.composition import parse
 from sgdj.config.identity import identity
 from sgdj.config.load import load
-from sgdj.config.nodes import get, leaves
+from sgdj.config.nodes import get, leaves, put
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError, InputErrors
 from sgdj.runs.catalogue import view
@@ -55,7 +55,7 @@ def edit(folder, **changes):
     path = folder / "run" / "config.yaml"
     config = yaml.safe_load(path.read_text())
     for name, value in changes.items():
-        trained._put(config, name.replace("__", "."), value)
+        put(config, name.replace("__", "."), value)
     path.write_text(yaml.safe_dump(config, sort_keys=False))
 
 
@@ -106,7 +106,7 @@ def campaign(folder):
     for number, key in enumerate([*dict(leaves(content)), "more", "dataset.more"]):
         for value in HOSTILE[number % 2 :: 2]:  # of each kind, one or the other
             changed = copy.deepcopy(content)
-            trained._put(changed, key, value)
+            put(changed, key, value)
             changed["plugins"] = ["evil_module"]
             text = yaml.safe_dump(changed).encode() if "${" in str(value) else None
             saved.read_mapping = lambda path, content=changed, text=text: (
