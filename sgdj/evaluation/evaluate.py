@@ -15,6 +15,7 @@ from sgdj.attacks.ball import sample_norm
 from sgdj.attacks.base import Found
 from sgdj.attacks.budgets import sweep
 from sgdj.attacks.iterative import repeat
+from sgdj.config.settings import Evaluation
 from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
@@ -106,7 +107,7 @@ def evaluate(
     listed: list[Condition],
     *,
     seed: int,
-    settings: dict[str, Any],
+    settings: Evaluation,
     device: torch.device,
     volume_metrics: bool,
     workers: int = 0,
@@ -126,7 +127,7 @@ def evaluate(
     seed
         `dataset.seed`: masks, noise and the random starts of attacks do not depend on the training seed.
     settings
-        The `evaluation` node of the configuration.
+        What is to be measured, and how.
     device
         Where to compute.
     volume_metrics
@@ -135,27 +136,27 @@ def evaluate(
         Processes that read data.
     """
     draws = Draws(seed)
-    count = len(images) if settings["max_samples"] is None else min(settings["max_samples"], len(images))
-    if settings["drop_last"] and count >= settings["batch_size"]:
-        count -= count % settings["batch_size"]
+    count = len(images) if settings.max_samples is None else min(settings.max_samples, len(images))
+    if settings.drop_last and count >= settings.batch_size:
+        count -= count % settings.batch_size
     chosen = images if count == len(images) else _First(images, count)
     table = _Table(reconstructors, settings, volume_metrics)
     measured: dict[tuple[str, str], list[Condition]] = defaultdict(list)
     for condition in listed:
         measured["" if condition.shift is None else condition.name, condition.noise_key].append(condition)
-    steps = len(measured) * len(batches(chosen, Measure(acquisition, draws), settings["batch_size"]))
+    steps = len(measured) * len(batches(chosen, Measure(acquisition, draws), settings.batch_size))
 
     def work() -> Iterator[tuple[list[Condition], Batch]]:
         for group in measured.values():
             collate = Measure(acquisition, draws, group[0].shift, group[0].noise_key)
-            for batch in batches(chosen, collate, settings["batch_size"], workers=workers):
+            for batch in batches(chosen, collate, settings.batch_size, workers=workers):
                 yield group, batch.to(device)
 
     for group, batch in follow(work(), steps, "evaluating"):
         if not table.tried:
             table.try_out(batch)
         found = {
-            name: _perturbations(reconstructor.eval(), group, batch, draws, settings["sweep"])
+            name: _perturbations(reconstructor.eval(), group, batch, draws, settings.sweep)
             for name, reconstructor in reconstructors.items()
         }
         for condition in group:
@@ -204,11 +205,8 @@ class _Table:
         See `evaluate`.
     """
 
-    def __init__(
-        self, reconstructors: dict[str, Reconstructor], settings: dict[str, Any], volume_metrics: bool
-    ) -> None:
+    def __init__(self, reconstructors: dict[str, Reconstructor], settings: Evaluation, volume_metrics: bool) -> None:
         self.reconstructors, self.settings, self.volume_metrics = reconstructors, settings, volume_metrics
-        self.how = {"part": settings["part"], "clamp": settings["clamp01_prediction"]}
         self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.panels: dict[str, list[Panel]] = defaultdict(list)
         self.volumes: VolumePairs = defaultdict(list)
@@ -242,10 +240,10 @@ class _Table:
             delta = found.delta
             with torch.no_grad(), _with_iterations(reconstructor, condition.key.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
-            values = sample_metrics(made[name], batch.x, **self.how)
+            values = sample_metrics(made[name], batch.x, self.settings.part, self.settings.clamp01_prediction)
             local = [math.nan] * len(batch)
             if batch.region is not None:
-                local = local_psnr(made[name], batch.x, batch.region, self.settings["part"])
+                local = local_psnr(made[name], batch.x, batch.region, self.settings.part)
             norms = sample_norm(delta).flatten().tolist()
             believable, finite = found.believable.cpu(), torch.isfinite(made[name]).flatten(1).all(1).cpu()
             together = torch.full_like(finite, name in self.dependent)
@@ -284,7 +282,7 @@ class _Table:
     def _picture(self, condition: Condition, batch: Batch, made: dict[str, Tensor], delta: Tensor) -> None:
         """Panels of the first samples; all of a panel belongs to the measurement of the first reconstructor."""
         have = self.panels[condition.name]
-        wanted = min(self.settings["panels"] - len(have), len(batch)) if condition.pictured else 0
+        wanted = min(self.settings.panels - len(have), len(batch)) if condition.pictured else 0
         if wanted <= 0:
             return
         start = list(self.reconstructors.values())[-1]
@@ -300,7 +298,8 @@ class _Table:
         """Rows and panels in the order of the conditions."""
         rows = [row for condition in listed for row in self.rows[condition.name]]
         panels = [panel for condition in listed for panel in self.panels[condition.name]]
-        summary = {**summarise(rows, self.volumes), "definitions": definitions(**self.how)}
+        how = definitions(self.settings.part, self.settings.clamp01_prediction)
+        summary = {**summarise(rows, self.volumes), "definitions": how}
         notes = self._notes()
         return Result(rows, summary | ({"notes": notes} if notes else {}), panels, notes)
 

@@ -25,15 +25,15 @@ def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
     if rank() > 0:  # the leader decides, and may be changing it already
         record = run.read_record()
         return Earlier(record, bool(record), record.get("config_hash") == plan.key)
-    earlier = look(run, plan.key, plan.config)
-    if earlier.found and not earlier.same and not plan.config["force"]:
+    earlier = look(run, plan.key, plan.settings.plain())
+    if earlier.found and not earlier.same and not plan.settings.force:
         raise InputError(
             f"the folder holds another run ({_difference(plan, run)})",
             f"run_dir={run.path}",
             "choose another folder, or force=true to replace it",
         )
     if earlier.found:
-        _refuse_loss(plan, run, begins_again=not earlier.same or plan.config["force"] or not plan.config["resume"])
+        _refuse_loss(plan, run, begins_again=not earlier.same or plan.settings.force or not plan.settings.resume)
     return earlier
 
 
@@ -46,7 +46,7 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
         Naming what would be lost.
     """
     own = {path.resolve() for path in run.own_files()}
-    for key, value in leaves(plan.config):
+    for key, value in leaves(plan.settings.plain()):
         reads = isinstance(value, str) and (key == "checkpoint" or key.endswith(".source"))
         if reads and Path(value).resolve() in own:
             raise InputError("the run would remove what it reads", f"{key}={value}", "choose another run_dir")
@@ -58,7 +58,7 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
 
 def _difference(plan: Plan, run: RunDirectory) -> str:
     """How the planned configuration differs from the one in the folder."""
-    there, here = dict(leaves(run.read_config())), dict(leaves(plan.config))
+    there, here = dict(leaves(run.read_config())), dict(leaves(plan.settings.plain()))
     keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key) and decides(key)]
     shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys[:5])
     more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
@@ -73,7 +73,7 @@ def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     CheckFailed
         If it is not, and nothing is left to make it from.
     """
-    if not earlier.same or earlier.record.get("status") != "finished" or plan.config["force"]:
+    if not earlier.same or earlier.record.get("status") != "finished" or plan.settings.force:
         return False
     changed = damaged(run, earlier.record)
     if not changed:
@@ -99,7 +99,7 @@ def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     """Whether the run goes on from checkpoints of an earlier one; says so if there is one and it does not."""
     if not earlier.found:
         return False
-    wanted = earlier.same and plan.config["resume"] and not plan.config["force"]
+    wanted = earlier.same and plan.settings.resume and not plan.settings.force
     if wanted and earlier.record.get("diverged"):
         tell("beginning again: the earlier run diverged")
     elif wanted and plan.trains:
@@ -110,4 +110,4 @@ def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
 
 
 def _has_checkpoints(plan: Plan, run: RunDirectory) -> bool:
-    return has_own(run, plan.key, same_settings(plan.config))
+    return has_own(run, plan.key, same_settings(plan.settings.plain()))

@@ -35,8 +35,8 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
         job = load(parse(overrides), in_sweep)
         from sgdj.runtime.devices import torch_device
 
-        torch_device(job.config["device"])  # a missing device is told before the slow imports
-        run = _page(job.config["mode"])
+        torch_device(job.settings.device)  # a missing device is told before the slow imports
+        run = _page(job.settings.mode)
         with stop.obeyed():  # until here nothing is written, and a signal may end the process at once
             return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:

@@ -84,11 +84,11 @@ def conduct(plan: Plan, steps: Steps) -> Record:
 
 def _settle_torch(plan: Plan) -> None:
     """Threads and determinism as they were asked for."""
-    trainer = plan.config["trainer"]
-    if trainer["deterministic"]:
+    trainer = plan.settings.trainer
+    if trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(trainer["deterministic"])
-    torch.set_num_threads(trainer["threads"] or max((os.cpu_count() or 1) // local_world(), 1))
+    torch.use_deterministic_algorithms(trainer.deterministic)
+    torch.set_num_threads(trainer.threads or max((os.cpu_count() or 1) // local_world(), 1))
 
 
 def _claimed(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, data_hash: str) -> Record:
@@ -118,12 +118,12 @@ def _recorded(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, dat
     network = steps.network()
     going_on = goes_on(plan, run, earlier)
     record = first_record(plan, network, data_hash, earlier.record if going_on else {})
-    removed = run.start(plan.config, record, afresh=not going_on)
+    removed = run.start(plan.settings.plain(), record, afresh=not going_on)
     if removed:
         tell(f"removed {removed} files of the earlier run: {run.path}")
-    name = f"{plan.config['task']} {run.path.parent.name} {run.path.name}"
-    tracker = Tracker(plan.config["logger"], run.path, name, plan.config, tell)
-    if plan.device.type == "cpu" and plan.config["trainer"]["reuse_memory"]:
+    name = f"{plan.settings.task} {run.path.parent.name} {run.path.name}"
+    tracker = Tracker(plan.settings, run.path, name, tell)
+    if plan.device.type == "cpu" and plan.settings.trainer.reuse_memory:
         reuse_freed()
     forget_peak()
     with _closed(run, tracker):

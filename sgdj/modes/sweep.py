@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from sgdj.config.composition import expand, parse, swept
 from sgdj.config.load import Job, load
+from sgdj.config.nodes import get
 from sgdj.config.search_path import CONF, groups, search_path
 from sgdj.errors import (
     ExitCode,
@@ -31,6 +32,7 @@ from sgdj.runtime.signals import stop
 from sgdj.text import say
 
 _RESULT = "result.json"
+_KIND = ("task", "scale", "epochs", "dataset.name", "architecture.name", "strategy.name")
 
 
 def _search(overrides: Sequence[str]) -> bool:
@@ -63,7 +65,7 @@ def _check_all(overrides: Sequence[str]) -> list[Job]:
     for job in expand(parse(overrides)):
         try:
             jobs.append(load(job, in_sweep=True))
-            if jobs[-1].config["run_dir"]:
+            if jobs[-1].settings.run_dir:
                 raise InputError("all jobs of a sweep would share one folder", "run_dir", "leave it out")
         except InputErrors as error:
             mistakes.update({str(mistake): mistake for mistake in error.mistakes})
@@ -86,15 +88,14 @@ def estimate(jobs: Sequence[Job]) -> str:
 
     from sgdj.runs.catalogue import RunView, find
 
-    def kind(config: dict[str, Any]) -> tuple[Any, ...]:
-        names = ((config.get(node) or {}).get("name") for node in ("dataset", "architecture", "strategy"))
-        return (config.get("task"), config.get("scale"), config.get("epochs"), *names)
+    def kind(config: dict[str, object]) -> tuple[object, ...]:
+        return tuple(get(config, key) for key in _KIND)
 
-    known: dict[tuple[Any, ...], list[RunView]] = {}
-    folders = {Path(job.config["output_dir"]) for job in jobs}
+    known: dict[tuple[object, ...], list[RunView]] = {}
+    folders = {Path(job.settings.output_dir) for job in jobs}
     for run in find([folder for folder in folders if folder.is_dir()], {"status": "finished", "mode": "train"}):
         known.setdefault(kind(run.config), []).append(run)
-    like = [known[kind(job.config)] for job in jobs if kind(job.config) in known]
+    like = [known[kind(job.settings.plain())] for job in jobs if kind(job.settings.plain()) in known]
     if not like:
         return "no finished run of the same kind to estimate time and disk from"
     seconds = sum(median(_seconds(run.record) for run in runs) for runs in like)
@@ -140,7 +141,7 @@ def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextMa
     """Folder of Hydra's own record; other machines have to see it, so with a launcher it lies beside the runs."""
     if not any(override.startswith("hydra/launcher=") for override in overrides):
         return TemporaryDirectory()
-    place = Path(jobs[0].config["output_dir"]).resolve()
+    place = Path(jobs[0].settings.output_dir).resolve()
     place.mkdir(parents=True, exist_ok=True)
     return TemporaryDirectory(prefix=".sweep-", dir=place)
 
@@ -213,7 +214,7 @@ def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> 
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
-    plugins = list(dict.fromkeys(name for job in jobs for name in job.config["plugins"]))
+    plugins = list(dict.fromkeys(name for job in jobs for name in job.settings.plugins))
     with stop.obeyed(), _scratch(overrides, jobs) as folder:
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder, plugins)

@@ -12,7 +12,7 @@ from sgdj.text import say
 
 def verify(job: Job) -> dict[str, Any]:
     """Tell every difference; the exit code says whether there is one."""
-    folder = Path(job.config["run_dir"])
+    folder = Path(str(job.settings.run_dir))  # it has one, as it was checked
     count, lines = differences(folder)
     for line in lines:
         say(f"differs: {line}", sys.stderr)

@@ -60,6 +60,10 @@ class RunView:
             "status": self.status,
         }
 
+    def setting(self, key: str) -> Any:
+        """The value under a dotted key of the configuration, or None."""
+        return get(self.config, key)
+
     def node(self, name: str) -> dict[str, Any]:
         """A node of the configuration; empty if it is missing or damaged."""
         found = self.config.get(name)

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file, save
 
 from sgdj.config.model_metadata import FORMAT, KEY, read_metadata
+from sgdj.config.nodes import get
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.runs.directory import write_atomically
 from sgdj.text import markdown, markdown_code
@@ -50,6 +51,10 @@ def _number(value: float | None, digits: int) -> str:
     return "—" if value is None else f"{value:.{digits}f}"
 
 
+def _or_dash(value: object) -> object:
+    return "—" if value is None else value
+
+
 def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any], summary: dict[str, Any]) -> None:
     """Write ``weights.safetensors`` and ``README.md``.
 
@@ -70,7 +75,6 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
     text = OmegaConf.to_yaml(OmegaConf.create({"format": FORMAT, "config": config}))
     write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: their order would be a matter of chance
-    strategy, architecture = config["strategy"], config["architecture"]
     rows = [
         f"| {markdown(condition)} | {_number(entry['psnr']['mean'], 2)} | {_number(entry['ssim']['mean'], 3)} |"
         for condition, entry in summary["network"].items()
@@ -81,16 +85,16 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     }
     card = _CARD.format(
         **told,
-        task=markdown(config["task"]),
-        architecture=markdown(architecture["name"]),
-        strategy=markdown(strategy["name"]),
+        task=markdown(get(config, "task")),
+        architecture=markdown(get(config, "architecture.name")),
+        strategy=markdown(get(config, "strategy.name")),
         weights=WEIGHTS,
-        iterations=markdown(architecture.get("iterations", "—")),
-        learned=markdown(str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1]),
-        level=f" (σ = {strategy['sigma']:g})" if strategy.get("sigma") is not None else "",
-        epochs=config["epochs"],
-        scale=config["scale"],
-        dataset=markdown(config["dataset"]["name"]),
+        iterations=markdown(_or_dash(get(config, "architecture.iterations"))),
+        learned=markdown(str(_or_dash(get(config, "architecture.learned._target_"))).rsplit(".", 1)[-1]),
+        level="" if (sigma := get(config, "strategy.sigma")) is None else f" (σ = {sigma:g})",
+        epochs=get(config, "epochs"),
+        scale=get(config, "scale"),
+        dataset=markdown(get(config, "dataset.name")),
         torch=record["versions"]["torch"],
         volumes=summary["network"]["clean"]["psnr"]["n_volumes"],
         measured="\n".join(rows),

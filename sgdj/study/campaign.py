@@ -40,8 +40,8 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
     checkpoint = None if cell.trained is None else places[cell.trained].path / "checkpoints" / "best.ckpt"
     planned = plan(cell.job(checkpoint))
     record = RunDirectory(planned.folder).read_record()
-    attack = planned.config["strategy"].get("attack")
-    weight = _EVALUATION if cell.trained else 1 + (0.75 * attack["steps"] if attack else 0)
+    steps = planned.settings.strategy.get("attack.steps", int) or 0
+    weight = _EVALUATION if cell.trained else 1 + 0.75 * steps
     return Place(planned.folder, record.get("status") == "finished", weight)
 
 

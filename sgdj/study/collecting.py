@@ -122,18 +122,31 @@ def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
     return run, path
 
 
+def _needed(run: RunView, key: str) -> Any:
+    """The value under a dotted key of a run's configuration.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    if (value := run.setting(key)) is None:
+        raise KeyError(key)
+    return value
+
+
 def _common(run: RunView, experiment: str) -> dict[str, Any]:
     """Fields of `Measured`."""
-    record, config = run.record, run.config
+    record = run.record
     return {
         "run": record["config_hash"],
         "experiment": experiment,
-        "task": config["task"],
-        "scale": config["scale"],
-        "architecture": config["architecture"]["name"],
-        "strategy": config["strategy"]["name"],
-        "seed": config["seed"],
-        "level": level(config),
+        "task": _needed(run, "task"),
+        "scale": _needed(run, "scale"),
+        "architecture": _needed(run, "architecture.name"),
+        "strategy": _needed(run, "strategy.name"),
+        "seed": _needed(run, "seed"),
+        "level": level(run.config),
         "variant": _variant(record["command"]),
         "command": record["command"],
         "config_hash": record["config_hash"],
@@ -160,9 +173,9 @@ def collect(folder: Path, experiment: str) -> Row:
     metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     return Row(
         **_common(run, experiment),
-        iterations=run.config["architecture"].get("iterations", 0),
+        iterations=run.node("architecture").get("iterations", 0),
         samples_hash=samples_hash(path),
-        attack=_without_younger(run.config["attack"], "attack"),
+        attack=_without_younger(_needed(run, "attack"), "attack"),
         definitions={name: run.summary["definitions"][name] for name in _COMPARED},
         budgets=budgets,
         values=values,
@@ -218,8 +231,8 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return f"its scale is {run.facts['scale']}, not {scale}"
     if run.status != "finished":
         return f"it is {run.status}"
-    if experiment not in _ANY_SEED and run.config.get("seed") not in seeds:
-        return f"its seed, {run.config.get('seed')}, is none of {', '.join(map(str, seeds))}"
+    if experiment not in _ANY_SEED and run.setting("seed") not in seeds:
+        return f"its seed, {run.setting('seed')}, is none of {', '.join(map(str, seeds))}"
     changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
     return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None
 

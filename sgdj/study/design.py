@@ -1,7 +1,6 @@
 """What the tables, figures and claims are made of: a list of runs, some of which evaluate what others trained."""
 
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -50,7 +49,7 @@ class Cell:
         if checkpoint is not None:
             return load(parse([f"mode={self.mode}", f"checkpoint={checkpoint}", *lines]))
         same = composed(tuple(line for line in lines if not line.startswith("seed=")))
-        return Job({**deepcopy(same.config), "seed": _seed(self)}, lines, same.notes)
+        return Job(same.settings.changed("seed", _seed(self)), lines, same.notes)
 
     @property
     def label(self) -> str:
@@ -76,7 +75,7 @@ def _table(task: str, scale: str, seeds: Sequence[int]) -> list[Cell]:
 
 @lru_cache
 def composed(lines: tuple[str, ...]) -> Job:
-    """The checked configuration of a command line; whoever changes it copies it first."""
+    """The checked configuration of a command line."""
     return load(parse(lines))
 
 

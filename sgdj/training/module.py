@@ -7,7 +7,7 @@ import lightning.pytorch as lightning
 import torch
 from torch import Tensor
 
-from sgdj.config.schema import Trainer
+from sgdj.config.settings import Trainer
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.errors import Diverged
