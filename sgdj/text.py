@@ -9,7 +9,7 @@ import re
 import sys
 import traceback
 import unicodedata
-from typing import Any, TextIO
+from typing import TextIO, overload
 
 #: A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = tuple("=+-@\t\r＝＋－＠")
@@ -19,19 +19,19 @@ _LATEX = {
 }  # fmt: skip
 
 
-def printable(text: Any) -> str:
+def printable(text: object) -> str:
     r"""Text on one line that a terminal cannot take for a command.
 
     Whatever is no visible character is written as its escape: control characters such as ESC (``\x1b``), marks that
     reverse the direction of writing (``\u202e``), and bytes of a name that is not UTF-8 (``\udcff``).
     """
-    text = str(text)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
-def say(line: Any, file: TextIO | None = None) -> None:
+def say(line: object, file: TextIO | None = None) -> None:
     """Print a line at once, to standard output or to `file`, with what is in it made `printable`."""
     print(printable(line), file=file or sys.stdout, flush=True)
 
@@ -50,7 +50,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def cell(value: Any) -> Any:
+@overload
+def cell(value: str) -> str: ...
+@overload
+def cell(value: object) -> object: ...
+def cell(value: object) -> object:
     r"""A value for a CSV file; `from_cell` gives the text back.
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it; one with invisible characters or
@@ -80,31 +84,31 @@ def from_cell(text: str) -> str:
     return re.sub(r"\\(\\|[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", character, text)
 
 
-def markdown(text: Any) -> str:
+def markdown(text: object) -> str:
     """Plain text of a Markdown document, also within a table: no markup, link, image or HTML."""
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    return re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", text)
+    shown = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
+    shown = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", shown)
+    return re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", shown)
 
 
-def markdown_code(text: Any) -> str:
+def markdown_code(text: object) -> str:
     """A code span of Markdown, also within a table."""
-    text = printable(text).replace("|", r"\|")
-    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
-    return f"`{text}`" if not ticks else f"{'`' * (ticks + 1)} {text} {'`' * (ticks + 1)}"
+    code = printable(text).replace("|", r"\|")
+    ticks = max((len(run) for run in re.findall("`+", code)), default=0)
+    return f"`{code}`" if not ticks else f"{'`' * (ticks + 1)} {code} {'`' * (ticks + 1)}"
 
 
-def latex(text: Any) -> str:
+def latex(text: object) -> str:
     """Plain text of a LaTeX document."""
     return "".join(_LATEX.get(c, c) for c in printable(text))
 
 
-def label(text: Any, longest: int = 100) -> str:
+def label(text: object, longest: int = 100) -> str:
     """Plain text of a figure, in which matplotlib finds no formula; the middle of a long one is left out."""
-    text = printable(text)
-    if len(text) > longest:
-        text = f"{text[: longest // 2]}…{text[-(longest // 2) + 1 :]}"
-    return text.replace("$", r"\$")
+    shown = printable(text)
+    if len(shown) > longest:
+        shown = f"{shown[: longest // 2]}…{shown[-(longest // 2) + 1 :]}"
+    return shown.replace("$", r"\$")
 
 
 def file_name(stem: str, suffix: str = "", longest: int = 255) -> str:

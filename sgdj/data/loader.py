@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch.utils.data import DataLoader, Sampler
 
@@ -122,7 +121,7 @@ def batches(
     shuffle: Draws | None = None,
     workers: int = 0,
     part: tuple[int, int] = (0, 1),
-) -> DataLoader[Any]:
+) -> DataLoader[Image]:
     """Loader of measured batches; none is dropped, and no batch mixes shapes.
 
     Parameters

@@ -1,7 +1,7 @@
 """Patches of natural photographs, for denoising."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -60,7 +60,7 @@ class PatchSource(GeneratedSource):
         self.max_gib = max_gib
         self.size, self.samples = size, dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """Size, number of patches, and the photographs with their hashes."""
         photographs = {
             split: {name: file_digest(_folder() / name)[:16] for name in PHOTOGRAPHS[split]} for split in SPLITS

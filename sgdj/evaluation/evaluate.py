@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +15,7 @@ from sgdj.attacks.base import Found
 from sgdj.attacks.budgets import sweep
 from sgdj.attacks.iterative import repeat
 from sgdj.config.settings import Evaluation
-from sgdj.data.batch import Batch
+from sgdj.data.batch import Batch, Image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
@@ -27,6 +26,7 @@ from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import Foreign
 from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
 from sgdj.operators.acquisition import Acquisition
+from sgdj.runtime.contents import SampleRow, Summary
 from sgdj.runtime.progress import follow
 
 COLUMNS = (
@@ -57,14 +57,16 @@ class Panel:
 class Result:
     """Outcome of an evaluation."""
 
-    rows: list[dict[str, Any]]
-    summary: dict[str, Any]
+    rows: list[SampleRow]
+    summary: Summary
     panels: list[Panel]
     notes: list[str] = field(default_factory=list)
     """What must be known about the numbers: conditions that cannot be believed, and why."""
 
 
-def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: Any) -> None:
+def trial(
+    reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: torch.device
+) -> None:
     """Reconstruct one measurement, and two at once, so that what cannot be used is told before anything is written.
 
     Parameters
@@ -92,7 +94,7 @@ def _with_iterations(reconstructor: Reconstructor, count: int | None) -> Iterato
     if count is None or not hasattr(reconstructor, "iterations"):
         yield
         return
-    own: Any = reconstructor.iterations
+    own = reconstructor.iterations
     reconstructor.iterations = count  # type: ignore[assignment]
     try:
         yield
@@ -207,7 +209,7 @@ class _Table:
 
     def __init__(self, reconstructors: dict[str, Reconstructor], settings: Evaluation, volume_metrics: bool) -> None:
         self.reconstructors, self.settings, self.volume_metrics = reconstructors, settings, volume_metrics
-        self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.rows: dict[str, list[SampleRow]] = defaultdict(list)
         self.panels: dict[str, list[Panel]] = defaultdict(list)
         self.volumes: VolumePairs = defaultdict(list)
         self.tried, self.notes = False, list[str]()
@@ -323,7 +325,7 @@ class _First(ImageSet):
     def __len__(self) -> int:
         return len(self._subset)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> Image:
         return self._subset[index]
 
     def shape(self, index: int) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 import sys
 from functools import partial
-from typing import Any
 
 from sgdj.audit.report import audit_network, write
 from sgdj.config.instantiate import build
@@ -15,10 +14,11 @@ from sgdj.reporting.terminal import audit_table, show
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
+from sgdj.runtime.contents import Record
 from sgdj.text import say
 
 
-def audit(job: Job) -> dict[str, Any]:
+def audit(job: Job) -> Record:
     """Audit the network of `checkpoint` or `reconstructor`; the record's exit code tells if a check failed."""
     planned = plan(job)
     return conduct(planned, Steps(partial(given_network, job.settings), partial(_measure, planned)))

@@ -1,7 +1,6 @@
 """What a run does about an earlier one in its folder: refuse, skip, go on from it, or begin again."""
 
 from pathlib import Path
-from typing import Any
 
 from sgdj.config.identity import decides
 from sgdj.config.nodes import leaves
@@ -11,6 +10,7 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier, look, same_settings
 from sgdj.runs.resuming import has_own
 from sgdj.runs.verification import damaged
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import rank, tell
 
 
@@ -89,7 +89,7 @@ def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     return False
 
 
-def skipped(run: RunDirectory, earlier: Earlier) -> dict[str, Any]:
+def skipped(run: RunDirectory, earlier: Earlier) -> Record:
     """The record of a run that is finished already."""
     tell(f"already finished: {run.path} (force=true repeats it)")
     return {**earlier.record, "folder": str(run.path), "skipped": True}

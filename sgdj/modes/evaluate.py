@@ -1,7 +1,6 @@
 """mode=evaluate: measure a network that is there, a trained one or somebody else's, in a folder of its own."""
 
 from functools import partial
-from typing import Any
 
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
@@ -15,9 +14,10 @@ from sgdj.reporting.run_report import report
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
+from sgdj.runtime.contents import Record
 
 
-def evaluate(job: Job) -> dict[str, Any]:
+def evaluate(job: Job) -> Record:
     """Measure the network of `checkpoint` or `reconstructor`; the run's record."""
     planned = plan(job)
     return conduct(planned, Steps(partial(given_network, job.settings), partial(measured, planned)))

@@ -4,23 +4,28 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, print_error
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import rank
 from sgdj.runtime.signals import stop
 from sgdj.text import say, say_traceback
+
+if TYPE_CHECKING:
+    from sgdj.config.load import Job
 
 #: The page of a mode, where it is not named after it.
 _PAGES = {"tune": "train"}
 
 
-def _page(mode: str) -> Callable[..., dict[str, Any]]:
+def _page(mode: str) -> Callable[["Job"], Record]:
     """What runs a job of this mode; imported only now, and no other mode's."""
-    return getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
+    page: Callable[[Job], Record] = getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
+    return page
 
 
-def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
+def execute(overrides: Sequence[str], in_sweep: bool = False) -> Record:
     """Check and run one job; never raises.
 
     Returns

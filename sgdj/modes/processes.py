@@ -1,7 +1,6 @@
 """Training in several processes: whether each has its share, and their start."""
 
 from collections import Counter
-from typing import Any
 
 import torch
 
@@ -10,6 +9,7 @@ from sgdj.errors import ExitCode, InputError, ResourceError
 from sgdj.modes.plan import Plan
 from sgdj.runs.directory import RunDirectory
 from sgdj.runtime import distributed
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import local_world, world
 
 
@@ -54,7 +54,7 @@ def _check_share(plan: Plan, split: str, node: str, number: int) -> None:
         )
 
 
-def launch(plan: Plan, run: RunDirectory) -> dict[str, Any]:
+def launch(plan: Plan, run: RunDirectory) -> Record:
     """Run in several processes on this machine; the record that they leave."""
     count = processes(plan)
     code = distributed.launch(plan.job.overrides, count)

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,13 +15,14 @@ from sgdj.reconstruction.files import reconstruct as reconstruct_files
 from sgdj.reconstruction.output_folder import OutputFolder
 from sgdj.reporting import figures
 from sgdj.runs.network import trained_network
+from sgdj.runtime.contents import Record
 from sgdj.runtime.devices import torch_device
 from sgdj.runtime.hashing import file_digest
 from sgdj.runtime.ranks import tell
 from sgdj.text import say
 
 
-def reconstruct(job: Job) -> dict[str, Any]:
+def reconstruct(job: Job) -> Record:
     """Reconstruct `input` into `output` with a trained network; the exit code tells if a file was left out."""
     settings = job.settings
     device = torch_device(settings.device)
@@ -45,7 +45,7 @@ def reconstruct(job: Job) -> dict[str, Any]:
     return _told(done, output)
 
 
-def _told(done: Done, output: str) -> dict[str, Any]:
+def _told(done: Done, output: str) -> Record:
     """Tell scores and what was left out; the exit code, if it is not 0."""
     for row in done.scores:
         scores = ", ".join(

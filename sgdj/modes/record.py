@@ -2,7 +2,6 @@
 
 import shlex
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 
@@ -11,6 +10,7 @@ from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
 from sgdj.operators import CartesianFourier
 from sgdj.runtime import provenance
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import world
 
 
@@ -19,7 +19,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: dict[str, Any]) -> dict[str, Any]:
+def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: Record) -> Record:
     """What is known when a run begins.
 
     Parameters

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -20,11 +19,11 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier
 from sgdj.runs.tracking import Tracker
 from sgdj.runs.verification import hashes
+from sgdj.runtime.contents import Metrics, Record
 from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.runtime.ranks import local_world, rank, tell, world
 
-Record = dict[str, Any]
-Log = Callable[[dict[str, Any]], None]
+Log = Callable[[Metrics], None]
 
 
 def _nothing(network: Reconstructor, run: RunDirectory, log: Log) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -27,6 +26,7 @@ from sgdj.errors import (
     writing,
 )
 from sgdj.modes.execute import execute
+from sgdj.runtime.contents import Record
 from sgdj.runtime.importable import python_path
 from sgdj.runtime.signals import stop
 from sgdj.text import say
@@ -76,7 +76,7 @@ def _check_all(overrides: Sequence[str]) -> list[Job]:
     return jobs
 
 
-def _seconds(record: dict[str, Any]) -> float:
+def _seconds(record: Record) -> float:
     """How long a run took; 0 if its record is damaged."""
     value = record.get("wall_s")
     return float(value) if isinstance(value, int | float) else 0.0
@@ -104,16 +104,17 @@ def estimate(jobs: Sequence[Job]) -> str:
     return f"estimate, one after the other: {seconds / 60:.1f} minutes, {size / 2**20:.1f} MiB{rest}"
 
 
-class JobResult(dict[str, Any]):
+class JobResult(dict[str, object]):
     """What became of a job; a sweeper that searches takes it for its score."""
 
     def __float__(self) -> float:
-        if self.get("score") is None:
+        score = self.get("score")
+        if not isinstance(score, int | float):
             raise ValueError(self.get("error") or "no score")
-        return float(self["score"])
+        return float(score)
 
 
-def _run_one(config: Any) -> JobResult:
+def _run_one(config: object) -> JobResult:
     """What a launcher runs: one job, from the overrides that Hydra gave it; the result is also left in its folder."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -131,7 +132,7 @@ def _run_one(config: Any) -> JobResult:
     return JobResult(kept)
 
 
-def _results(folder: Path) -> list[dict[str, Any]]:
+def _results(folder: Path) -> list[Record]:
     """Results of all jobs that came to an end, in the order of their start."""
     found = sorted(folder.glob(f"*/{_RESULT}"), key=lambda path: int(path.parent.name))
     return [json.loads(path.read_text()) for path in found]
@@ -169,7 +170,7 @@ def _launch(overrides: Sequence[str], folder: str, plugins: Sequence[str]) -> No
         GlobalHydra.instance().clear()
 
 
-def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str], count: int) -> int:
+def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> int:
     """A line for each job that came to an end, of as many as there should be, and the exit code of all."""
     for result in results:
         code = result["exit_code"]

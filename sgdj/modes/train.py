@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -20,12 +19,13 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import same_settings
 from sgdj.runs.model_card import write_model
 from sgdj.runs.tracking import Tracker
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import rank, tell
 from sgdj.runtime.signals import stop
 from sgdj.training.settings import Kept, Settings
 
 
-def train(job: Job) -> dict[str, Any]:
+def train(job: Job) -> Record:
     """Train a network, measure it, and leave a model that others can take; the run's record."""
     planned = plan(job)
 
@@ -37,7 +37,7 @@ def train(job: Job) -> dict[str, Any]:
     return conduct(planned, Steps(partial(initial_network, job.settings), measure, partial(_fit, planned)))
 
 
-def tune(job: Job) -> dict[str, Any]:
+def tune(job: Job) -> Record:
     """Train a network and score it, for a sweep to choose by; the record has the score."""
     planned = plan(job)
 

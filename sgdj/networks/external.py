@@ -30,8 +30,8 @@ class Foreign(Reconstructor):
         super().__init__()
         self.notes: list[str] = []
 
-    def _call(self, function: Callable[..., object], like: Tensor, *arguments: object) -> Tensor:
-        """Call it, and take what it returns as a tensor of the shape, kind and device of `like`.
+    def _call(self, call: Callable[[], object], like: Tensor) -> Tensor:
+        """Call somebody else's code, and take what it returns as a tensor of the shape, kind and device of `like`.
 
         Raises
         ------
@@ -39,7 +39,7 @@ class Foreign(Reconstructor):
             If it fails, or returns what is no image of this shape and kind.
         """
         try:
-            made = function(*arguments)
+            made = call()
         except RunError:
             raise
         except (Exception, SystemExit) as error:  # whatever somebody else's code raises
@@ -112,7 +112,8 @@ class External(Foreign):
         if key not in self._likes:
             with torch.no_grad():
                 self._likes[key] = torch.empty_like(operator.adjoint(y))
-        return self._call(self.function, self._likes[key], y.clone(), operator)
+        copy = y.clone()
+        return self._call(lambda: self.function(copy, operator), self._likes[key])
 
 
 class ExternalUnrolled(External):
@@ -145,7 +146,8 @@ class PostProcessing(Foreign):
         """The network of Aᴴy."""
         x = operator.adjoint(y)
         channels = to_channels(x)
-        return from_channels(self._call(self.network, channels, channels.clone()), x)
+        copy = channels.clone()
+        return from_channels(self._call(lambda: self.network(copy), channels), x)
 
 
 def _find(name: str) -> object:
@@ -214,7 +216,7 @@ def external(name: str, weights: Path | None) -> Reconstructor:
     return ExternalUnrolled(found) if unrolled else External(found)
 
 
-def _required(function: Callable[..., object]) -> int:
+def _required(function: Callable[[], object]) -> int:
     """Number of arguments that must be given."""
     parameters = inspect.signature(function).parameters.values()
     return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)

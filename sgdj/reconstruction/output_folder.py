@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -60,7 +59,7 @@ class OutputFolder:
         Whether outputs of another checkpoint, other settings or other inputs may be replaced.
     """
 
-    def __init__(self, path: Path, checkpoint: str, settings: dict[str, Any], force: bool) -> None:
+    def __init__(self, path: Path, checkpoint: str, settings: dict[str, object], force: bool) -> None:
         self.path, self.force = path, force
         deciding = {
             key: value

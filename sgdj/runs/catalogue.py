@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -17,6 +16,7 @@ from sgdj.config.plain_yaml import read_mapping
 from sgdj.errors import InputError
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.directory import RunDirectory
+from sgdj.runtime.contents import Record, Summary
 from sgdj.text import from_cell, printable
 
 _GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
@@ -36,13 +36,13 @@ class RunView:
     path
         The folder.
     record, config, summary
-        Content of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
+        Checkpoint of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
     """
 
     path: Path
-    record: dict[str, Any]
-    config: dict[str, Any]
-    summary: dict[str, Any]
+    record: Record
+    config: dict[str, object]
+    summary: Summary
 
     @property
     def facts(self) -> dict[str, str]:
@@ -60,11 +60,11 @@ class RunView:
             "status": self.status,
         }
 
-    def setting(self, key: str) -> Any:
+    def setting(self, key: str) -> object:
         """The value under a dotted key of the configuration, or None."""
         return get(self.config, key)
 
-    def node(self, name: str) -> dict[str, Any]:
+    def node(self, name: str) -> dict[str, object]:
         """A node of the configuration; empty if it is missing or damaged."""
         found = self.config.get(name)
         return found if isinstance(found, dict) else {}
@@ -99,14 +99,14 @@ def _locked(path: Path) -> bool:
         return True
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, object]:
     with suppress(OSError, ValueError, RecursionError):
         loaded = json.loads(path.read_text())
         return loaded if isinstance(loaded, dict) else {}
     return {}
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> dict[str, object]:
     """A run's configuration; empty if it is missing, or no configuration."""
     with suppress(InputError):
         config = read_mapping(path)
@@ -165,7 +165,7 @@ def listing(found: Sequence[RunView]) -> Table:
     table.add_column("folder", overflow="fold")
     for run in found:
         facts = run.facts
-        attack = run.node("attack").get("name", "")
+        attack = str(run.node("attack").get("name", ""))
         shift = next(iter(run.node("shift")), "")
         scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
         names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]

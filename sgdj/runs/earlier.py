@@ -5,13 +5,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sgdj.config.identity import settings
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import has_own
+from sgdj.runtime.contents import Record
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Earlier:
         Whether it is of this very configuration.
     """
 
-    record: dict[str, Any]
+    record: Record
     found: bool
     same: bool
 
 
-def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
+def same_settings(config: dict[str, object]) -> Callable[[str], bool]:
     """Tells of a configuration, as YAML, whether it decides the same numbers as `config`."""
 
     def tells(text: str) -> bool:
@@ -44,7 +44,7 @@ def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
     return tells
 
 
-def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
+def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     """See what a folder holds, changing nothing there.
 
     A folder without a readable ``run.json`` is known by the configuration in an intact checkpoint, or by its

@@ -1,7 +1,6 @@
 """The trained network as others can take it: weights as safetensors, and a card that says what they are."""
 
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save
@@ -10,6 +9,7 @@ from sgdj.config.model_metadata import FORMAT, KEY, read_metadata
 from sgdj.config.nodes import get
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.runs.directory import write_atomically
+from sgdj.runtime.contents import Checkpoint, Record, Summary
 from sgdj.text import markdown, markdown_code
 
 WEIGHTS = "weights.safetensors"
@@ -55,7 +55,7 @@ def _or_dash(value: object) -> object:
     return "—" if value is None else value
 
 
-def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any], summary: dict[str, Any]) -> None:
+def write_model(folder: Path, checkpoint: Checkpoint, record: Record, summary: Summary) -> None:
     """Write ``weights.safetensors`` and ``README.md``.
 
     Parameters
@@ -65,9 +65,9 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     checkpoint
         The best checkpoint, as read.
     record
-        Content of ``run.json``.
+        Checkpoint of ``run.json``.
     summary
-        Content of ``evaluation/summary.json``.
+        Checkpoint of ``evaluation/summary.json``.
     """
     folder.mkdir(exist_ok=True)
     config = parse_mapping(str(checkpoint["sgdj_config"]).encode(), "best.ckpt")
@@ -103,7 +103,7 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     write_atomically(folder / "README.md", card.encode())
 
 
-def read_model(path: Path) -> dict[str, Any]:
+def read_model(path: Path) -> Checkpoint:
     """Weights and configuration from a safetensors file, under the names that a checkpoint has for them.
 
     Raises

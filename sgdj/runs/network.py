@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import external
 from sgdj.operators import Acquisition, Operator
 from sgdj.runs.checkpoints import read_checkpoint
+from sgdj.runtime.contents import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Trained:
 
     network: Reconstructor
     acquisition: Acquisition
-    settings: dict[str, Any]
+    settings: dict[str, object]
 
     def reconstruct(self, y: Tensor, operator: Operator) -> Tensor:
         """x̂ (B, C, H, W) of measurements y, on the device where network and operator are; without a gradient."""
@@ -118,7 +118,7 @@ def restore(network: nn.Module, checkpoint: Path) -> None:
     load_weights(network, read_checkpoint(checkpoint))
 
 
-def load_weights(network: nn.Module, checkpoint: dict[str, Any]) -> None:
+def load_weights(network: nn.Module, checkpoint: Checkpoint) -> None:
     """Put the weights of a checkpoint, as it was read, into a network.
 
     Raises

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 from sgdj.errors import ExitCode
 from sgdj.modes.plan import plan
@@ -207,7 +207,7 @@ class Campaign:
         collected = collect_audit if cell.mode == "audit" else collect
         write(collected(path, cell.experiment), self.folder)
 
-    def _stop(self, number: int, frame: Any) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""
         self._stopped = number
         for process in list(self._processes):

@@ -24,7 +24,7 @@ from sgdj.text import from_cell
 _COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
 
 
-def level(config: dict[str, Any]) -> dict[str, float]:
+def level(config: dict[str, object]) -> dict[str, float]:
     """Noise level or budget of a configuration's strategy."""
     keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
     return {key: value for key in keys if (value := get(config, key)) is not None}
@@ -42,7 +42,7 @@ def _variant(command: str) -> list[str]:
     return sorted(override for override, f in zip(given, free, strict=True) if not f)
 
 
-def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
+def _without_younger(node: dict[str, object], key: str) -> dict[str, object]:
     """A node without settings that are younger than other rows and stand at the value that those had."""
     unset = object()
     return {name: value for name, value in node.items() if YOUNGER.get(f"{key}.{name}", unset) != value}
@@ -159,6 +159,12 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
     }
 
 
+def _iterations(run: RunView) -> int:
+    """K of an unrolled network; 0 of others."""
+    found = run.setting("architecture.iterations")
+    return found if isinstance(found, int) else 0
+
+
 def collect(folder: Path, experiment: str) -> Row:
     """Read a finished run directory.
 
@@ -173,7 +179,7 @@ def collect(folder: Path, experiment: str) -> Row:
     metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     return Row(
         **_common(run, experiment),
-        iterations=run.node("architecture").get("iterations", 0),
+        iterations=_iterations(run),
         samples_hash=samples_hash(path),
         attack=_without_younger(_needed(run, "attack"), "attack"),
         definitions={name: run.summary["definitions"][name] for name in _COMPARED},

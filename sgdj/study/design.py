@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict, cast
 
 from omegaconf import OmegaConf
 
@@ -58,10 +58,16 @@ class Cell:
         return " ".join((self.experiment, *shown, *self.overrides))
 
 
-def levels() -> dict[str, Any]:
+class Levels(TypedDict):
+    """Content of conf/levels.yaml: values of a key that are tried, by task and strategy, and the seed of all."""
+
+    seed: int
+    candidates: dict[str, dict[str, dict[str, list[float]]]]
+
+
+def levels() -> Levels:
     """Content of conf/levels.yaml."""
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(CONF / "levels.yaml"))
-    return dict(loaded)
+    return cast("Levels", OmegaConf.to_container(OmegaConf.load(CONF / "levels.yaml")))
 
 
 def _table(task: str, scale: str, seeds: Sequence[int]) -> list[Cell]:

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-Learned = Callable[[np.ndarray], np.ndarray]
+Array = npt.NDArray[np.float64]
+Learned = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,13 @@ class Paths:
         W and S, shape (..., n).
     """
 
-    clean: np.ndarray
-    jittered: np.ndarray
-    noise: np.ndarray
-    difference: np.ndarray
+    clean: Array
+    jittered: Array
+    noise: Array
+    difference: Array
 
 
-def walk(f: Learned, gram: np.ndarray, back: np.ndarray, start: np.ndarray, eta: float, w: np.ndarray) -> Paths:
+def walk(f: Learned, gram: Array, back: Array, start: Array, eta: float, w: Array) -> Paths:
     """Run K iterations with and without jitter.
 
     Parameters
@@ -94,7 +96,7 @@ class Balance:
 
 
 def balance(
-    f: Learned, x: np.ndarray, y: np.ndarray, eta: float, count: int, v: float, pairs: int, rng: np.random.Generator
+    f: Learned, x: Array, y: Array, eta: float, count: int, v: float, pairs: int, rng: np.random.Generator
 ) -> Balance:
     """Monte Carlo estimate with antithetic pairs ±w for denoising (A = I, x_0 = y).
 
