@@ -38,15 +38,16 @@ def _tried(line: "Suggestion", max_gib: float | None) -> tuple[str, str]:
     given = {key: value for key, value in line.dataset.items() if key != "dataset.partition"}
     words = [word for key, value in given.items() for word in shlex.split(argument(key, value))]
     try:
-        config = load(parse([f"task={line.task}", f"dataset.max_gib={max_gib or 'null'}", *words])).config
-        config["dataset"] |= {"partition": "none"} if "dataset.partition" in line.dataset else {}
-        source = build(config, "dataset")
+        settings = load(parse([f"task={line.task}", f"dataset.max_gib={max_gib or 'null'}", *words])).settings
+        if "dataset.partition" in line.dataset:
+            settings = settings.changed("dataset.partition", "none")
+        source = build(settings, "dataset")
         source.prepare()
         if "dataset.partition" in line.dataset:
             source.images("test")
             return str(line), ""
         count, *_ = [len(source.images(split)) for split in SPLITS]  # an empty one is refused
-        return f"{line} trainer.batch_size={count}" if count < config["trainer"]["batch_size"] else str(line), ""
+        return f"{line} trainer.batch_size={count}" if count < settings.trainer.batch_size else str(line), ""
     except RunError as error:
         return str(line), first_line(error)
 
@@ -184,7 +185,7 @@ def generate(kind: str, overrides: list[str]) -> int:
     job = load(parse([f"task={fitting[0]}", f"dataset={kind}", *overrides]))
     from sgdj.config.instantiate import build
 
-    source = build(job.config, "dataset")
+    source = build(job.settings, "dataset")
     source.prepare()
     say(source.folder)
     return int(ExitCode.DONE)

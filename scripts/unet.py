@@ -59,13 +59,13 @@ def train(target: Path, seconds: float, overrides: list[str]) -> None:
     from sgdj.draws import Draws
     from sgdj.metrics.image import squared_error
 
-    config = load(parse(["task=mri", *overrides])).config
-    source, acquisition = build(config, "dataset"), build(config, "operator")
+    settings = load(parse(["task=mri", *overrides])).settings
+    source, acquisition = build(settings, "dataset"), build(settings, "operator")
     source.prepare()
     torch.manual_seed(0)
     network = UNet()
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    measure = Measure(acquisition, Draws(config["dataset"]["seed"]))
+    measure = Measure(acquisition, Draws(settings.data_seed))
     end, step = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         for batch in batches(source.images("train"), measure, 4, Draws(step)):

@@ -10,7 +10,7 @@ import sys
 import traceback
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import TextIO, overload
 
 #: A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = tuple("=+-@\t\r＝＋－＠")
@@ -20,19 +20,19 @@ _LATEX = {
 }  # fmt: skip
 
 
-def printable(text: Any) -> str:
+def printable(text: object) -> str:
     r"""Return text on one line that a terminal cannot take for a command.
 
     Characters that are not visible are written as their escapes: control characters such as ESC (``\x1b``), marks that
     reverse the direction of writing (``\u202e``), and bytes of a name that is not UTF-8 (``\udcff``).
     """
-    text = str(text)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
-def say(line: Any, file: TextIO | None = None) -> None:
+def say(line: object, file: TextIO | None = None) -> None:
     """Print a line at once, to standard output or to `file`, made `printable`."""
     print(printable(line), file=file or sys.stdout, flush=True)
 
@@ -51,7 +51,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def cell(value: Any) -> Any:
+@overload
+def cell(value: str) -> str: ...
+@overload
+def cell(value: object) -> object: ...
+def cell(value: object) -> object:
     r"""Return a value for a CSV file; `from_cell` gives the text back.
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it; one with invisible characters or
@@ -87,28 +91,28 @@ class Markup(str):
     __slots__ = ()
 
 
-def markdown(text: Any) -> Markup:
+def markdown(text: object) -> Markup:
     """Escape text for a Markdown document, also within a table: no markup, link, image or HTML."""
     if isinstance(text, Markup):
         return text
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    return Markup(re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", text))
+    shown = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
+    shown = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", shown)
+    return Markup(re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", shown))
 
 
-def markdown_code(text: Any) -> Markup:
+def markdown_code(text: object) -> Markup:
     """Return a code span of Markdown, also within a table."""
-    text = printable(text).replace("|", r"\|")
-    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
-    return Markup(f"`{text}`" if not ticks else f"{'`' * (ticks + 1)} {text} {'`' * (ticks + 1)}")
+    code = printable(text).replace("|", r"\|")
+    ticks = max((len(run) for run in re.findall("`+", code)), default=0)
+    return Markup(f"`{code}`" if not ticks else f"{'`' * (ticks + 1)} {code} {'`' * (ticks + 1)}")
 
 
-def bold(text: Any) -> Markup:
+def bold(text: object) -> Markup:
     """Set text in bold type of a Markdown document."""
     return Markup(f"**{markdown(text)}**")
 
 
-def markdown_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
+def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     """Make a table of a Markdown document, without a line end behind it.
 
     Parameters
@@ -142,17 +146,17 @@ def plus_minus(mean: float, spread: float | None, digits: int) -> str:
     return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
-def latex(text: Any) -> str:
+def latex(text: object) -> str:
     """Escape text for a LaTeX document."""
     return "".join(_LATEX.get(c, c) for c in printable(text))
 
 
-def label(text: Any, longest: int = 100) -> str:
+def label(text: object, longest: int = 100) -> str:
     """Escape text for a figure, so that matplotlib finds no formula; the middle of a long one is left out."""
-    text = printable(text)
-    if len(text) > longest:
-        text = f"{text[: longest // 2]}…{text[-(longest // 2) + 1 :]}"
-    return text.replace("$", r"\$")
+    shown = printable(text)
+    if len(shown) > longest:
+        shown = f"{shown[: longest // 2]}…{shown[-(longest // 2) + 1 :]}"
+    return shown.replace("$", r"\$")
 
 
 def file_name(stem: str, suffix: str = "", longest: int = 255) -> str:

@@ -1,9 +1,19 @@
 """Checks shared by several test files."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from sgdj.config.composition import parse
+from sgdj.config.load import load
+from sgdj.config.settings import Evaluation
 from sgdj.operators import Operator
+
+
+def evaluation(**changed: object) -> Evaluation:
+    """What an evaluation measures by default, but for some settings."""
+    return replace(load(parse([])).settings.evaluation, **changed)
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:

@@ -44,14 +44,14 @@ def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *m
     from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 
     torch.set_num_threads(os.cpu_count() or 1)
-    config = load(parse([f"task={task}", "scale=paper", f"architecture.iterations={iterations}", *more])).config
-    if config["trainer"]["reuse_memory"]:
+    settings = load(parse([f"task={task}", "scale=paper", f"architecture.iterations={iterations}", *more])).settings
+    if settings.trainer.reuse_memory:
         reuse_freed()
     torch.manual_seed(0)
-    network, strategy = build(config, "architecture"), build(config, "strategy")
+    network, strategy = build(settings, "architecture"), build(settings, "strategy")
     dtype = torch.complex64 if task == "mri" else torch.float32
     images = [Image(torch.randn(1, size, size, dtype=dtype) / 3, str(i), str(i)) for i in range(batch)]
-    measured = Measure(build(config, "operator"), Draws(0))(images)
+    measured = Measure(build(settings, "operator"), Draws(0))(images)
     optimizer = torch.optim.Adam(network.parameters(), 1e-5)
 
     def step() -> float:
@@ -122,7 +122,7 @@ def workers(quick: bool, counts: tuple[int, ...] = (0, 1, 2)) -> dict[str, float
 
     shape, volumes = ((4, 48, 40), 2) if quick else ((20, 640, 368), 4)
     rng = np.random.default_rng(0)
-    acquisition = build(load(parse(["task=mri"])).config, "operator")
+    acquisition = build(load(parse(["task=mri"])).settings, "operator")
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for i in range(volumes):
@@ -187,8 +187,8 @@ def main(arguments: list[str]) -> int:
         "threads": os.cpu_count(),
         "repeats": options.repeats,
     }
-    adversarial = load(parse(["task=mri", "scale=paper", "strategy=adversarial"])).config["strategy"]
-    found["attack_steps"] = adversarial["attack"]["steps"]
+    adversarial = load(parse(["task=mri", "scale=paper", "strategy=adversarial"])).settings.strategy
+    found["attack_steps"] = adversarial.get("attack.steps", int)
     found["small_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
     if not options.quick:

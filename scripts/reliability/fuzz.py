@@ -261,7 +261,7 @@ def _saved() -> list[bytes]:
     from sgdj.config.load import load
 
     lines = ("task=toy strategy=adversarial", "task=mri strategy=jitter attack=worst_of", "task=seismic shift=[block]")
-    configs = [load(parse([*line.split(), "scale=smoke"])).config for line in lines]
+    configs = [load(parse([*line.split(), "scale=smoke"])).settings.plain() for line in lines]
     return [OmegaConf.to_yaml(OmegaConf.create(config)).encode() for config in configs]
 
 

@@ -201,7 +201,7 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
         planned = plan(job)
         folder = planned.folder
         folder = folder if folder.is_absolute() else ROOT / folder
-        network: Any = load_network(folder / "checkpoints" / "best.ckpt", job.config["architecture"])
+        network: Any = load_network(folder / "checkpoints" / "best.ckpt", job.settings)
         source, acquisition = planned.source, planned.acquisition
         source.prepare()
         from sgdj.data.batch import measure, pose
@@ -215,7 +215,7 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
                 network.iterations = k
                 steps.append(network(batch.y, batch.operator))
         network.iterations = COUNT
-        delta = build(job.config, "attack")(network, batch, Draws(0))
+        delta = build(job.settings, "attack")(network, batch, Draws(0))
         with torch.no_grad():
             attacked = network(batch.y + delta, batch.operator)
         summary = json.loads((folder / "evaluation" / "summary.json").read_text())["network"]

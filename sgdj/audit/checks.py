@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
-from sgdj.attacks.ball import sample_norm
+from sgdj.attacks.ball import Norm, sample_norm
 from sgdj.attacks.base import Attack
 from sgdj.attacks.gaussian import Gaussian
 from sgdj.attacks.hill import differentiate
@@ -27,7 +27,7 @@ from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
 from sgdj.networks.starting_point import StartingPoint
-from sgdj.operators.base import Operator
+from sgdj.operators.base import Operator, Support
 
 SMALL = 10
 Status = Literal["PASS", "FAIL", "NOT APPLICABLE"]
@@ -64,6 +64,15 @@ def _check(number: int, name: str, passed: bool | None, value: str, rule: str, s
     return Check(number, name, status, value, rule, self_test)
 
 
+class _Budget(TypedDict):
+    """What the attacks of an audit have in common with the one that it is about."""
+
+    epsilon: float | None
+    rho: float | None
+    norm: Norm
+    support: Support
+
+
 class Audit:
     """Run the checks of one reconstructor on one batch.
 
@@ -97,7 +106,7 @@ class Audit:
     ) -> None:
         self.network, self.batch, self.draws, self.small = reconstructor, batch, draws, small
         self.steps, self.random_draws = steps, random_draws
-        self.budget: dict[str, Any] = {
+        self.budget: _Budget = {
             "epsilon": attack.epsilon,
             "rho": attack.rho,
             "norm": attack.norm,

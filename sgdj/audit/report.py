@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from sgdj.attacks.base import Attack
 from sgdj.audit.checks import SMALL, Audit, Check
 from sgdj.audit.sensitivity import sensitivity
+from sgdj.config.settings import Audit as Thoroughness
 from sgdj.data.loader import Measure
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
@@ -68,7 +68,7 @@ def audit_network(
     attack: Attack,
     *,
     seed: int,
-    settings: dict[str, Any],
+    settings: Thoroughness,
     device: torch.device,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Report:
@@ -89,7 +89,7 @@ def audit_network(
     seed
         Seed of masks and noise, `dataset.seed`.
     settings
-        The `audit` node of the configuration.
+        How thoroughly.
     device
         Device to compute on.
     tell
@@ -101,11 +101,11 @@ def audit_network(
         Outcomes of all checks.
     """
     draws = Draws(seed)
-    alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][: settings["samples"]]
+    alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][: settings.samples]
     batch = Measure(acquisition, draws)([images[i] for i in alike]).to(device)
     small = acquisition.operator((SMALL, SMALL), batch.volumes[:3], draws).to(device)
-    checks = Audit(reconstructor.eval(), batch, attack, draws, small, settings["steps"], settings["random_draws"])
-    found = checks.light() if settings["light"] else checks.full(tell)
+    checks = Audit(reconstructor.eval(), batch, attack, draws, small, settings.steps, settings.random_draws)
+    found = checks.light() if settings.light else checks.full(tell)
     tell("sensitivity")
     try:
         local = sensitivity(reconstructor, batch, draws)
@@ -118,7 +118,7 @@ def audit_network(
     return Report(title, found, largest, frobenius, getattr(reconstructor, "notes", []))
 
 
-def _line(check: Check) -> tuple[Any, ...]:
+def _line(check: Check) -> tuple[object, ...]:
     name = f"{check.name} (of this tool)" if check.self_test else check.name
     outcome = bold(check.status) if check.status == "FAIL" else check.status
     return check.number, name, outcome, check.value, check.rule

@@ -13,25 +13,26 @@ from hydra.core.override_parser.types import Override
 from sgdj.config import schema
 from sgdj.config.composition import check_overrides, compose_config, parse
 from sgdj.config.consistency import inconsistencies
+from sgdj.config.settings import Settings
 from sgdj.config.trained import from_checkpoint, is_ours
 from sgdj.errors import InputError, InputErrors
 
 
-@dataclass
+@dataclass(frozen=True)
 class Job:
     """One checked run.
 
     Parameters
     ----------
-    config
-        Resolved configuration in plain types.
+    settings
+        As they were checked.
     overrides
         What reproduces it on the command line.
     notes
         What the user should know, such as an ignored sigma.
     """
 
-    config: dict[str, Any]
+    settings: Settings
     overrides: list[str]
     notes: list[str] = field(default_factory=list)
 
@@ -60,13 +61,13 @@ def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
     )
 
 
-def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
+def check(config: dict[str, Any], in_sweep: bool = False) -> tuple[Settings, list[str]]:
     """Settle and check a composed configuration.
 
     Returns
     -------
-    list of str
-        Notes.
+    tuple
+        The settings, and notes on them.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
         mistakes += inconsistencies(config)
     if mistakes:
         raise InputErrors(mistakes)
-    return notes
+    return Settings.of(config), notes
 
 
 def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
@@ -109,25 +110,23 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
         With every mistake found.
     """
     accepted, mistakes = check_overrides(overrides)
-    notes: list[str] = []
-    config: dict[str, Any] = {}
     try:
         config = compose_config(accepted)
         given = {o.key_or_group: o for o in overrides}
         if config.get("mode") in ("evaluate", "reconstruct", "audit") and is_ours(config):
             config = from_checkpoint(config, given)
-        notes = check(config, in_sweep)
+        settings, notes = check(config, in_sweep)
     except InputErrors as error:
         mistakes += error.mistakes
     except InputError as error:
         mistakes.append(error)
     if mistakes:
         raise InputErrors(mistakes)
-    return Job(config, [o.input_line or "" for o in overrides], notes)
+    return Job(settings, [o.input_line or "" for o in overrides], notes)
 
 
-def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Checked configuration of a trained network alone, whose data set and training are not looked at.
+def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Settings:
+    """Checked settings of a trained network alone, whose data set and training are not looked at.
 
     Parameters
     ----------
@@ -145,4 +144,4 @@ def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Se
     """
     said = ["mode=reconstruct", f"checkpoint={checkpoint}", f"plugins=[{','.join(plugins)}]", *overrides]
     unused = [f"input={checkpoint}", "output=nowhere"]  # the mode asks for them; nothing is read or written here
-    return load(parse([*said, *unused])).config
+    return load(parse([*said, *unused])).settings

@@ -24,6 +24,7 @@ _MESSAGES = {
     "literal_error": ("must be {expected}", "choose one"),
     "dict_type": ("must be a group of settings", "choose an option of the group"),
     "list_type": ("must be a list", "write [a, b]"),
+    "tuple_type": ("must be a list", "write [a, b]"),
     "too_short": ("has too few entries", "give at least {min_length}"),
     "too_long": ("has too many entries", "give at most {max_length}"),
 }
@@ -57,7 +58,7 @@ def told(error: ValidationError, prefix: str, known: Sequence[str]) -> Iterator[
     """
     seen = set()
     for item in error.errors(include_url=False):
-        parts = [str(part) for part in item["loc"] if not str(part).startswith(("constrained", "list["))]
+        parts = [str(part) for part in item["loc"] if not str(part).startswith(("constrained", "list[", "tuple["))]
         while parts and parts[-1] in ("int", "float", "str", "none"):  # the branch of a union
             parts.pop()
         where = ".".join([prefix, *parts] if prefix else parts)

@@ -23,12 +23,12 @@ from sgdj.config.options import BASES, choices, group_of, shipped
 from sgdj.config.plain_yaml import read_mapping
 from sgdj.config.quoting import argument
 from sgdj.config.roles import Role, has
-from sgdj.config.schema import Root
 from sgdj.config.search_path import config_options, option_file
+from sgdj.config.settings import Settings
 from sgdj.config.types import Name, NonEmpty
 from sgdj.errors import InputError, InputErrors
 
-_KNOWN = tuple(f.name for f in dataclasses.fields(Root))
+_KNOWN = tuple(f.name for f in dataclasses.fields(Settings) if f.init)
 _TAKEN = tuple(key for key in _KNOWN if has(key, Role.FILE))
 _OPTIONS = ("task", "scale")  # names of options
 _PLAIN = tuple(key for key in schema.NODES if key in _TAKEN)  # settings without a class

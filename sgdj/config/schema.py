@@ -1,115 +1,23 @@
-"""What every configuration has, whatever its classes; and all that is wrong with one."""
+"""All that is wrong with a configuration by itself: names first, then types and ranges, then what cannot be built."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields, is_dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter, ValidationError
 
 from sgdj.config import signature
 from sgdj.config.instantiate import made
 from sgdj.config.messages import told, unknown
 from sgdj.config.nodes import leaves
 from sgdj.config.options import BASES, choices, group_of, is_plugin, nodes, outermost, shipped
-from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, NonNegativeInt, Positive, Seed
+from sgdj.config.settings import Audit, Evaluation, Logger, Settings, Trainer
+from sgdj.config.types import Name
 from sgdj.errors import InputError, as_run_error
 
-
-@dataclass(config=STRICT, kw_only=True)
-class Trainer:
-    """How a network is trained, whatever the strategy."""
-
-    lr: Positive
-    batch_size: Count
-    optimizer: Literal["adam", "adamw"]
-    schedule: Literal["constant", "cosine"]
-    clip_norm: Positive | None
-    patience: Count | None
-    workers: Annotated[int, Field(ge=0, le=256)]
-    devices: Count
-    deterministic: bool = False
-    threads: Annotated[int, Field(ge=1, le=1024)] | None
-    reuse_memory: bool = True
-    keep: Count
-
-
-@dataclass(config=STRICT, kw_only=True)
-class Logger:
-    """What is sent to, or recorded for, Weights & Biases."""
-
-    mode: Literal["offline", "online", "disabled"]
-    project: NonEmpty
-    panels: NonNegativeInt
-    private: bool = False
-
-
-@dataclass(config=STRICT, kw_only=True)
-class Evaluation:
-    """What is measured of a network, and how."""
-
-    batch_size: Count
-    max_samples: Count | None
-    split: Literal["test", "val", "train"] = "test"
-    curve: list[NonNegative]
-    iterations: list[Count] = field(default_factory=list)
-    shift_levels: dict[Name, list[float]] = field(default_factory=dict)
-    sweep: Literal["warm", "independent"] = "independent"
-    panels: NonNegativeInt
-    part: Literal["magnitude", "real"] = "magnitude"
-    clamp01_prediction: bool = False
-    drop_last: bool = False
-    fresh_noise: Literal["none", "shifts", "all"] = "none"
-
-
-@dataclass(config=STRICT, kw_only=True)
-class Audit:
-    """How thoroughly a reconstructor is audited."""
-
-    samples: Count
-    steps: Annotated[int, Field(ge=5)]
-    random_draws: Count
-    light: bool = False
-
-
-@dataclass(config=STRICT, kw_only=True)
-class Root:
-    """Every top-level key."""
-
-    task: NonEmpty
-    scale: NonEmpty
-    mode: Literal["train", "evaluate", "reconstruct", "audit", "verify", "tune"]
-    sigma: NonNegative | None = None
-    seed: Seed
-    epochs: Count
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
-    precision: Literal["32", "bf16"]
-    checkpoint: NonEmpty | None
-    reconstructor: NonEmpty | None = None
-    input: NonEmpty | None
-    output: NonEmpty | None
-    run_dir: NonEmpty | None
-    output_dir: NonEmpty
-    resume: bool
-    force: bool
-    plugins: list[NonEmpty]
-    operator: dict
-    dataset: dict
-    architecture: dict
-    strategy: dict
-    attack: dict
-    shift: dict
-    trainer: Trainer
-    logger: Logger
-    evaluation: Evaluation
-    audit: Audit
-
-
 #: What takes the settings of the nodes without a class, by key; the empty key is the whole configuration.
-NODES: dict[str, type] = {"": Root} | {
-    f.name: f.type for f in fields(Root) if isinstance(f.type, type) and is_dataclass(f.type)
-}
+NODES: dict[str, type] = {
+    "": Settings, "trainer": Trainer, "logger": Logger, "evaluation": Evaluation, "audit": Audit,
+}  # fmt: skip
 
 
 def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: Sequence[str]) -> list[InputError]:
@@ -175,7 +83,7 @@ def mistakes(config: dict[str, Any]) -> list[InputError]:
     flat = list(leaves(config))
     found = [InputError("no value", key, f"set {key}=VALUE") for key, value in flat if value == "???"]
     try:
-        TypeAdapter(Root).validate_json(json.dumps(config))
+        Settings.of(config)
     except ValidationError as error:
         found += told(error, "", [key for key, _ in flat])
     plugins = config.get("plugins")

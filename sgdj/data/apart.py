@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 
-def content(stack: np.ndarray) -> frozenset[str]:
+def content(stack: Array) -> frozenset[str]:
     """Hash the images of a volume by their decoded values.
 
     Parameters

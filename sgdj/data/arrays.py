@@ -5,6 +5,7 @@ import torch
 
 from sgdj.data.batch import Image
 from sgdj.data.source import ImageSet
+from sgdj.runtime.arrays import Array
 
 
 class ArrayImages(ImageSet):
@@ -20,7 +21,7 @@ class ArrayImages(ImageSet):
         Id of the volume of each image, length N.
     """
 
-    def __init__(self, array: np.ndarray, samples: list[str], volumes: list[str]) -> None:
+    def __init__(self, array: Array, samples: list[str], volumes: list[str]) -> None:
         self.tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
         self.samples, self.volumes = samples, volumes
 

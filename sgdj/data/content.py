@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sgdj.runtime.arrays import Array
+
 if TYPE_CHECKING:
     import h5py
 
 _PIECE = 2**24  # bytes hashed at a time
 
 
-def _arrays(path: Path) -> Iterator[tuple[str, np.ndarray | h5py.Dataset]]:
+def _arrays(path: Path) -> Iterator[tuple[str, Array | h5py.Dataset]]:
     if path.suffix == ".npy":
         yield "", np.load(path, mmap_mode="r", allow_pickle=False)
     elif path.suffix == ".h5":

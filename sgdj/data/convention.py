@@ -4,12 +4,13 @@ import numpy as np
 
 from sgdj.data.fft import center_crop, kspace_to_image
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 _TOLERANCE = 1e-3  # files of the fastMRI layout agree to 1e-6; a crop that is off by one pixel differs by some percent
 _AT_THE_EDGE = 4.0  # energy of the outer half of k-space over that of the inner half; white noise has 1, images < 0.1
 
 
-def difference(kspace: np.ndarray, reference: np.ndarray) -> float:
+def difference(kspace: Array, reference: Array) -> float:
     """Compare a slice's stored reference with the centred orthonormal transform of its k-space.
 
     Parameters
@@ -29,7 +30,7 @@ def difference(kspace: np.ndarray, reference: np.ndarray) -> float:
     return float(np.linalg.norm(image - wanted)) / max(float(np.linalg.norm(wanted)), 1e-300)
 
 
-def off_centre(kspace: np.ndarray) -> bool:
+def off_centre(kspace: Array) -> bool:
     """Check whether zero frequency lies at the edge: most of the energy is in the outer half of the rows or columns.
 
     The magnitude of the image does not show it, and a sampling mask would keep the wrong lines.
@@ -54,7 +55,7 @@ def off_centre(kspace: np.ndarray) -> bool:
     return False
 
 
-def check_convention(kspace: np.ndarray, reference: np.ndarray, where: str) -> None:
+def check_convention(kspace: Array, reference: Array, where: str) -> None:
     """Refuse k-space of another convention than fastMRI's: a centred orthonormal transform, cropped at the centre.
 
     Parameters

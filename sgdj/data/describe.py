@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from sgdj.data.section import read_section
 from sgdj.data.values import check_values
 from sgdj.errors import InputError
 from sgdj.metrics.image import SSIM_WINDOW
+from sgdj.runtime.arrays import Array
 
 _READ_WHOLE = 2**30  # bytes of a volume's k-space up to which every slice is read, as a run does
 _USUAL_CROP, _FEW_SLICES = 320, 9  # smallest side and number of slices for the default options of dataset=fastmri
@@ -55,7 +55,7 @@ class Description:
     facts: dict[str, str] = field(default_factory=dict)
     uses: list[str] = field(default_factory=list)
     problem: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ class Suggestion:
     """
 
     words: str
-    dataset: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, object] = field(default_factory=dict)
     task: str = ""
 
     def __str__(self) -> str:
         return " ".join([self.words, *(argument(key, value) for key, value in self.dataset.items())])
 
 
-def _span(array: np.ndarray) -> str:
+def _span(array: Array) -> str:
     return f"{array.min():.4g} … {array.max():.4g}"
 
 
@@ -158,7 +158,7 @@ def _arrays(path: Path) -> list[str]:
         return []
 
 
-def _any_section(path: Path, max_gib: float | None) -> tuple[np.ndarray, str | None]:
+def _any_section(path: Path, max_gib: float | None) -> tuple[Array, str | None]:
     """Return the section under a known name, or the first array that is a section, with its key."""
     try:
         return read_section(path, None, max_gib), None
@@ -177,7 +177,7 @@ def _describe_section(path: Path, max_gib: float | None) -> Description:
     positive = section.min() > 0
     facts["quantity"] = "velocity or impedance (positive)" if positive else "reflectivity or traces"
     uses = [] if positive or key else ["reconstruct"]
-    settings: dict[str, Any] = {"dataset.quantity": "velocity" if positive else "reflectivity"}
+    settings: dict[str, object] = {"dataset.quantity": "velocity" if positive else "reflectivity"}
     if key:
         settings["dataset.key"] = key
     depth, traces = section.shape
@@ -289,7 +289,7 @@ def _trains(items: Sequence[Description]) -> bool:
     return bool(items) and all("train" in item.uses for item in items)
 
 
-def _run(task: str, dataset: str, settings: dict[str, Any], train: bool) -> Suggestion:
+def _run(task: str, dataset: str, settings: dict[str, object], train: bool) -> Suggestion:
     words = f"python run.py task={task}" if train else "python run.py mode=evaluate checkpoint=CHECKPOINT"
     place = next(iter(settings))
     everything = {"dataset": dataset, place: settings[place]} | ({} if train else {"dataset.partition": "none"})

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
 _FOLDERS = ("singlecoil_train", "singlecoil_val")
@@ -99,7 +100,7 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _
         return _Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak, images)
 
 
-def _compare(kspace: np.ndarray, reference: np.ndarray, path: Path, s: int) -> None:
+def _compare(kspace: Array, reference: Array, path: Path, s: int) -> None:
     where = f"{path}:kspace"
     check_values(kspace, f"slice {s}", where)
     check_convention(kspace, reference, f"{where}, slice {s}")
@@ -135,7 +136,7 @@ class FastMRIImages(ImageSet):
         self._room = cache_gib * 2**30
         self._cache: dict[int, torch.Tensor] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Leave out the cache: a worker that is spawned reads what it needs, one that is forked shares it."""
         return self.__dict__ | {"_cache": {}}
 
@@ -298,7 +299,7 @@ class FastMRISource(Source):
             selected += [(v, s) for s in inside if s not in empty]
         return selected
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, object]:
         """List files with size and content hash, and the settings that choose from them."""
         if not hasattr(self, "scanned"):
             self.prepare()

@@ -8,12 +8,12 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
 from sgdj.errors import InputError, ResourceError
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import digest, file_digest, file_digests
 
 __all__ = ["MANIFEST", "digest", "file_digest", "generate_once", "write_array"]
@@ -23,7 +23,7 @@ _DATA = (".h5", ".npy")  # what the readers of generated data take from a folder
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
+def write_array(path: Path, array: Array) -> None:
     """Write a ``.npy`` file; on a full disk this raises an `OSError` that says so, which `np.save` does not."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
@@ -37,7 +37,7 @@ def _files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _damage(folder: Path, spec: dict[str, Any]) -> str | None:
+def _damage(folder: Path, spec: dict[str, object]) -> str | None:
     """Say how a folder differs from its manifest, or the manifest from what is wanted; None if all agree.
 
     Every file is read whole, once per process: a rewritten slice gives other results under the same name.
@@ -72,11 +72,11 @@ def _damage(folder: Path, spec: dict[str, Any]) -> str | None:
     return f"{changed[0]} is not what its manifest says" if changed else None
 
 
-def _intact(folder: Path, spec: dict[str, Any]) -> bool:
+def _intact(folder: Path, spec: dict[str, object]) -> bool:
     return folder.is_dir() and _damage(folder, spec) is None
 
 
-def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path], None]) -> Path:
+def generate_once(directory: Path, spec: dict[str, object], build: Callable[[Path], None]) -> Path:
     """Return the folder that holds the data of `spec`, building it if it is not there or not intact.
 
     A damaged folder is moved aside, with everything in it, and the user is told.
@@ -120,7 +120,7 @@ def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path],
         ) from error
 
 
-def _generate(directory: Path, folder: Path, spec: dict[str, Any], build: Callable[[Path], None]) -> Path:
+def _generate(directory: Path, folder: Path, spec: dict[str, object], build: Callable[[Path], None]) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / f".{folder.name}.lock"):
         damage = _damage(folder, spec) if os.path.lexists(folder) else None

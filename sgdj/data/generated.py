@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
 
 from sgdj.data.content import content_digest
 from sgdj.data.generate import generate_once
@@ -28,14 +27,14 @@ class GeneratedSource(Source):
         self.directory, self.seed = Path(directory), seed
 
     @abstractmethod
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """Return the parameters of the generator, in plain types."""
 
     @abstractmethod
     def build(self, folder: Path) -> None:
         """Fill an empty folder with the data."""
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, object]:
         """Return generator, version, seed and parameters."""
         return {"generator": self.generator, "version": self.version, "seed": self.seed, **self.parameters()}
 

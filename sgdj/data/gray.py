@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 _RGB = np.array([0.2125, 0.7154, 0.0721])  # luminance, as scikit-image's rgb2gray
 
@@ -23,12 +24,12 @@ class Pixels:
         Whether the last axis holds red, green and blue, and perhaps alpha.
     """
 
-    array: np.ndarray
+    array: Array
     white: float
     colour: bool
 
 
-def as_gray(pixels: Pixels, where: str) -> np.ndarray:
+def as_gray(pixels: Pixels, where: str) -> Array:
     """Convert pixels to gray values.
 
     Parameters
@@ -53,5 +54,5 @@ def as_gray(pixels: Pixels, where: str) -> np.ndarray:
         return array.astype(np.float64) / pixels.white
     if array.shape[-1] == 4 and (array[..., 3] != pixels.white).any():
         raise InputError("the image has transparent pixels", where, "flatten it onto a background")
-    colours: np.ndarray = (array.astype(np.float64) / pixels.white)[..., :3] @ _RGB
+    colours: Array = (array.astype(np.float64) / pixels.white)[..., :3] @ _RGB
     return colours

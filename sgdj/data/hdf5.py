@@ -14,6 +14,7 @@ import numpy as np
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
 from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array
 
 if TYPE_CHECKING:  # it is slow to load, and imported where it is used
     import h5py
@@ -265,7 +266,7 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def read_mask(file: h5py.File, columns: int, name: str = "mask") -> np.ndarray:
+def read_mask(file: h5py.File, columns: int, name: str = "mask") -> Array:
     """Read the sampling mask of a file: which columns of k-space were measured.
 
     Parameters

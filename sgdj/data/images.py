@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,12 +22,13 @@ from sgdj.data.tiff import read_tiff
 from sgdj.data.values import check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 
 
-def _decode(path: Path, max_gib: float | None) -> np.ndarray:
+def _decode(path: Path, max_gib: float | None) -> Array:
     """Decode gray values by the format that the file's first bytes show, white being 1."""
     with path.open("rb") as file:
         start = file.read(4)
@@ -42,7 +43,7 @@ def _decode(path: Path, max_gib: float | None) -> np.ndarray:
     return as_gray(read_picture(path, max_gib), str(path))
 
 
-def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
+def read_stack(path: Path, max_gib: float | None = None) -> Array:
     """Read an image or a stack of images as gray values.
 
     Parameters
@@ -92,7 +93,7 @@ class StackImages(ImageSet):
         Arrays (S, H, W), real or complex, by volume.
     """
 
-    def __init__(self, stacks: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, stacks: Mapping[str, Array]) -> None:
         self.items = [
             (f"{Path(volume).stem}/{i:03d}", volume, torch.from_numpy(np.ascontiguousarray(image)))
             for volume, stack in stacks.items()
@@ -112,7 +113,7 @@ class StackImages(ImageSet):
         return x.shape[0], x.shape[1]
 
 
-def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
+def crop_center(stack: Array, crop: int | None, where: str) -> Array:
     """Cut out central squares of side `crop`.
 
     Parameters
@@ -144,7 +145,7 @@ def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
     return stack[:, top : top + crop, left : left + crop]
 
 
-def check_contrast(stack: np.ndarray, where: str) -> None:
+def check_contrast(stack: Array, where: str) -> None:
     """Refuse images that are all constant: there is nothing to reconstruct, and metrics have no data range.
 
     Parameters
@@ -216,14 +217,14 @@ class ImageSource(Source):
             raise InputError("no image", f"dataset.path={self.path}", f"give {', '.join(SUFFIXES)} files")
         return found
 
-    def _stack(self, path: Path) -> np.ndarray:
+    def _stack(self, path: Path) -> Array:
         stack = crop_center(read_stack(path, self.max_gib), self.crop, f"dataset.path: {path}")
         if self.kind == "magnitude" and stack.min() < 0:
             raise InputError("a magnitude cannot be negative", str(path), "set dataset.kind=real")
         check_contrast(stack, str(path))
         return stack / float(np.abs(stack).max())
 
-    def _with_phase(self, stack: np.ndarray, name: str) -> np.ndarray:
+    def _with_phase(self, stack: Array, name: str) -> Array:
         if self.kind == "real":
             return stack.astype(np.float32)
         draws = Draws(self.seed)
@@ -249,7 +250,7 @@ class ImageSource(Source):
         self._sets = {}
         contents: dict[str, dict[str, frozenset[str]]] = {}
         for split, paths in self._chosen.items():
-            stacks: dict[str, np.ndarray] = {}
+            stacks: dict[str, Array] = {}
             contents[split] = {}
             for path in paths:
                 stack = self._stack(path)
@@ -261,7 +262,7 @@ class ImageSource(Source):
             self._sets[split] = StackImages(stacks)
         check_apart(contents, f"dataset.path={self.path}")
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, object]:
         """List files with size and content hash, and the settings that choose from them."""
         if not hasattr(self, "_chosen"):
             self.prepare()

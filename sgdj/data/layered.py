@@ -1,7 +1,6 @@
 """Draw synthetic layered reflectivity sections."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,10 +11,11 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.progress import follow
 
 
-def reflectivity(impedance: np.ndarray) -> np.ndarray:
+def reflectivity(impedance: Array) -> Array:
     """Compute normal-incidence reflection coefficients down each trace.
 
     Parameters
@@ -33,7 +33,7 @@ def reflectivity(impedance: np.ndarray) -> np.ndarray:
     return r
 
 
-def layered_section(height: int, width: int, rng: np.random.Generator, thickness_scale: float = 1.0) -> np.ndarray:
+def layered_section(height: int, width: int, rng: np.random.Generator, thickness_scale: float = 1.0) -> Array:
     """Draw one section with layers of varying thickness and contrast, dipping, folded and faulted.
 
     Parameters
@@ -110,7 +110,7 @@ class LayeredSource(GeneratedSource):
         self.max_gib = max_gib
         self.height, self.width, self.samples = height, width, dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """Return size and number of the sections."""
         return {"height": self.height, "width": self.width, "samples": self.samples}
 

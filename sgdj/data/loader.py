@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch.utils.data import DataLoader, Sampler
 
@@ -124,7 +123,7 @@ def batches(
     shuffle: Draws | None = None,
     workers: int = 0,
     part: tuple[int, int] = (0, 1),
-) -> DataLoader[Any]:
+) -> DataLoader[Image]:
     """Return a loader of measured batches; no image is dropped, and no batch mixes shapes.
 
     Parameters

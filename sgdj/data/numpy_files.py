@@ -11,12 +11,13 @@ import numpy as np
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
 from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array, Kind
 
 _LONGEST_HEADER = 2**16  # bytes; NumPy's own limit is shorter
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], Kind]:
     """Read shape and type of the array that begins here; a header longer than any plain array's is not read.
 
     Parameters
@@ -52,7 +53,7 @@ def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]
     return shape, dtype
 
 
-def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
+def _array(file: IO[bytes], where: str, max_gib: float | None) -> Array:
     shape, dtype = read_header(file, where)
     if dtype.hasobject:
         raise InputError("the array holds Python objects", where, "save plain numbers, without pickle")
@@ -72,7 +73,7 @@ def _told(error: Exception, where: str) -> InputError:
     return InputError(f"the file cannot be read ({reason})", where, "save or copy it again")
 
 
-def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.ndarray:
+def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> Array:
     """Read an array of real or complex numbers.
 
     Parameters
@@ -104,9 +105,7 @@ def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.nd
         raise _told(error, where) from error
 
 
-def read_npz(
-    path: Path, key: str | None, known: Sequence[str], max_gib: float | None = None, where: str = ""
-) -> np.ndarray:
+def read_npz(path: Path, key: str | None, known: Sequence[str], max_gib: float | None = None, where: str = "") -> Array:
     """Read one array of several.
 
     Parameters

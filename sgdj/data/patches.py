@@ -1,7 +1,7 @@
 """Cut patches from natural photographs, for denoising."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -62,7 +62,7 @@ class PatchSource(GeneratedSource):
         self.max_gib = max_gib
         self.size, self.samples = size, dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """Return size and number of patches, and the photographs with their hashes."""
         photographs = {
             split: {name: file_digest(_folder() / name)[:16] for name in PHOTOGRAPHS[split]} for split in SPLITS

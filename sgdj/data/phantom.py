@@ -1,7 +1,7 @@
 """Draw synthetic knee-like MR volumes, written as fastMRI-layout HDF5 files."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,6 +15,7 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.smooth import smooth_noise
 from sgdj.data.source import ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.progress import follow
 
 _SCALE = 1e-4  # magnitude of the images, of the order of fastMRI's
@@ -23,16 +24,16 @@ _SCALE = 1e-4  # magnitude of the images, of the order of fastMRI's
 class _Canvas:
     """Paint soft-edged structures over one another, in coordinates warped by a smooth field."""
 
-    def __init__(self, v: np.ndarray, u: np.ndarray, edge: float) -> None:
+    def __init__(self, v: Array, u: Array, edge: float) -> None:
         self.v, self.u, self.edge = v, u, edge
         self.image = np.zeros_like(v)
 
-    def paint(self, distance: np.ndarray, value: np.ndarray | float, opacity: float = 1.0) -> None:
+    def paint(self, distance: Array, value: Array | float, opacity: float = 1.0) -> None:
         """Cover the canvas with `value` where the signed distance is negative."""
         alpha = opacity / (1 + np.exp(np.clip(distance / self.edge, -40, 40)))
         self.image = self.image * (1 - alpha) + alpha * value
 
-    def ellipse(self, v: float, u: float, a: float, b: float, power: float = 2.0, angle: float = 0.0) -> np.ndarray:
+    def ellipse(self, v: float, u: float, a: float, b: float, power: float = 2.0, angle: float = 0.0) -> Array:
         """Compute the first-order signed distance of a superellipse with half axes a (along v) and b (along u)."""
         dv, du = self.v - v, self.u - u
         c, s = np.cos(angle), np.sin(angle)
@@ -42,7 +43,7 @@ class _Canvas:
         return (radius - 1) / np.maximum(slope, 1e-9)
 
 
-def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.Generator) -> np.ndarray:
+def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.Generator) -> Array:
     """Draw complex images of one synthetic knee in coronal slices.
 
     Femur with two condyles, tibia, fibula, cartilage, menisci, ligaments, muscle, fat, skin and vessels, in random
@@ -69,7 +70,7 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
     shape = (slices, *matrix)
     smooth = 0.16 * size
 
-    def wander(amount: float) -> np.ndarray:
+    def wander(amount: float) -> Array:
         """Draw a parameter that drifts along the slices."""
         return amount * (rng.normal() + rng.normal() * np.linspace(-1, 1, slices) + 0.3 * rng.normal(size=slices))
 
@@ -196,11 +197,11 @@ class PhantomSource(GeneratedSource):
         self.size, self.slices, self.volumes = size, slices, dict(volumes)
         self.reference, self.cache_gib, self.max_gib = reference, cache_gib, max_gib
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """Return size and number of slices and volumes."""
         return {"size": self.size, "slices": self.slices, "volumes": self.volumes}
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, object]:
         """Return the parameters of the generator, and which reference is read."""
         return super().manifest() | {"reference": self.reference}
 

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdj.data.gray import Pixels
 from sgdj.data.limits import check_size
 from sgdj.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP")
 _GRAY = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 2**31 - 1, "F": 1}
@@ -18,7 +21,7 @@ _KINDS = {"CMYK": "CMYK colours", "LAB": "L*a*b* colours", "YCbCr": "YCbCr colou
 
 
 @contextmanager
-def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Any]:
+def _opened(path: Path, formats: tuple[str, ...]) -> Iterator["Image.Image"]:
     """Open a picture and read its header; Pillow's own limit gives way to `dataset.max_gib`."""
     from PIL import Image
 
@@ -30,7 +33,7 @@ def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Any]:
         Image.MAX_IMAGE_PIXELS = former
 
 
-def _frame(image: Any, where: str) -> Pixels:
+def _frame(image: "Image.Image", where: str) -> Pixels:
     from PIL import ImageOps
 
     image.load()

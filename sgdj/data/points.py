@@ -1,7 +1,7 @@
 """Draw points on a spiral, the nonlinear toy problem in the plane."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -12,9 +12,10 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.runtime.arrays import Array
 
 
-def spiral(t: np.ndarray) -> np.ndarray:
+def spiral(t: Array) -> Array:
     """Compute the points of the curve at t in [0, 1]; shape (..., 2), within the unit circle."""
     angle, radius = 3 * np.pi * t, 0.25 + 0.75 * t
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
@@ -50,7 +51,7 @@ class PointSource(GeneratedSource):
             raise ValueError(f"points lie in the plane, size is 2, got {size}")
         self.samples = dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """Return the number of points."""
         return {"samples": self.samples}
 

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,13 +15,14 @@ from sgdj.data.segy import read_segy
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import check_values
 from sgdj.errors import InputError, SettingError
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
 _NAMES = ("model", "velocity", "vp", "impedance", "reflectivity", "data")
 SUFFIXES = (".npy", ".npz", ".sgy", ".segy")
 
 
-def read_section(path: Path, key: str | None, max_gib: float | None = None) -> np.ndarray:
+def read_section(path: Path, key: str | None, max_gib: float | None = None) -> Array:
     """Read a 2-D array (depth, traces) from SEG-Y, or from ``.npy`` or ``.npz`` without pickle.
 
     Parameters
@@ -55,7 +56,7 @@ def read_section(path: Path, key: str | None, max_gib: float | None = None) -> n
     return _checked(array, where)
 
 
-def _checked(array: np.ndarray, where: str) -> np.ndarray:
+def _checked(array: Array, where: str) -> Array:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InputError(
             f"the array has shape {array.shape} and type {array.dtype}",
@@ -138,7 +139,7 @@ class SectionSource(Source):
             raise InputError(
                 f"the section has {depth} samples in depth", where, f"set dataset.panel=[{depth},{self.width}] at most"
             )
-        self._panels: dict[str, tuple[list[np.ndarray], list[str]]] = {}
+        self._panels: dict[str, tuple[list[Array], list[str]]] = {}
         usable = traces - 2 * self.gap
         total = sum(self.fractions.values())
         left = 0
@@ -164,7 +165,7 @@ class SectionSource(Source):
             self._panels[split] = (panels, names)
             left += block + self.gap
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, object]:
         """Return name and hash of the file, and how it is cut."""
         if not self.path.is_file():
             raise InputError("no such file", f"dataset.path={self.path}", "give a .npz or .npy file")

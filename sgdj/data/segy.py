@@ -1,13 +1,17 @@
 """Read SEG-Y files that hold one 2-D post-stack section, or say what they hold instead."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
 from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array
+
+if TYPE_CHECKING:
+    import segyio
 
 _TEXT, _HEADERS, _TRACE_HEADER = 3200, 3600, 240  # lengths in bytes
 _WIDTHS = {1: 4, 2: 4, 3: 2, 5: 4, 6: 8, 8: 1, 9: 8, 10: 4, 11: 2, 12: 8, 16: 1}  # bytes of a sample, by format code
@@ -52,7 +56,7 @@ def _check_binary_header(path: Path, where: str, max_gib: float | None) -> None:
         )
 
 
-def _check_geometry(file: Any, where: str) -> None:
+def _check_geometry(file: "segyio.SegyFile", where: str) -> None:
     """Refuse pre-stack gathers, 3-D volumes and traces of other lengths, by the trace headers."""
     count = file.tracecount
     lengths = np.unique(file.attributes(_SAMPLES)[:]).tolist()
@@ -82,7 +86,7 @@ def _check_geometry(file: Any, where: str) -> None:
         )
 
 
-def read_segy(path: Path, max_gib: float | None = None) -> np.ndarray:
+def read_segy(path: Path, max_gib: float | None = None) -> Array:
     """Read the traces of a post-stack SEG-Y file as the columns of an array (depth, traces), in file order.
 
     Parameters

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from sgdj.runtime.arrays import Array
 
-def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], width: float) -> np.ndarray:
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], width: float) -> Array:
     """Draw a periodic Gaussian random field over the last two axes, of zero mean and unit standard deviation.
 
     Parameters
@@ -27,7 +29,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], width: float)
     return field / max(float(field.std()), 1e-12)
 
 
-def smooth_phase(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def smooth_phase(shape: tuple[int, int], rng: np.random.Generator) -> Array:
     """Draw a random phase of the kind that field inhomogeneity and coils leave in MR images.
 
     It is a random constant, slope and curvature, and a faint smooth field, of the same strength as in the phantoms.

@@ -1,7 +1,7 @@
 """Define what a data set is to the rest of the program."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import Literal
 
 from torch.utils.data import Dataset
 
@@ -42,7 +42,7 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, object]:
         """Return what identifies the data, in plain types, without absolute paths; it is hashed into a run's identity.
 
         Generated data is identified by generator, version and parameters; files by name, size and content hash.

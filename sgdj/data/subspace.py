@@ -1,7 +1,6 @@
 """Draw signals on a random subspace, the toy problem with closed forms."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
 from sgdj.errors import SettingError
+from sgdj.runtime.arrays import Array
 
 
 class SubspaceSource(GeneratedSource):
@@ -58,7 +58,7 @@ class SubspaceSource(GeneratedSource):
         self.max_gib = max_gib
         self.size, self.dimension, self.samples = size, dimension, dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         """Return n, d and the number of samples."""
         return {"size": self.size, "dimension": self.dimension, "samples": self.samples}
 
@@ -71,7 +71,7 @@ class SubspaceSource(GeneratedSource):
             c = draws.generator("data", split).standard_normal((self.samples[split], self.dimension))
             write_array(folder / f"{split}.npy", (c @ basis.T).astype(np.float32))
 
-    def basis(self) -> np.ndarray:
+    def basis(self) -> Array:
         """Return the basis U, shape (n, d), float64."""
         return read_npy(self.folder / "basis.npy", self.max_gib)
 

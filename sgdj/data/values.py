@@ -3,12 +3,13 @@
 import numpy as np
 
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 LARGEST = 1e15  # its square, and sums of many squares, are still finite in single precision
 SMALLEST = 1e-15  # the least maximum that an image may have, since images are divided by it
 
 
-def check_values(array: np.ndarray, what: str, where: str) -> None:
+def check_values(array: Array, what: str, where: str) -> None:
     """Refuse values that are not finite, or so large that their squares overflow.
 
     Parameters

@@ -1,10 +1,11 @@
 """Define the conditions under which reconstructors are measured, as columns of a table."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sgdj.attacks.base import Attack
 from sgdj.attacks.gaussian import Gaussian
+from sgdj.config.settings import Evaluation
 from sgdj.shifts.base import Shift
 
 
@@ -68,7 +69,7 @@ class Condition:
         return float(self.key.iterations or 0) if self.shift is None else self.shift.level
 
 
-def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
+def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: Evaluation) -> list[Condition]:
     """List the conditions of an evaluation.
 
     They are: clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
@@ -80,7 +81,7 @@ def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: d
     shifts
         Shifts by their names.
     settings
-        The `evaluation` node of the configuration.
+        What is to be measured.
 
     Returns
     -------
@@ -94,15 +95,15 @@ def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: d
     listed += [Condition(label, Key(label, 1.0), attack=one) for label, one in attacks.items()]
     for label, shift in shifts.items():
         listed.append(Condition(label, Key(shift=label), shift))
-        for level in settings["shift_levels"].get(label, []):
+        for level in settings.shift_levels.get(label, ()):
             key = Key(shift=label, level=float(level))
             listed.append(Condition(f"{label}@{level:g}", key, shift.at(level), pictured=False))
-    for factor in settings["curve"]:
+    for factor in settings.curve:
         for label, one in attacks.items():
             key = Key(label, float(factor))
             listed.append(Condition(f"{label}-x{factor:g}", key, attack=one.scaled(factor), pictured=False))
-    listed += [Condition(f"clean-K{k}", Key(iterations=k), pictured=False) for k in settings["iterations"]]
-    if settings["fresh_noise"] != "none":
-        fresh = [settings["fresh_noise"] == "all" or c.shift is not None for c in listed]
+    listed += [Condition(f"clean-K{k}", Key(iterations=k), pictured=False) for k in settings.iterations]
+    if settings.fresh_noise != "none":
+        fresh = [settings.fresh_noise == "all" or c.shift is not None for c in listed]
         listed = [replace(c, noise_key=c.name) if f else c for c, f in zip(listed, fresh, strict=True)]
     return listed

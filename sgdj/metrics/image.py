@@ -8,6 +8,7 @@ import math
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
@@ -138,7 +139,10 @@ def local_psnr(reconstruction: Tensor, reference: Tensor, region: Tensor, part: 
     return (-10 * torch.log10(error.flatten(1).sum(1) / near.flatten(1).sum(1))).tolist()
 
 
-def fastmri_metrics(reconstruction: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+_Magnitudes = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+
+def fastmri_metrics(reconstruction: _Magnitudes, reference: _Magnitudes) -> dict[str, float]:
     """Compute fastMRI's own metrics of one volume.
 
     Parameters

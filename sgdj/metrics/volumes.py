@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 
 def volume_averages(values: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -82,7 +83,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def crossed_bootstrap(values: np.ndarray, draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
+def crossed_bootstrap(values: npt.NDArray[np.float64], draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
     """Bootstrap the mean of paired differences, resampling seeds and volumes independently.
 
     Parameters

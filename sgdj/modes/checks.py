@@ -13,11 +13,11 @@ from sgdj.runtime.hashing import digest
 
 def check_parts(plan: Plan) -> None:
     """Build everything but the network that is needed later."""
-    build(plan.config, "attack")
-    for name in plan.config["shift"]:
-        build(plan.config, f"shift.{name}")
+    build(plan.settings, "attack")
+    for name in plan.settings.shift:
+        build(plan.settings, f"shift.{name}")
     if plan.trains:
-        build(plan.config, "strategy")
+        build(plan.settings, "strategy")
 
 
 def prepared_data(plan: Plan) -> str:
@@ -40,7 +40,7 @@ def prepared_data(plan: Plan) -> str:
 
 def _check_sizes(plan: Plan) -> None:
     """SSIM needs images as large as its window; signals of one column have none, and need none."""
-    splits: list[Split] = [plan.config["evaluation"]["split"]]
+    splits: list[Split] = [plan.settings.evaluation.split]
     splits += ["val"] if plan.trains else []
     for images in map(plan.source.images, splits):
         for i in range(len(images)):
@@ -55,5 +55,5 @@ def _check_sizes(plan: Plan) -> None:
 
 def try_out(plan: Plan, network: Reconstructor) -> None:
     """Call somebody else's network once: whether it takes a measurement and gives an image is not known before."""
-    if plan.config["reconstructor"]:
+    if plan.settings.reconstructor:
         trial(network, plan.images, plan.acquisition, plan.data_seed, plan.device)

@@ -1,7 +1,6 @@
 """What a run does about an earlier one in its folder: refuse, skip, go on from it, or begin again."""
 
 from pathlib import Path
-from typing import Any
 
 from sgdj.config.identity import settings
 from sgdj.config.nodes import get, leaves
@@ -11,6 +10,7 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier, look, same_settings
 from sgdj.runs.resuming import has_own
 from sgdj.runs.verification import damaged
+from sgdj.runtime.contents import Record
 from sgdj.runtime.hashing import digest
 from sgdj.runtime.ranks import rank, tell
 
@@ -26,15 +26,15 @@ def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
     if rank() > 0:  # the leader decides, and may be changing it already
         record = run.read_record()
         return Earlier(record, bool(record), record.get("config_hash") == plan.key)
-    earlier = look(run, plan.key, plan.config)
-    if earlier.found and not earlier.same and not plan.config["force"]:
+    earlier = look(run, plan.key, plan.settings.plain())
+    if earlier.found and not earlier.same and not plan.settings.force:
         raise InputError(
             f"the folder holds another run ({_difference(plan, run, earlier.record)})",
             f"run_dir={run.path}",
             "choose another folder, or force=true to replace it",
         )
     if earlier.found:
-        _refuse_loss(plan, run, begins_again=not earlier.same or plan.config["force"] or not plan.config["resume"])
+        _refuse_loss(plan, run, begins_again=not earlier.same or plan.settings.force or not plan.settings.resume)
     return earlier
 
 
@@ -47,7 +47,7 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
         Naming what would be lost.
     """
     own = {path.resolve() for path in run.own_files()}
-    for key, value in leaves(plan.config):
+    for key, value in leaves(plan.settings.plain()):
         reads = isinstance(value, str) and (key == "checkpoint" or key.endswith(".source"))
         if reads and Path(value).resolve() in own:
             raise InputError("the run would remove what it reads", f"{key}={value}", "choose another run_dir")
@@ -57,12 +57,12 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
         raise InputError(what, str(linked[0]), "choose another run_dir, or take the link away")
 
 
-def _difference(plan: Plan, run: RunDirectory, record: dict[str, Any]) -> str:
+def _difference(plan: Plan, run: RunDirectory, record: Record) -> str:
     """How the planned run differs from the one in the folder."""
-    config, plugins = run.read_config(), plan.config["plugins"]
-    there, here = settings(config, plugins), settings(plan.config, plugins)
+    config, planned, plugins = run.read_config(), plan.settings.plain(), plan.settings.plugins
+    there, here = settings(config, plugins), settings(planned, plugins)
     keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
-    shown = [f"{key} is {get(config, key)} there, {get(plan.config, key)} here" for key in keys[:5]]
+    shown = [f"{key} is {get(config, key)} there, {get(planned, key)} here" for key in keys[:5]]
     if keys:
         return "; ".join(shown) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
     if record.get("data_hash") != digest(plan.source.manifest()):
@@ -85,7 +85,7 @@ def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     CheckFailed
         If it is not, and nothing is left to make it from.
     """
-    if not earlier.same or earlier.record.get("status") != "finished" or plan.config["force"]:
+    if not earlier.same or earlier.record.get("status") != "finished" or plan.settings.force:
         return False
     changed = damaged(run, earlier.record)
     if not changed:
@@ -101,7 +101,7 @@ def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     return False
 
 
-def skipped(run: RunDirectory, earlier: Earlier) -> dict[str, Any]:
+def skipped(run: RunDirectory, earlier: Earlier) -> Record:
     """The record of a run that is finished already."""
     tell(f"already finished: {run.path} (force=true repeats it)")
     return {**earlier.record, "folder": str(run.path), "skipped": True}
@@ -111,7 +111,7 @@ def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     """Whether the run goes on from checkpoints of an earlier one; says so if there is one and it does not."""
     if not earlier.found:
         return False
-    wanted = earlier.same and plan.config["resume"] and not plan.config["force"]
+    wanted = earlier.same and plan.settings.resume and not plan.settings.force
     if wanted and earlier.record.get("diverged"):
         tell("beginning again: the earlier run diverged")
     elif wanted and plan.trains:
@@ -122,4 +122,4 @@ def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
 
 
 def _has_checkpoints(plan: Plan, run: RunDirectory) -> bool:
-    return has_own(run, plan.key, same_settings(plan.config))
+    return has_own(run, plan.key, same_settings(plan.settings.plain()))

@@ -4,23 +4,28 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, first_line, print_error
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import rank
 from sgdj.runtime.signals import stop
 from sgdj.text import say, say_traceback
+
+if TYPE_CHECKING:
+    from sgdj.config.load import Job
 
 #: The page of a mode, where it is not named after it.
 _PAGES = {"tune": "train"}
 
 
-def _page(mode: str) -> Callable[..., dict[str, Any]]:
+def _page(mode: str) -> Callable[["Job"], Record]:
     """What runs a job of this mode; imported only now, and no other mode's."""
-    return getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
+    page: Callable[[Job], Record] = getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
+    return page
 
 
-def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
+def execute(overrides: Sequence[str], in_sweep: bool = False) -> Record:
     """Check and run one job; never raises.
 
     Returns
@@ -35,8 +40,8 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
         job = load(parse(overrides), in_sweep)
         from sgdj.runtime.devices import torch_device
 
-        torch_device(job.config["device"])  # a missing device is told before the slow imports
-        run = _page(job.config["mode"])
+        torch_device(job.settings.device)  # a missing device is told before the slow imports
+        run = _page(job.settings.mode)
         with stop.obeyed():  # until here nothing is written, and a signal may end the process at once
             return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:

@@ -2,7 +2,6 @@
 
 import shlex
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 
@@ -11,6 +10,7 @@ from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
 from sgdj.operators import CartesianFourier
 from sgdj.runtime import provenance
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import world
 
 
@@ -19,7 +19,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: dict[str, Any]) -> dict[str, Any]:
+def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: Record) -> Record:
     """What is known when a run begins.
 
     Parameters
@@ -33,21 +33,21 @@ def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: di
     earlier
         The record of the run that this one goes on from; empty if it begins.
     """
-    trainer, device = plan.config["trainer"], plan.device
+    trainer, device = plan.settings.trainer, plan.device
     return {
         "status": "running",
         "config_hash": plan.key,
         "data_hash": data_hash,
         "content_hash": plan.source.content_hash(),
-        "seed": plan.config["seed"],
+        "seed": plan.settings.seed,
         "commit": provenance.commit(),
         "versions": provenance.versions(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "machine": provenance.machine(),
         "threads": torch.get_num_threads(),
         "processes": world(),
-        "workers": trainer["workers"],
-        "deterministic": trainer["deterministic"] or device.type == "cpu",
+        "workers": trainer.workers,
+        "deterministic": trainer.deterministic or device.type == "cpu",
         "started": earlier.get("started", now()),
         "parameters": sum(p.numel() for p in network.parameters()),
         "command": shlex.join(["python", "run.py", *plan.job.overrides]),

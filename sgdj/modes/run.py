@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -20,11 +19,11 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier
 from sgdj.runs.tracking import Tracker
 from sgdj.runs.verification import hashes
+from sgdj.runtime.contents import Metrics, Record
 from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.runtime.ranks import local_world, rank, tell, world
 
-Record = dict[str, Any]
-Log = Callable[[dict[str, Any]], None]
+Log = Callable[[Metrics], None]
 
 
 def _nothing(network: Reconstructor, run: RunDirectory, log: Log) -> None:
@@ -84,12 +83,12 @@ def conduct(plan: Plan, steps: Steps) -> Record:
 
 def _settle_torch(plan: Plan) -> None:
     """Threads and determinism as they were asked for."""
-    trainer = plan.config["trainer"]
-    if trainer["deterministic"]:
+    trainer = plan.settings.trainer
+    if trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if torch.are_deterministic_algorithms_enabled() != trainer["deterministic"]:  # it imports the compiler, for seconds
-        torch.use_deterministic_algorithms(trainer["deterministic"])
-    torch.set_num_threads(trainer["threads"] or max((os.cpu_count() or 1) // local_world(), 1))
+    if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:  # it imports the compiler, for seconds
+        torch.use_deterministic_algorithms(trainer.deterministic)
+    torch.set_num_threads(trainer.threads or max((os.cpu_count() or 1) // local_world(), 1))
 
 
 def _claimed(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, data_hash: str) -> Record:
@@ -119,12 +118,12 @@ def _recorded(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, dat
     network = steps.network()
     going_on = goes_on(plan, run, earlier)
     record = first_record(plan, network, data_hash, earlier.record if going_on else {})
-    removed = run.start(plan.config, record, afresh=not going_on)
+    removed = run.start(plan.settings.plain(), record, afresh=not going_on)
     if removed:
         tell(f"removed {removed} files of the earlier run: {run.path}")
-    name = f"{plan.config['task']} {run.path.parent.name} {run.path.name}"
-    tracker = Tracker(plan.config["logger"], run.path, name, plan.config, tell)
-    if plan.device.type == "cpu" and plan.config["trainer"]["reuse_memory"]:
+    name = f"{plan.settings.task} {run.path.parent.name} {run.path.name}"
+    tracker = Tracker(plan.settings, run.path, name, tell)
+    if plan.device.type == "cpu" and plan.settings.trainer.reuse_memory:
         reuse_freed()
     forget_peak()
     with _closed(run, tracker):

@@ -32,8 +32,8 @@ class Foreign(Reconstructor):
         super().__init__()
         self.notes: list[str] = []
 
-    def _call(self, function: Callable[..., object], like: Tensor, *arguments: object) -> Tensor:
-        """Call the function, and return its result as a tensor of the shape, dtype and device of `like`.
+    def _call(self, call: Callable[[], object], like: Tensor) -> Tensor:
+        """Call somebody else's code, and return its result as a tensor of the shape, dtype and device of `like`.
 
         Raises
         ------
@@ -41,7 +41,7 @@ class Foreign(Reconstructor):
             If the call fails, or returns something that is no image of this shape and dtype.
         """
         try:
-            made = function(*arguments)
+            made = call()
         except RunError:
             raise
         except (Exception, SystemExit) as error:  # code from outside may raise anything
@@ -114,7 +114,8 @@ class External(Foreign):
         if key not in self._likes:
             with torch.no_grad():
                 self._likes[key] = torch.empty_like(operator.adjoint(y))
-        return self._call(self.function, self._likes[key], y.clone(), operator)
+        copy = y.clone()
+        return self._call(lambda: self.function(copy, operator), self._likes[key])
 
 
 class ExternalUnrolled(External):
@@ -153,7 +154,8 @@ class PostProcessing(Foreign):
         """Return the network's output for Aᴴy."""
         x = operator.adjoint(y)
         channels = to_channels(x)
-        return from_channels(self._call(self.network, channels, channels.clone()), x)
+        copy = channels.clone()
+        return from_channels(self._call(lambda: self.network(copy), channels), x)
 
 
 def _find(name: str) -> object:
@@ -228,7 +230,7 @@ def external(name: str, weights: Path | None) -> Reconstructor:
     return ExternalUnrolled(found) if unrolled else External(found)
 
 
-def _required(function: Callable[..., object]) -> int:
+def _required(function: Callable[[], object]) -> int:
     """Count the positional arguments without a default."""
     parameters = inspect.signature(function).parameters.values()
     return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)

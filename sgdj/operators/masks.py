@@ -3,6 +3,7 @@
 import numpy as np
 
 from sgdj.config.undersampling import is_reachable
+from sgdj.runtime.arrays import Array
 
 _GAUSSIAN_STD = 0.15  # standard deviation of the line density, as a share of the number of lines
 
@@ -24,7 +25,7 @@ def _counts(lines: int, acceleration: float, center_fraction: float) -> tuple[in
     return wanted, min(center, wanted)
 
 
-def _central(lines: int, count: int) -> np.ndarray:
+def _central(lines: int, count: int) -> Array:
     """Return a mask of the `count` lines around the centre."""
     mask = np.zeros(lines, dtype=bool)
     start = (lines - count + 1) // 2
@@ -32,7 +33,7 @@ def _central(lines: int, count: int) -> np.ndarray:
     return mask
 
 
-def gaussian_density(lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator) -> np.ndarray:
+def gaussian_density(lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator) -> Array:
     """Draw lines without replacement from a Gaussian density, around a fully sampled centre.
 
     Parameters
@@ -66,9 +67,7 @@ def gaussian_density(lines: int, acceleration: float, center_fraction: float, rn
     return mask
 
 
-def fastmri_mask(
-    kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]
-) -> np.ndarray:
+def fastmri_mask(kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]) -> Array:
     """Draw a mask of the fastmri package, or return the mask that its functions fail to draw.
 
     Where the centre holds all lines that R allows, the centre alone is the mask, and R = 1 samples every line; a mask
@@ -109,5 +108,5 @@ def fastmri_mask(
     name = {"random": "random", "equispaced": "equispaced_fraction"}[kind]
     function = create_mask_for_mask_type(name, [center_fraction], [acceleration])
     mask, _ = function((1, lines, 2), seed=seed)
-    sampled: np.ndarray = mask.numpy().reshape(lines).astype(bool)
+    sampled: Array = mask.numpy().reshape(lines).astype(bool)
     return sampled if sampled.any() else _central(lines, 1)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
 from sgdj.operators import Acquisition, Operator
+from sgdj.runtime.arrays import Array
 
 
 @dataclass
@@ -26,9 +26,9 @@ class Outcome:
         Volume metrics of fastMRI by name, if there is a reference.
     """
 
-    start: np.ndarray
-    reconstruction: np.ndarray
-    reference: np.ndarray | None = None
+    start: Array
+    reconstruction: Array
+    reference: Array | None = None
     scores: dict[str, float] = field(default_factory=dict)
 
 

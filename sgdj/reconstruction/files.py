@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from sgdj.errors import ExitCode, InputError, ResourceError, as_run_error, print_error
 from sgdj.reconstruction.base import Format, Outcome
@@ -39,7 +38,7 @@ class Done:
         Files that a fault of this program or too little memory kept from being reconstructed, with its exit code.
     """
 
-    scores: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, str | float]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, ExitCode] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from sgdj.errors import InputError
 from sgdj.metrics.image import FASTMRI_WINDOW, fastmri_metrics
 from sgdj.operators import CartesianAcquisition, CartesianFourier
 from sgdj.reconstruction.base import Format, Outcome
+from sgdj.runtime.arrays import Array
 
 
 class KSpaceFormat(Format):
@@ -67,7 +68,7 @@ class KSpaceFormat(Format):
         scores = self._scores(output, reference, source.name)
         return Outcome(start, output[middle], reference[middle], scores)
 
-    def _fitting(self, reference: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray | None:
+    def _fitting(self, reference: Array, shape: tuple[int, ...], name: str) -> Array | None:
         """Return the part of a stored reference that k-space of `shape` can show; None if it cannot be used."""
         if len(reference) != shape[0] or 0 in reference.shape:
             self.tell(f"{name}: its reference {reference.shape} does not fit k-space {shape}; it is left aside")
@@ -78,7 +79,7 @@ class KSpaceFormat(Format):
             self.tell(f"{name}: its reference of {wide}; both are compared on the central {size[0]} x {size[1]}")
         return center_crop(reference, size)
 
-    def _scores(self, output: np.ndarray, reference: np.ndarray, name: str) -> dict[str, float]:
+    def _scores(self, output: Array, reference: Array, name: str) -> dict[str, float]:
         """Compute fastMRI's volume metrics, where they are defined."""
         if min(output.shape[1:]) < FASTMRI_WINDOW or not reference.max() > 0:
             self.tell(f"{name}: no scores, since its reference is zero or below {FASTMRI_WINDOW} pixels")

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -63,7 +62,7 @@ class OutputFolder:
     """
 
     def __init__(
-        self, path: Path, checkpoint: str, settings: dict[str, Any], force: bool, plugins: Sequence[str] = ()
+        self, path: Path, checkpoint: str, settings: dict[str, object], force: bool, plugins: Sequence[str] = ()
     ) -> None:
         self.path, self.force = path, force
         self.record = Record(checkpoint, deciding(settings, plugins))

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 RECORD, SCORES, PANELS = "reconstruction.json", "scores.csv", "panels"
 _LONGEST = 255  # bytes of a name, as `file_name` has it
@@ -50,7 +50,7 @@ class Record:
     """
 
     checkpoint: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     outputs: dict[str, Entry] = field(default_factory=dict)
     format: Literal[1] = 1
 

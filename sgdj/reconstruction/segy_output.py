@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from sgdj.runtime.arrays import Array
+
 _TEXT, _BINARY, _TRACE = 3200, 400, 240  # lengths of the headers in bytes
 _FORMAT_CODE = 24  # byte position in the binary header
 _IEEE = 5  # format code of 32-bit floats
 
 
-def write_segy(source: Path, target: Path, section: np.ndarray) -> str:
+def write_segy(source: Path, target: Path, section: Array) -> str:
     """Write a section (depth, traces) with all headers of a SEG-Y file.
 
     A file of floating-point samples keeps their format. Integers could not hold the result: their output has the format

@@ -4,9 +4,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any
 
 from sgdj.metrics.volumes import volume_interval, volume_mean
+from sgdj.runtime.contents import SampleRow
 
 METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "relative_error": r"relative error $\|\hat{x} - x\| / \|x\|$"}
 ITERATIONS = "iterations"
@@ -51,17 +51,17 @@ class Point:
 COLUMNS = tuple(field.name for field in fields(Point))
 
 
-def _value(row: dict[str, Any], metric: str) -> float:
+def _value(row: SampleRow, metric: str) -> float:
     value = math.sqrt(row["nmse"]) if metric == "relative_error" else row[metric]
     return value if math.isfinite(value) else math.nan  # an empty reference has no relative error
 
 
-def _ratio(row: dict[str, Any]) -> float:
+def _ratio(row: SampleRow) -> float:
     """Compute ‖δ‖ / ‖y‖; NaN for a measurement of zeros."""
     return row["delta_norm"] / row["y_norm"] if row["y_norm"] else math.nan
 
 
-def _places(row: dict[str, Any], attacks: Iterable[str]) -> list[tuple[str, str]]:
+def _places(row: SampleRow, attacks: Iterable[str]) -> list[tuple[str, str]]:
     """List kind and name of the curves that a condition, given by one of its rows, lies on."""
     if row["attack"]:
         return [("attack", row["attack"])]
@@ -70,12 +70,12 @@ def _places(row: dict[str, Any], attacks: Iterable[str]) -> list[tuple[str, str]
     return [(ITERATIONS, ITERATIONS)] if row["level"] else [("attack", name) for name in attacks]
 
 
-def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
+def points(rows: Sequence[SampleRow]) -> list[Point]:
     """Compute every point from the rows of `samples.csv`; curves of one level only are left out.
 
     The clean condition belongs to every attack's curve, at ρ = 0.
     """
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[SampleRow]] = defaultdict(list)
     for row in rows:
         groups[row["reconstructor"], row["condition"]].append(row)
     curves: dict[tuple[str, str, str], dict[float, Point]] = defaultdict(dict)
@@ -91,6 +91,6 @@ def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
     return [curve[x] for curve in curves.values() if len(curve) > 1 for x in sorted(curve)]
 
 
-def table(found: Sequence[Point]) -> list[dict[str, Any]]:
+def table(found: Sequence[Point]) -> list[dict[str, str | float]]:
     """Turn the points into rows with `COLUMNS`."""
     return [dict(zip(COLUMNS, astuple(point), strict=True)) for point in found]

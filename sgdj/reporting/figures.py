@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -19,12 +19,14 @@ from sgdj.reconstruction.base import Outcome
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, save, save_both
 from sgdj.reporting.style import look as look_of
+from sgdj.runtime.arrays import Array
+from sgdj.runtime.contents import Metrics
 from sgdj.text import label
 
 mpl.use("Agg")
 
 
-def training_curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def training_curve(rows: Sequence[Metrics], path: Path) -> None:
     """Draw loss and validation PSNR by epoch."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     left = figure.add_subplot()
@@ -97,12 +99,13 @@ def curves(found: Sequence[Point], label: str, look: Look, note: str, folder: Pa
     for metric, axis in axes.items():
         axis.set(xlabel=label, ylabel=METRICS[metric])
     handles, labels = axes[metrics[0]].get_legend_handles_labels()
-    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 4, "frameon": False}
-    figure.legend(handles, labels, title=note, fontsize=8, title_fontsize=8, **place)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8, title=note, title_fontsize=8
+    )
     save_both(figure, folder, name)
 
 
-def _show(axes: Any, image: np.ndarray, title: str, signed: bool, window: float) -> None:
+def _show(axes: Axes, image: Array, title: str, signed: bool, window: float) -> None:
     low = -window if signed else 0.0
     shown = axes.imshow(image, cmap="seismic" if signed else "gray", vmin=low, vmax=window, interpolation="nearest")
     axes.set_title(title, fontsize=9)
@@ -116,7 +119,7 @@ _ZOOM = 1.8  # side of the zoomed square, in sides of the drawn structure
 _SMALLEST_ZOOM = 16
 
 
-def _zoomed(region: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
+def _zoomed(region: Array, shape: tuple[int, ...]) -> "tuple[slice[int, int, None], slice[int, int, None]] | None":
     """Return a square around a drawn structure, or None if that is most of the image."""
     rows, columns = (np.flatnonzero(region.any(axis)) for axis in (1, 0))
     if not len(rows):
@@ -140,7 +143,7 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
     """
     signed = not panel.reference.is_complex()
 
-    def real(x: torch.Tensor) -> np.ndarray:
+    def real(x: torch.Tensor) -> Array:
         return to_real(x)[0].float().numpy()
 
     reference, start, reconstruction = map(real, (panel.reference, panel.start, panel.reconstruction))
@@ -149,7 +152,7 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
         return
     top = float(np.abs(reference).max())
     error = np.abs(reconstruction - reference)
-    images: list[tuple[np.ndarray, str, bool, float]] = [
+    images: list[tuple[Array, str, bool, float]] = [
         (reference, "reference", signed, top),
         (start, f"starting point $x_0$, {_psnr(start, reference):.2f} dB", signed, top),
         (reconstruction, f"network, {_psnr(reconstruction, reference):.2f} dB", signed, top),
@@ -180,7 +183,7 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
     save(figure, path)
 
 
-def _measured(delta: torch.Tensor) -> tuple[np.ndarray, str, bool, float]:
+def _measured(delta: torch.Tensor) -> tuple[Array, str, bool, float]:
     """Show δ in the measurement domain: k-space on a logarithmic scale of three decades, anything else unchanged."""
     values = delta[0]
     if not values.is_complex():
@@ -210,7 +213,7 @@ def file_panel(outcome: Outcome, name: str, path: Path) -> None:
     save(figure, path)
 
 
-def _signal_panel(panel: Panel, reference: np.ndarray, start: np.ndarray, estimate: np.ndarray, path: Path) -> None:
+def _signal_panel(panel: Panel, reference: Array, start: Array, estimate: Array, path: Path) -> None:
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(start[:, 0], ".", color="0.6", label=f"measurement, {_psnr(start, reference):.2f} dB")
@@ -222,5 +225,5 @@ def _signal_panel(panel: Panel, reference: np.ndarray, start: np.ndarray, estima
     save(figure, path)
 
 
-def _psnr(estimate: np.ndarray, reference: np.ndarray) -> float:
+def _psnr(estimate: Array, reference: Array) -> float:
     return float(-10 * np.log10(max(np.mean((estimate - reference) ** 2), 1e-20)))

@@ -3,7 +3,6 @@
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -34,7 +33,7 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure with fixed metadata, so that equal figures are equal files."""
     dated = {"CreationDate": None, "Producer": None, "Creator": None}
     metadata = {"Software": None} if path.suffix == ".png" else dated
-    kind: Any = path.suffix.removeprefix(".")
+    kind = path.suffix.removeprefix(".")
     content = BytesIO()  # written to the file in one step, which follows no link
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")  # a name may hold such letters

@@ -1,16 +1,16 @@
 """Show the results of a run on the terminal."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from sgdj.audit.checks import Check
+from sgdj.runtime.contents import Summary
 from sgdj.text import plus_minus, printable
 
 
-def _cell(entry: dict[str, Any]) -> str:
+def _cell(entry: Summary) -> str:
     if entry["mean"] is None:
         return "—"
     return plus_minus(entry["mean"], entry["std"], 2)
@@ -26,7 +26,7 @@ def _gain(network: float | None, start: float | None) -> str:
     return "—" if network is None or start is None else f"{network - start:+.2f}"
 
 
-def result_table(summary: dict[str, Any], title: str) -> Table:
+def result_table(summary: Summary, title: str) -> Table:
     """Tabulate conditions by PSNR and SSIM, the starting point beside the network."""
     table = Table(title=printable(title), title_justify="left", caption_justify="left")
     table.add_column("condition")
@@ -65,8 +65,7 @@ def audit_table(checks: Sequence[Check], title: str) -> Table:
 
 def show(table: Table) -> None:
     """Print a table to standard output, at full width where there is no terminal."""
-    plain: dict[str, Any] = {"markup": False, "emoji": False}  # names may contain brackets and colons
-    console = Console(**plain)
+    console = Console(markup=False, emoji=False)  # names may contain brackets and colons
     if not console.is_terminal:
-        console = Console(width=120, **plain)
+        console = Console(width=120, markup=False, emoji=False)
     console.print(table)

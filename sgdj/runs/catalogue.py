@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -17,6 +16,7 @@ from sgdj.config.plain_yaml import read_mapping
 from sgdj.errors import InputError
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.directory import RunDirectory
+from sgdj.runtime.contents import Record, Summary
 from sgdj.text import from_cell, printable
 
 #: What runs are filtered by.
@@ -49,13 +49,13 @@ class RunView:
     path
         The folder.
     record, config, summary
-        Content of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
+        Checkpoint of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
     """
 
     path: Path
-    record: dict[str, Any]
-    config: dict[str, Any]
-    summary: dict[str, Any]
+    record: Record
+    config: dict[str, object]
+    summary: Summary
 
     @property
     def facts(self) -> dict[str, str]:
@@ -64,7 +64,11 @@ class RunView:
         nodes |= {"sigma": self.node("strategy").get("sigma", ""), "status": self.status}
         return {fact: str(nodes[fact] if fact in nodes else self.config.get(fact, "?")) for fact in FACTS}
 
-    def node(self, name: str) -> dict[str, Any]:
+    def setting(self, key: str) -> object:
+        """The value under a dotted key of the configuration, or None."""
+        return get(self.config, key)
+
+    def node(self, name: str) -> dict[str, object]:
         """A node of the configuration; empty if it is missing or damaged."""
         found = self.config.get(name)
         return found if isinstance(found, dict) else {}
@@ -99,14 +103,14 @@ def _locked(path: Path) -> bool:
         return True
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, object]:
     with suppress(OSError, ValueError, RecursionError):
         loaded = json.loads(path.read_text())
         return loaded if isinstance(loaded, dict) else {}
     return {}
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> dict[str, object]:
     """A run's configuration; empty if it is missing, or no configuration."""
     with suppress(InputError):
         config = read_mapping(path)
@@ -154,7 +158,7 @@ def lines(found: Sequence[RunView]) -> list[tuple[str | float | None, ...]]:
     """Give a value for each of `COLUMNS` of every run; None for a score that it lacks."""
     rows: list[tuple[str | float | None, ...]] = []
     for run in found:
-        conditions = ("clean", run.node("attack").get("name", ""), next(iter(run.node("shift")), ""))
+        conditions = ("clean", str(run.node("attack").get("name", "")), next(iter(run.node("shift")), ""))
         scores = map(run.psnr, conditions)
         rows.append((*(run.facts[name] for name in _SHOWN), *scores, run.size() / 2**20, str(run.path)))
     return rows

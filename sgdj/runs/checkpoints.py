@@ -4,7 +4,6 @@ import hashlib
 import re
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import torch
@@ -12,6 +11,7 @@ import torch
 from sgdj.errors import InputError
 from sgdj.runs.directory import write_atomically
 from sgdj.runs.model_card import read_model
+from sgdj.runtime.contents import Checkpoint
 
 FORMAT = 1
 
@@ -29,13 +29,13 @@ def _recorded(path: Path) -> str | None:
     return words[0].decode("ascii", "replace") if words else None
 
 
-def _is_weights(state: Any) -> bool:
+def _is_weights(state: object) -> bool:
     return isinstance(state, dict) and all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     )
 
 
-def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+def write_checkpoint(path: Path, content: Checkpoint) -> None:
     """Write a checkpoint: hash first, then the file, each in one durable step."""
     buffer = BytesIO()
     torch.save(content, buffer)
@@ -44,7 +44,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, data)
 
 
-def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+def read_checkpoint(path: Path, map_location: torch.device | str | None = "cpu") -> Checkpoint:
     """Read a checkpoint after checking its hash, tensors and plain types only.
 
     Raises

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sgdj.config.identity import settings
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import has_own
+from sgdj.runtime.contents import Record
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,30 @@ class Earlier:
         Whether it is of this very configuration.
     """
 
-    record: dict[str, Any]
+    record: Record
     found: bool
     same: bool
 
 
-def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
+def _plugins(config: dict[str, object]) -> list[str]:
+    """Return the packages that a run opens."""
+    named = config.get("plugins")
+    return list(map(str, named)) if isinstance(named, list) else []
+
+
+def same_settings(config: dict[str, object]) -> Callable[[str], bool]:
     """Tells of a configuration, as YAML, whether it decides the same numbers as `config`."""
 
     def tells(text: str) -> bool:
         with suppress(InputError, ValueError):  # ValueError: no UTF-8
-            plugins = config.get("plugins", ())  # a file opens none
+            plugins = _plugins(config)  # a file opens none
             return settings(parse_mapping(text.encode(), "config.yaml"), plugins) == settings(config, plugins)
         return False
 
     return tells
 
 
-def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
+def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     """See what a folder holds, changing nothing there.
 
     A folder without a readable ``run.json`` is known by the configuration in an intact checkpoint, or by its
@@ -79,7 +85,7 @@ def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
     if record:  # of another run, or its hash is damaged
         mine = has_own(run, key, lambda text: False)
         return Earlier({} if mine else record, True, mine)
-    same, plugins = same_settings(config), config.get("plugins", ())
+    same, plugins = same_settings(config), _plugins(config)
     there = settings(run.read_config(), plugins)
     if has_own(run, key, same) or (_is_all_ours(run, inside) and there == settings(config, plugins)):
         return Earlier({}, True, True)

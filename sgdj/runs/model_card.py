@@ -1,14 +1,15 @@
 """The trained network as others can take it: weights as safetensors, and a card that says what they are."""
 
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save
 
 from sgdj.config.model_metadata import FORMAT, KEY, read_metadata
+from sgdj.config.nodes import get
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.runs.directory import write_atomically
+from sgdj.runtime.contents import Checkpoint, Record, Summary
 from sgdj.text import Markup, markdown, markdown_code, markdown_table
 
 WEIGHTS = "weights.safetensors"
@@ -52,7 +53,11 @@ def _number(value: float | None, digits: int) -> str:
     return "—" if value is None else f"{value:.{digits}f}"
 
 
-def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any], summary: dict[str, Any]) -> None:
+def _or_dash(value: object) -> object:
+    return "—" if value is None else value
+
+
+def write_model(folder: Path, checkpoint: Checkpoint, record: Record, summary: Summary) -> None:
     """Write ``weights.safetensors`` and ``README.md``.
 
     Parameters
@@ -62,9 +67,9 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     checkpoint
         The best checkpoint, as read.
     record
-        Content of ``run.json``.
+        Checkpoint of ``run.json``.
     summary
-        Content of ``evaluation/summary.json``.
+        Checkpoint of ``evaluation/summary.json``.
     """
     folder.mkdir(exist_ok=True)
     config = parse_mapping(str(checkpoint["sgdj_config"]).encode(), "best.ckpt")
@@ -72,26 +77,25 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
     text = OmegaConf.to_yaml(OmegaConf.create({"format": FORMAT, "config": config}))
     write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: their order would be a matter of chance
-    strategy, architecture = config["strategy"], config["architecture"]
     rows = [
         (condition, _number(entry["psnr"]["mean"], 2), _number(entry["ssim"]["mean"], 3))
         for condition, entry in summary["network"].items()
     ]
     spans = {"data_hash", "config_hash", "commit", "command"}
-    told: dict[str, Any] = {
+    told: dict[str, object] = {
         key: markdown_code(value or "unknown") if key in spans else markdown(value) for key, value in record.items()
     }
     told |= {
-        "task": markdown(config["task"]),
-        "architecture": markdown(architecture["name"]),
-        "strategy": markdown(strategy["name"]),
+        "task": markdown(get(config, "task")),
+        "architecture": markdown(get(config, "architecture.name")),
+        "strategy": markdown(get(config, "strategy.name")),
         "weights": WEIGHTS,
-        "iterations": markdown(architecture.get("iterations", "—")),
-        "learned": markdown(str(architecture.get("learned", {}).get("_target_", "—")).rsplit(".", 1)[-1]),
-        "level": f" (σ = {strategy['sigma']:g})" if strategy.get("sigma") is not None else "",
-        "epochs": config["epochs"],
-        "scale": config["scale"],
-        "dataset": markdown(config["dataset"]["name"]),
+        "iterations": markdown(_or_dash(get(config, "architecture.iterations"))),
+        "learned": markdown(str(_or_dash(get(config, "architecture.learned._target_"))).rsplit(".", 1)[-1]),
+        "level": "" if (sigma := get(config, "strategy.sigma")) is None else f" (σ = {sigma:g})",
+        "epochs": get(config, "epochs"),
+        "scale": get(config, "scale"),
+        "dataset": markdown(get(config, "dataset.name")),
         "torch": record["versions"]["torch"],
         "volumes": summary["network"]["clean"]["psnr"]["n_volumes"],
         "synthetic": " on synthetic data" if record["data"] == "synthetic" else "",
@@ -101,7 +105,7 @@ def write_model(folder: Path, checkpoint: dict[str, Any], record: dict[str, Any]
     write_atomically(folder / "README.md", card.encode())
 
 
-def read_model(path: Path) -> dict[str, Any]:
+def read_model(path: Path) -> Checkpoint:
     """Weights and configuration from a safetensors file, under the names that a checkpoint has for them.
 
     Raises

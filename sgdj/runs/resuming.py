@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from sgdj.errors import InputError
 from sgdj.runs.checkpoints import (
@@ -17,6 +16,7 @@ from sgdj.runs.checkpoints import (
     same_content,
 )
 from sgdj.runs.directory import RunDirectory
+from sgdj.runtime.contents import Checkpoint, Metrics
 
 #: Keys under which a checkpoint says which run it is of, and the rows of metrics up to its epoch.
 RUN, METRICS = "sgdj_config_hash", "sgdj_metrics"
@@ -24,7 +24,7 @@ RUN, METRICS = "sgdj_config_hash", "sgdj_metrics"
 _STATE = ("epoch", "global_step", "loops", "optimizer_states", "lr_schedulers")
 
 
-def best_epoch(rows: Sequence[dict[str, Any]]) -> int | None:
+def best_epoch(rows: Sequence[Metrics]) -> int | None:
     """The first epoch with the highest validation PSNR; one whose PSNR is not a number counts least."""
 
     def rank(i: int) -> tuple[bool, float, int]:
@@ -35,18 +35,18 @@ def best_epoch(rows: Sequence[dict[str, Any]]) -> int | None:
     return max(range(len(rows)), key=rank, default=None)
 
 
-def out_of_patience(rows: Sequence[dict[str, Any]], patience: int | None) -> bool:
+def out_of_patience(rows: Sequence[Metrics], patience: int | None) -> bool:
     """Whether early stopping has already ended the training that these rows are of."""
     best = best_epoch(rows)
     return patience is not None and best is not None and len(rows) - 1 - best >= patience
 
 
-def kept_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def kept_rows(rows: Sequence[Metrics]) -> list[Metrics]:
     """Rows as a checkpoint keeps them: without times, so that equal trainings have equal checkpoints."""
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-def belongs(content: dict[str, Any], key: str, same_settings: Callable[[str], bool]) -> bool:
+def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool]) -> bool:
     """Whether a checkpoint is of a run; one of before checkpoints said so is known by its settings.
 
     Parameters
@@ -82,7 +82,7 @@ def _restore_twins(folder: Path, tell: Callable[[str], None]) -> None:
                 copy_checkpoint(folder / name, own)
 
 
-def _holds_state(content: dict[str, Any]) -> bool:
+def _holds_state(content: Checkpoint) -> bool:
     """Whether a checkpoint has what Lightning goes on from, and rows that are rows."""
     rows = content.get(METRICS, [])
     plain = isinstance(rows, list) and all(
@@ -93,7 +93,7 @@ def _holds_state(content: dict[str, Any]) -> bool:
 
 def _usable(
     run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
-) -> Iterator[tuple[Path, dict[str, Any]]]:
+) -> Iterator[tuple[Path, Checkpoint]]:
     """Epoch checkpoints of this run that can be gone on from, newest first, with content; each one skipped is told."""
     for path in epoch_checkpoints(run.checkpoints):
         try:
@@ -111,7 +111,7 @@ def _usable(
             yield path, content
 
 
-def _rows(content: dict[str, Any], written: Sequence[dict[str, Any]], done: int) -> list[dict[str, Any]] | None:
+def _rows(content: Checkpoint, written: Sequence[Metrics], done: int) -> list[Metrics] | None:
     """Rows of the epochs up to a checkpoint's: its own, with the times that ``metrics.jsonl`` has for the same row."""
     saved = content.get(METRICS)
     if saved is None:  # a checkpoint of before they were kept there

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sgdj.config.settings import Settings
 from sgdj.errors import first_line
 
 #: What W&B is told to leave out of a private record.
@@ -61,25 +62,22 @@ class Tracker:
     Parameters
     ----------
     settings
-        The `logger` node of the configuration.
+        Of the run; they are shown in W&B.
     folder
         The run directory; W&B writes to ``wandb/`` in it.
     name
         Name of the run; a private one is named after task, design and seed.
-    config
-        Configuration, shown in W&B.
     tell
         Called with a line when something did not work.
     """
 
-    def __init__(
-        self, settings: dict[str, Any], folder: Path, name: str, config: dict[str, Any], tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: Settings, folder: Path, name: str, tell: Callable[[str], None]) -> None:
         self._run: Any = None
-        self._private = bool(settings["private"])
+        logger = settings.logger
+        self._private = logger.private
         self._troubled = False
         self._tell = tell
-        if settings["mode"] == "disabled":
+        if logger.mode == "disabled":
             return
         os.environ.setdefault("WANDB_SILENT", "true")
         logging.raiseExceptions = False  # W&B's own log on a full disk would fill the terminal with tracebacks
@@ -90,20 +88,19 @@ class Tracker:
         except Exception as error:
             tell(f"W&B is not available ({error}); going on without it")
             return
+        config = settings.plain()
         if self._private:
-            name = (
-                f"{config['task']} {config['architecture']['name']}-{config['strategy']['name']} seed{config['seed']}"
-            )
+            name = f"{settings.task} {settings.architecture.name}-{settings.strategy.name} seed{settings.seed}"
             config = _without_folders(config)
         more = _PRIVATE if self._private else {}
         arguments: dict[str, Any] = {
-            "project": settings["project"],
+            "project": logger.project,
             "dir": str(folder.absolute()),  # its service may have been started in another folder
             "name": name,
             "config": config,
             "reinit": "finish_previous",
         }
-        for mode in dict.fromkeys((settings["mode"], "offline")):
+        for mode in dict.fromkeys((logger.mode, "offline")):
             try:
                 self._run = wandb.init(
                     mode=mode,

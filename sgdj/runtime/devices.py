@@ -1,6 +1,6 @@
 """Choose the device to compute on."""
 
-from typing import Any
+from typing import TypedDict
 
 import torch
 
@@ -8,7 +8,14 @@ from sgdj.errors import InputError
 from sgdj.runtime.ranks import local_rank, world
 
 
-def accelerator(device: str) -> dict[str, Any]:
+class Placement(TypedDict):
+    """Lightning's arguments for a device."""
+
+    accelerator: str
+    devices: int | list[int]
+
+
+def accelerator(device: str) -> Placement:
     """Return Lightning's arguments for a device name.
 
     Parameters
@@ -45,6 +52,6 @@ def accelerator(device: str) -> dict[str, Any]:
 
 def torch_device(name: str) -> torch.device:
     """Return the torch device that `accelerator` chooses."""
-    settings = accelerator(name)
-    kind = {"gpu": "cuda"}.get(settings["accelerator"], settings["accelerator"])
-    return torch.device(kind, settings["devices"][0] if isinstance(settings["devices"], list) else 0)
+    placed = accelerator(name)
+    kind, devices = {"gpu": "cuda"}.get(placed["accelerator"], placed["accelerator"]), placed["devices"]
+    return torch.device(kind, devices[0] if isinstance(devices, list) else 0)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import distributed
@@ -16,6 +16,7 @@ from sgdj.errors import Interrupted
 from sgdj.runtime.importable import python_path
 from sgdj.runtime.ranks import world
 
+T = TypeVar("T")
 _PATIENCE = 60  # seconds to finish a step after a signal
 
 
@@ -40,11 +41,11 @@ def total(value: float, device: torch.device | str = "cpu") -> float:
     return float(shared)
 
 
-def gather(items: list[Any]) -> list[Any]:
+def gather(items: list[T]) -> list[T]:
     """Return the items of all processes, in the order of their ranks."""
     if world() == 1:
         return items
-    parts: list[Any] = [None] * world()
+    parts: list[list[T]] = [[]] * world()
     distributed.all_gather_object(parts, items)
     return [item for part in parts for item in part]
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 
 from platformdirs import user_cache_dir
 
@@ -22,7 +21,7 @@ _Identity = tuple[str, int, int, int, int]
 _known: dict[_Identity, str] = {}  # what this process has read
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """Return SHA-256 of a plain value, through canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -84,7 +83,7 @@ def file_digests(paths: Sequence[Path], what: str, remember: bool = True) -> dic
         remembered = _read_cache()
         for path, (name, *rest) in identities.items():
             if path not in found and (entry := remembered.get(name)) is not None and entry[:-1] == rest:
-                found[path] = entry[-1]
+                found[path] = str(entry[-1])
     unknown = [path for path in identities if path not in found]
     new = {}
     try:
@@ -105,7 +104,7 @@ def _cache_file() -> Path:
     return Path(user_cache_dir("sgdj", appauthor=False)) / "hashes.json"
 
 
-def _read_cache() -> dict[str, list[Any]]:
+def _read_cache() -> dict[str, list[object]]:
     """Read the cached hashes, by path; a cache that is damaged or cannot be read counts as empty."""
     try:
         read = json.loads(_cache_file().read_bytes())
@@ -114,13 +113,13 @@ def _read_cache() -> dict[str, list[Any]]:
         return {}
 
 
-def _well_formed(entry: Any) -> bool:
+def _well_formed(entry: object) -> bool:
     if not (isinstance(entry, list) and len(entry) == 5 and isinstance(entry[-1], str)):
         return False
     return all(isinstance(number, int) for number in entry[:-1]) and len(entry[-1]) == 64
 
 
-def _write_cache(more: dict[str, list[Any]]) -> None:
+def _write_cache(more: dict[str, list[object]]) -> None:
     """Add to the cached hashes, in one step; where the cache cannot be written, nothing is added."""
     target = _cache_file()
     if not target.is_absolute():  # without a home folder there is no place for a cache

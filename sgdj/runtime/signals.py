@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 from sgdj.errors import Interrupted
 from sgdj.runtime.early import SIGNALS
@@ -23,7 +23,7 @@ class Stop:
         self.received: int | None = None
         self._active = self._patient = False
 
-    def _handle(self, number: int, frame: Any) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         first = self.received is None
         self.received = self.received or number
         if not (first and self._patient):  # a second signal stops at once

@@ -72,7 +72,7 @@ class Detail(Shift):
         self.row, self.column, self.height, self.width = row, column, height, width
         self.contrast, self.mode = contrast, mode
 
-    def region(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+    def region(self, shape: tuple[int, int]) -> "tuple[slice[int, int, None], slice[int, int, None]]":
         """Return rows and columns of the detail in an image of `shape` (H, W)."""
         top, left = round(self.row * shape[0]), round(self.column * shape[1])
         return slice(top, top + self.height), slice(left, left + self.width)

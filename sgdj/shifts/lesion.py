@@ -10,6 +10,7 @@ from pydantic import Field
 from sgdj.config.types import Fraction, NonNegative
 from sgdj.data.batch import Problem
 from sgdj.data.smooth import smooth_noise
+from sgdj.runtime.arrays import Array
 from sgdj.shifts.base import Shift
 
 _HARMONICS = np.arange(2, 6)  # harmonics of the outline; lower ones only move and scale it
@@ -37,7 +38,7 @@ class Lesion(Shift):
     def __init__(self, radius: Annotated[float, Field(gt=0, le=0.5)], contrast: Fraction, texture: NonNegative) -> None:
         self.radius, self.contrast, self.texture = radius, contrast, texture
 
-    def draw(self, magnitude: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def draw(self, magnitude: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw the opacity and the magnitude of a lesion for an image of shape (H, W); both have that shape."""
         shape = magnitude.shape
         radius = self.radius * min(shape) * rng.uniform(0.8, 1.25)

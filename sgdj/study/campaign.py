@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 from sgdj.errors import ExitCode
 from sgdj.modes.plan import plan
@@ -40,8 +40,8 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
     checkpoint = None if cell.trained is None else places[cell.trained].path / "checkpoints" / "best.ckpt"
     planned = plan(cell.job(checkpoint))
     record = RunDirectory(planned.folder).read_record()
-    attack = planned.config["strategy"].get("attack")
-    weight = _EVALUATION if cell.trained else 1 + (0.75 * attack["steps"] if attack else 0)
+    steps = planned.settings.strategy.get("attack.steps", int) or 0
+    weight = _EVALUATION if cell.trained else 1 + 0.75 * steps
     return Place(planned.folder, record.get("status") == "finished", weight)
 
 
@@ -207,7 +207,7 @@ class Campaign:
         collected = collect_audit if cell.mode == "audit" else collect
         write(collected(path, cell.experiment), self.folder)
 
-    def _stop(self, number: int, frame: Any) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""
         self._stopped = number
         for process in list(self._processes):

@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
+from sgdj.runtime.arrays import Array
 from sgdj.study.paper import COLUMNS, FAMILY, Claim
 from sgdj.study.rows import Row, matrix
 from sgdj.text import bold, markdown_table
@@ -54,7 +53,7 @@ def verdict(difference: float, interval: tuple[float, float], adjusted: float, a
     return "not supported"
 
 
-def _paired(rows: Sequence[Row], claim: Claim, condition: Key) -> tuple[list[int], np.ndarray, float] | None:
+def _paired(rows: Sequence[Row], claim: Claim, condition: Key) -> tuple[list[int], Array, float] | None:
     """Common seeds, PSNR differences (seeds, volumes) and the mean SSIM difference; None without a common seed."""
     by = {
         name: {r.seed: r for r in rows if r.strategy == name and r.architecture == claim.architecture}

@@ -26,7 +26,7 @@ from sgdj.text import from_cell
 _COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
 
 
-def level(config: dict[str, Any]) -> dict[str, float]:
+def level(config: dict[str, object]) -> dict[str, float]:
     """Noise level or budget of a configuration's strategy."""
     keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
     return {key: value for key in keys if (value := get(config, key)) is not None}
@@ -114,18 +114,31 @@ def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
     return run, path
 
 
+def _needed(run: RunView, key: str) -> Any:
+    """The value under a dotted key of a run's configuration.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    if (value := run.setting(key)) is None:
+        raise KeyError(key)
+    return value
+
+
 def _common(run: RunView, experiment: str) -> dict[str, Any]:
     """Fields of `Measured`."""
-    record, config = run.record, run.config
+    record = run.record
     return {
         "run": record["config_hash"],
         "experiment": experiment,
-        "task": config["task"],
-        "scale": config["scale"],
-        "architecture": config["architecture"]["name"],
-        "strategy": config["strategy"]["name"],
-        "seed": config["seed"],
-        "level": level(config),
+        "task": _needed(run, "task"),
+        "scale": _needed(run, "scale"),
+        "architecture": _needed(run, "architecture.name"),
+        "strategy": _needed(run, "strategy.name"),
+        "seed": _needed(run, "seed"),
+        "level": level(run.config),
         "variant": _variant(record["command"]),
         "command": record["command"],
         "config_hash": record["config_hash"],
@@ -136,6 +149,12 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
         "threads": record["threads"],
         "versions": record["versions"],
     }
+
+
+def _iterations(run: RunView) -> int:
+    """K of an unrolled network; 0 of others."""
+    found = run.setting("architecture.iterations")
+    return found if isinstance(found, int) else 0
 
 
 def collect(folder: Path, experiment: str) -> Row:
@@ -152,9 +171,9 @@ def collect(folder: Path, experiment: str) -> Row:
     metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     return Row(
         **_common(run, experiment),
-        iterations=run.config["architecture"].get("iterations", 0),
+        iterations=_iterations(run),
         samples_hash=samples_hash(path),
-        attack=without_defaults("attack", run.config["attack"]),
+        attack=without_defaults("attack", _needed(run, "attack")),
         definitions={name: run.summary["definitions"][name] for name in _COMPARED},
         budgets=budgets,
         values=values,
@@ -212,8 +231,8 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return f"its scale is {run.facts['scale']}, not {scale}"
     if run.status != "finished":
         return f"it is {run.status}"
-    if experiment not in _ANY_SEED and run.config.get("seed") not in seeds:
-        return f"its seed, {run.config.get('seed')}, is none of {', '.join(map(str, seeds))}"
+    if experiment not in _ANY_SEED and run.setting("seed") not in seeds:
+        return f"its seed, {run.setting('seed')}, is none of {', '.join(map(str, seeds))}"
     changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
     return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None
 

@@ -1,11 +1,10 @@
 """What the tables, figures and claims are made of: a list of runs, some of which evaluate what others trained."""
 
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict, cast
 
 from omegaconf import OmegaConf
 
@@ -50,7 +49,7 @@ class Cell:
         if checkpoint is not None:
             return load(parse([f"mode={self.mode}", f"checkpoint={checkpoint}", *lines]))
         same = composed(tuple(line for line in lines if not line.startswith("seed=")))
-        return Job({**deepcopy(same.config), "seed": _seed(self)}, lines, same.notes)
+        return Job(same.settings.changed("seed", _seed(self)), lines, same.notes)
 
     @property
     def label(self) -> str:
@@ -59,10 +58,16 @@ class Cell:
         return " ".join((self.experiment, *shown, *self.overrides))
 
 
-def levels() -> dict[str, Any]:
+class Levels(TypedDict):
+    """Content of conf/levels.yaml: values of a key that are tried, by task and strategy, and the seed of all."""
+
+    seed: int
+    candidates: dict[str, dict[str, dict[str, list[float]]]]
+
+
+def levels() -> Levels:
     """Content of conf/levels.yaml."""
-    loaded: Any = OmegaConf.to_container(OmegaConf.load(CONF / "levels.yaml"))
-    return dict(loaded)
+    return cast("Levels", OmegaConf.to_container(OmegaConf.load(CONF / "levels.yaml")))
 
 
 def _table(task: str, scale: str, seeds: Sequence[int]) -> list[Cell]:
@@ -76,7 +81,7 @@ def _table(task: str, scale: str, seeds: Sequence[int]) -> list[Cell]:
 
 @lru_cache
 def composed(lines: tuple[str, ...]) -> Job:
-    """The checked configuration of a command line; whoever changes it copies it first."""
+    """The checked configuration of a command line."""
     return load(parse(lines))
 
 

@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
+from sgdj.runtime.arrays import Array
 from sgdj.study.paper import COLUMNS, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.tables import Line, level_text
@@ -79,7 +80,7 @@ def _levelled(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     return _grouped([row for row in rows if row.level])
 
 
-def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Any]]:
+def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
     """A panel for each architecture, with a common vertical axis."""
     there = {row.architecture for row in rows}
     present = sorted(there, key=lambda name: (name not in _ARCHITECTURES, name))  # the paper's two first
@@ -91,7 +92,7 @@ def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Any]]:
     return figure, dict(zip(present, axes, strict=True))
 
 
-def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, label: str | None) -> None:
+def _band(axis: Axes, x: Array, values: Array, style: str, row: Row, label: str | None) -> None:
     """Mean over seeds, and the range between the extremes of the seeds."""
     colour, marker, _ = look(row.strategy)
     axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)
@@ -99,7 +100,7 @@ def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, la
         axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
 
 
-def _legend(figure: Figure, axes: dict[str, Any], note: str) -> None:
+def _legend(figure: Figure, axes: dict[str, Axes], note: str) -> None:
     """One legend for all panels, below them."""
     named = {
         label: handle for axis in axes.values() for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def hash_today(one: Measured) -> str:
     """
     lines = shlex.split(one.command)[2:]
     job = composed(tuple(line for line in lines if not line.startswith("seed=")))
-    return plan(Job({**deepcopy(job.config), "seed": one.seed}, lines)).key
+    return plan(Job(job.settings.changed("seed", one.seed), lines)).key
 
 
 def rehash(folder: Path) -> tuple[list[str], list[str]]:

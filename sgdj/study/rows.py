@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.runtime.arrays import Array
 
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}; reconstructors are "network" and "x0".
 Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
@@ -57,12 +57,12 @@ class Measured:
     versions: dict[str, str]
 
     @property
-    def network(self) -> tuple[Any, ...]:
+    def network(self) -> tuple[object, ...]:
         """What was trained; the same for every evaluation of a network."""
         return (self.task, self.scale, self.architecture, self.strategy, *sorted(self.level.items()), self.seed)
 
     @property
-    def place(self) -> tuple[Any, ...]:
+    def place(self) -> tuple[object, ...]:
         """The cell of the study that it fills; of two that fill the same one, the newer replaces the older."""
         return (type(self).__name__, self.experiment, *self.network, *self.variant)
 
@@ -102,7 +102,7 @@ class Row(Measured):
 
     iterations: int
     samples_hash: str
-    attack: dict[str, Any]
+    attack: dict[str, object]
     definitions: dict[str, str]
     budgets: dict[Key, dict[str, float]]
     values: Values
@@ -126,14 +126,14 @@ class Audited(Measured):
         See `sgdj.audit.report.Report`.
     """
 
-    checks: list[dict[str, Any]]
+    checks: list[dict[str, str | int]]
     largest: float | None
     frobenius: float | None
 
     @property
     def failed(self) -> list[str]:
         """Names of the checks that failed."""
-        return [check["name"] for check in self.checks if check["status"] == "FAIL"]
+        return [str(check["name"]) for check in self.checks if check["status"] == "FAIL"]
 
 
 def same_network(evaluated: Measured, trained: Measured) -> bool:
@@ -148,7 +148,7 @@ def same_network(evaluated: Measured, trained: Measured) -> bool:
     return all(abs(one[volume] - other[volume]) < 1e-3 for volume in one.keys() & other.keys())
 
 
-def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> np.ndarray:
+def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> Array:
     """Values of one cell, shape (seeds, volumes); rows must have been measured on the same volumes.
 
     Raises

@@ -83,11 +83,11 @@ def _key(texts: Line) -> Key:
     )
 
 
-def _place(key: Key) -> tuple[Any, ...]:
+def _place(key: Key) -> tuple[object, ...]:
     return tuple(-math.inf if value is None else value for value in key)
 
 
-def _compact(value: Any) -> str:
+def _compact(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
@@ -168,7 +168,7 @@ def _from_entry(entry: Entry) -> Measured:
     )
 
 
-def _order(one: Measured) -> tuple[Any, ...]:
+def _order(one: Measured) -> tuple[object, ...]:
     """Rows before audits, by experiment, architecture, strategy, level and seed."""
     known = STRATEGIES.index(one.strategy) if one.strategy in STRATEGIES else len(STRATEGIES)
     level = tuple(sorted(one.level.items()))

@@ -136,7 +136,7 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
     steps = "" if sizes["steps"] is None else f", {sizes.pop('steps')} steps"
     budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None) + steps
     data = "synthetic data" if first.data == "synthetic" else "real data"
-    attack = plain(first.attack["name"].upper())
+    attack = plain(str(first.attack["name"]).upper())
     text = [
         f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
         "",

@@ -6,6 +6,7 @@ One θ acts on the subspace (signal variance τ² per entry) and one off it (no 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 
@@ -103,7 +104,7 @@ class Iteration:
 
 def simulate(
     model: Iteration, theta: float, v: float, rng: np.random.Generator, samples: int, extra: float = 0.0, g: float = 0.0
-) -> np.ndarray:
+) -> npt.NDArray[np.float64]:
     """Compute squared errors of independent entries by running the iteration.
 
     Parameters

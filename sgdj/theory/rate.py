@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 
 def mean_squared_gradient(
-    gradient: Callable[[np.ndarray], np.ndarray],
-    start: np.ndarray,
+    gradient: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    start: npt.NDArray[np.float64],
     eta: float,
     count: int,
     v: float,

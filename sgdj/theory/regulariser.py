@@ -16,8 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-Learned = Callable[[np.ndarray], np.ndarray]
+Array = npt.NDArray[np.float64]
+Learned = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,13 @@ class Paths:
         Weighted sums W and S, shape (..., n); see the equations of this module.
     """
 
-    clean: np.ndarray
-    jittered: np.ndarray
-    noise: np.ndarray
-    difference: np.ndarray
+    clean: Array
+    jittered: Array
+    noise: Array
+    difference: Array
 
 
-def walk(f: Learned, gram: np.ndarray, back: np.ndarray, start: np.ndarray, eta: float, w: np.ndarray) -> Paths:
+def walk(f: Learned, gram: Array, back: Array, start: Array, eta: float, w: Array) -> Paths:
     """Run K iterations with and without jitter.
 
     Parameters
@@ -101,7 +103,7 @@ class Balance:
 
 
 def balance(
-    f: Learned, x: np.ndarray, y: np.ndarray, eta: float, count: int, v: float, pairs: int, rng: np.random.Generator
+    f: Learned, x: Array, y: Array, eta: float, count: int, v: float, pairs: int, rng: np.random.Generator
 ) -> Balance:
     """Estimate both sides with antithetic pairs ±w for denoising (A = I, x_0 = y).
 

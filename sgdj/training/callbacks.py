@@ -4,7 +4,6 @@ import math
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import Callback
@@ -14,6 +13,7 @@ from sgdj.runs.checkpoints import copy_checkpoint, epoch_path, prune
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import METRICS, RUN, best_epoch, kept_rows
 from sgdj.runtime import distributed
+from sgdj.runtime.contents import Metrics
 from sgdj.runtime.progress import bar
 from sgdj.runtime.ranks import rank, world
 from sgdj.runtime.signals import stop
@@ -40,7 +40,7 @@ class Keeper(Callback):
         Whether the training has begun, or was resumed from its checkpoint.
     """
 
-    def __init__(self, run: RunDirectory, key: str, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, run: RunDirectory, key: str, keep: int, report: Callable[[Metrics], None]) -> None:
         self.run, self.key, self.keep, self.report = run, key, keep, report
         self.rows, self.restored = run.metrics(), False
 
@@ -49,7 +49,9 @@ class Keeper(Callback):
         self.restored = True
         stop.install()
 
-    def on_save_checkpoint(self, trainer: lightning.Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict[str, object]
+    ) -> None:
         """Store in every checkpoint which run it belongs to, and the rows of metrics, which a damaged file may lose."""
         checkpoint.update({RUN: self.key, METRICS: kept_rows(self.rows)})
 
@@ -57,7 +59,7 @@ class Keeper(Callback):
         """Start the clock."""
         self._began = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: object) -> None:
         """Stop between two steps if any of the processes received a signal."""
         if distributed.total(float(stop.received is not None), trainer.strategy.root_device):
             raise Interrupted(stop.received or signal.SIGTERM)
@@ -105,7 +107,9 @@ class TrainingBar(Callback):
         self._task = self._bar.add_task("training", total=total, completed=trainer.global_step, note="")
         self._bar.start()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: object, *_: object
+    ) -> None:
         """Advance the bar by one step."""
         psnr = trainer.callback_metrics.get("val_psnr")
         note = f"epoch {trainer.current_epoch}" + ("" if psnr is None else f", validation {float(psnr):.2f} dB")
@@ -116,7 +120,9 @@ class TrainingBar(Callback):
         if hasattr(self, "_bar"):
             self._bar.stop()
 
-    def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: Any) -> None:
+    def on_exception(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException
+    ) -> None:
         """Remove the bar before an error is printed."""
         if hasattr(self, "_bar"):
             self._bar.stop()

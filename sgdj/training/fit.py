@@ -5,13 +5,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch.utils.data import DataLoader
 
+from sgdj.data.batch import Image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
 from sgdj.draws import Draws
@@ -23,6 +23,7 @@ from sgdj.runs.lightning_io import VerifiedCheckpoints
 from sgdj.runs.network import restore
 from sgdj.runs.resuming import last_consistent, out_of_patience
 from sgdj.runtime import distributed
+from sgdj.runtime.contents import Metrics
 from sgdj.runtime.devices import accelerator, torch_device
 from sgdj.runtime.ranks import local_world, rank, world
 from sgdj.runtime.signals import stop
@@ -31,8 +32,8 @@ from sgdj.training.callbacks import Keeper, TrainingBar
 from sgdj.training.module import Training
 from sgdj.training.settings import Kept, Settings
 
-Log = Callable[[dict[str, Any]], None]
-Loaders = tuple[DataLoader[Any], DataLoader[Any]]
+Log = Callable[[Metrics], None]
+Loaders = tuple[DataLoader[Image], DataLoader[Image]]
 
 
 def train(
@@ -127,8 +128,14 @@ def _fit(
 ) -> None:
     """Let Lightning train to the end."""
     keeper = Keeper(kept.run, kept.key, settings.trainer.keep, log)
+    place, alone = accelerator(settings.device), world() == 1
     trainer = lightning.Trainer(
-        **_where(settings.device),
+        accelerator=place["accelerator"],
+        devices=place["devices"] if alone else local_world(),
+        num_nodes=1 if alone else world() // local_world(),
+        strategy="auto" if alone else "ddp",
+        # alone also within a SLURM job, whose tasks are not ours to join
+        plugins=[VerifiedCheckpoints(), LightningEnvironment() if alone else TorchElasticEnvironment()],
         precision="32-true" if settings.precision == "32" else "bf16-mixed",
         max_epochs=settings.epochs,
         gradient_clip_val=settings.trainer.clip_norm,
@@ -156,19 +163,6 @@ def _callbacks(keeper: Keeper, patience: int | None) -> list[Callback]:
     callbacks: list[Callback] = [keeper, TrainingBar()] if rank() == 0 else [keeper]
     early = [] if patience is None else [EarlyStopping("val_psnr", patience=patience, mode="max")]
     return [*early, *callbacks]
-
-
-def _where(device: str) -> dict[str, Any]:
-    """Return Lightning's arguments for the device: one process, or all that have joined."""
-    if world() == 1:  # also within a SLURM job, where Lightning would join its tasks
-        return accelerator(device) | {"plugins": [VerifiedCheckpoints(), LightningEnvironment()]}
-    return {
-        "accelerator": accelerator(device)["accelerator"],
-        "devices": local_world(),
-        "num_nodes": world() // local_world(),
-        "strategy": "ddp",
-        "plugins": [VerifiedCheckpoints(), TorchElasticEnvironment()],
-    }
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """The steps of a training, in the form that Lightning asks for."""
 
 import math
-from typing import Any
 
 import lightning.pytorch as lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from sgdj.config.schema import Trainer
+from sgdj.config.settings import Trainer
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.errors import Diverged
@@ -83,7 +83,7 @@ class Training(lightning.LightningModule):
             self.log(f"val_{name}", torch.tensor(mean, dtype=torch.float64))
         self.validation.clear()
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return Adam or AdamW, with a constant rate or cosine decay over all steps."""
         cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.settings.optimizer]
         optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=self.settings.lr)
@@ -95,6 +95,6 @@ class Training(lightning.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Store the configuration beside the weights."""
         checkpoint["sgdj_config"] = self.config_text

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sgdj.config.schema import Trainer
+from sgdj.config.settings import Trainer
 from sgdj.runs.directory import RunDirectory
 
 

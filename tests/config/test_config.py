@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sgdj.config import schema, signature
+from sgdj.config import signature
 from sgdj.config.composition import expand, parse
 from sgdj.config.identity import identity
 from sgdj.config.load import load
 from sgdj.config.options import BASES, choices, shipped
 from sgdj.config.search_path import GROUPS, config_options
+from sgdj.config.settings import Settings
 from sgdj.config.tasks import tasks
 from sgdj.errors import InputErrors
 
@@ -34,7 +35,7 @@ TASK_OF = {name: task.name for task in tasks().values() for name in (*task.opera
 
 
 def config(*overrides: str):
-    return load(parse(overrides)).config
+    return load(parse(overrides)).settings.plain()
 
 
 def composable():
@@ -116,9 +117,9 @@ def test_options_derive_from_the_base_of_their_group(group):
 def test_the_schema_is_the_configuration():
     """Every top-level key of the composed configuration is in the schema, and nothing else."""
     composed = config()
-    assert set(composed) == {f.name for f in dataclasses.fields(schema.Root)}
+    assert set(composed) == {f.name for f in dataclasses.fields(Settings) if f.init}
     for node in ("trainer", "logger", "evaluation"):
-        hints = typing.get_type_hints(schema.Root)
+        hints = typing.get_type_hints(Settings)
         assert set(composed[node]) == {f.name for f in dataclasses.fields(hints[node])}
 
 
@@ -311,7 +312,7 @@ def test_plugins_open_the_list_of_targets(monkeypatch, tmp_path):
     overrides = ["++strategy._target_=my_lab.Mine", "++strategy.weight=2", "strategy.name=mine"]
     with pytest.raises(InputErrors, match="is not a Strategy of this project"):
         config(*overrides)
-    built = build(config(*overrides, "plugins=[my_lab]"), "strategy")
+    built = build(load(parse([*overrides, "plugins=[my_lab]"])).settings, "strategy")
     assert built.weight == 2
 
 

@@ -60,7 +60,7 @@ def edit(folder, **changes):
 
 
 def loaded(*arguments, checkpoint=CHECKPOINT):
-    return load(parse([f"checkpoint={checkpoint}", *arguments])).config
+    return load(parse([f"checkpoint={checkpoint}", *arguments])).settings.plain()
 
 
 def told(*arguments, **named):
@@ -80,7 +80,7 @@ def campaign(folder):
     content = yaml.safe_load(Path("run/config.yaml").read_text())
     arguments = [parse([f"mode={mode}", f"checkpoint={CHECKPOINT}"]) for mode in ("evaluate", "audit")]
     arguments.append(parse(["mode=reconstruct", f"checkpoint={CHECKPOINT}", "input=.", "output=out"]))
-    whole = [load(given).config for given in arguments]
+    whole = [load(given).settings.plain() for given in arguments]
     composed, seen = {}, []
 
     def watch(event, args):
@@ -326,7 +326,7 @@ def test_a_word_to_draw_is_said_again_unless_it_is_the_options_own(place):
 
 def test_the_other_network_of_a_transfer_names_no_code(place):
     source = ("attack=transfer", f"attack.source={CHECKPOINT}")
-    config = load(parse(["task=denoising", *source])).config
+    config = load(parse(["task=denoising", *source])).settings.plain()
     assert config["attack"]["source"] == CHECKPOINT
     edit(place, plugins=["evil_module"], architecture___target_="evil_module.Evil")
     with pytest.raises(InputErrors, match=r"no option of the project, architecture in .*config\.yaml"):

@@ -84,10 +84,10 @@ def test_every_printed_line_works(tmp_path, monkeypatch, capfd):
         if mode == "evaluate":
             kind = "mri" if "dataset=fastmri" in kept else "denoising"
             kept = [f"task={kind}", *(a for a in kept if a != "dataset.partition=none")]
-        config = load(parse([*kept, "scale=smoke"])).config
+        config = load(parse([*kept, "scale=smoke"])).settings
         if mode == "evaluate":
             assert "dataset.partition=none" in arguments
-            config["dataset"]["partition"] = "none"
+            config = config.changed("dataset.partition", "none")
         source = build(config, "dataset")
         source.prepare()
         for split in ("test",) if mode == "evaluate" else ("train", "val", "test"):

@@ -175,7 +175,7 @@ def test_a_private_wandb_record_names_neither_host_nor_user_nor_folder(finished,
     assert list(record.rglob("*.png"))
     names |= {"folder": os.fsencode(tmp_path), "outer folder": b"alice", "cwd": os.fsencode(Path.cwd())}
     assert _told(run / "wandb", names) == set()
-    keys = {identity(load(parse(["task=toy", *more])).config, {}) for more in ([], ["logger.private=true"])}
+    keys = {identity(load(parse(["task=toy", *more])).settings.plain(), {}) for more in ([], ["logger.private=true"])}
     assert len(keys) == 1
 
 

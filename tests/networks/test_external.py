@@ -23,6 +23,7 @@ from sgdj.operators import CartesianFourier, Identity, IdentityAcquisition
 from sgdj.reporting import curves
 from sgdj.reporting.terminal import result_table
 from tests.conftest import only_run
+from tests.helper import evaluation
 
 SMOKE = ("task=mri", "scale=smoke", "logger=none", "trainer.threads=1", "evaluation.curve=[]")
 CODE = """
@@ -257,10 +258,7 @@ class Few(ImageSet):
 
 def measured(function, attack=None):
     attack = attack or APGD(rho=0.1, steps=2, restarts=1, random_start=False)
-    settings = {
-        "max_samples": None, "drop_last": False, "batch_size": 4, "part": "magnitude", "clamp01_prediction": False,
-        "panels": 1, "sweep": "warm", "curve": [0.5], "iterations": [], "shift_levels": {}, "fresh_noise": "none",
-    }  # fmt: skip
+    settings = evaluation(batch_size=4, curve=(0.5,))
     result = evaluate(
         {"network": External(function).eval(), "x0": StartingPoint()}, Few(), IdentityAcquisition(noise=0.1),
         conditions(("apgd", attack), {}, settings), seed=0, settings=settings, device=torch.device("cpu"),

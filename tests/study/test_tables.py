@@ -254,14 +254,16 @@ def test_committed_rows_are_of_this_configuration():
     assert {one.experiment for one in trained} == {"table_mri", "table_seismic", "figure_sigma", "deviations"}
     for one in trained:
         lines = shlex.split(one.command)[2:]
-        config = composed(tuple(line for line in lines if not line.startswith("seed="))).config | {"seed": one.seed}
+        same = composed(tuple(line for line in lines if not line.startswith("seed="))).settings
+        settings = same.changed("seed", one.seed)
+        config = settings.plain()
         assert f"seed={one.seed}" in lines
         assert f"+experiment={one.experiment}" in lines
         assert [config[name] for name in ("task", "scale")] == [one.task, one.scale]
         assert [config[node]["name"] for node in ("architecture", "strategy")] == [one.architecture, one.strategy]
         assert level(config) == one.level, one.name
         assert one.attack.items() <= config["attack"].items(), one.name
-        manifest = instantiate(config, "dataset").manifest()  # of generated data, which need not be there
+        manifest = instantiate(settings, "dataset").manifest()  # of generated data, which need not be there
         assert digest(manifest) == one.data_hash, one.name
         assert identity(config, manifest) == one.config_hash, one.name
 
@@ -510,8 +512,8 @@ def test_the_robustness_part_evaluates_with_its_own_attack_and_shifts(cli, tmp_p
         assert [c.mode for c in wanted[1:3]] == ["evaluate", "audit"]
         assert cli(*list(wanted[0].job().overrides), f"run_dir={task}")[0] == 0
         checkpoint = tmp_path / task / "checkpoints" / "best.ckpt"
-        config = wanted[1].job(checkpoint).config
+        config = wanted[1].job(checkpoint).settings.plain()
         assert list(config["shift"]) == shifts
         assert config["attack"]["name"] == "apgd"
         assert set(config["evaluation"]["shift_levels"]) == set(shifts)
-        assert wanted[2].job(checkpoint).config["mode"] == "audit"
+        assert wanted[2].job(checkpoint).settings.mode == "audit"
