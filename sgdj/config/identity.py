@@ -24,7 +24,7 @@ RESULT_VERSION = 1  # raised when a change of the program, or of a constructor's
 
 
 def decides(key: str) -> bool:
-    """Whether a dotted key counts towards a run's identity."""
+    """Check whether a dotted key counts towards a run's identity."""
     return has(key, Role.IDENTITY)
 
 
@@ -141,21 +141,21 @@ def settings(config: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, Any
 
 
 def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, Any] | None = None) -> str:
-    """Hash that names a run: canonical configuration, data and result version.
+    """Compute the hash that names a run: canonical configuration, data and result version.
 
     Parameters
     ----------
     config
-        Checked configuration.
+        Checked configuration in plain types.
     manifest
-        `Source.manifest()` of the data.
+        What identifies the data, `Source.manifest()`.
     extra
         Further identity, such as the hash of an evaluated checkpoint.
 
     Returns
     -------
     str
-        12 hexadecimal digits.
+        Hash of 12 hexadecimal digits.
     """
     counted = settings(config, config.get("plugins", ()))
     text = json.dumps([RESULT_VERSION, counted, manifest, extra or {}], sort_keys=True)

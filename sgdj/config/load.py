@@ -1,7 +1,7 @@
-"""From the command line to a checked configuration.
+"""Turn the command line into a checked configuration.
 
-Every mistake of a job is collected and told in one line each: Hydra composes, `sgdj.config.schema` checks names, types
-and ranges, constructors what one object alone shows, and `sgdj.config.consistency` what shows between several.
+Every mistake of a job is collected and reported in one line each: Hydra composes, `sgdj.config.schema` checks names,
+types and ranges, constructors check single objects, and `sgdj.config.consistency` checks several together.
 """
 
 from collections.abc import Sequence
@@ -102,12 +102,17 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     overrides
         Parsed overrides without sweeps.
     in_sweep
-        A sigma without use is then noted rather than refused.
+        Whether a sigma without use is noted rather than refused.
+
+    Returns
+    -------
+    Job
+        Checked run with its notes.
 
     Raises
     ------
     InputErrors
-        With every mistake found.
+        If there are mistakes, with every one.
     """
     accepted, mistakes = check_overrides(overrides)
     try:

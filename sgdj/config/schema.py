@@ -21,7 +21,7 @@ NODES: dict[str, type] = {
 
 
 def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: Sequence[str]) -> list[InputError]:
-    """Class and settings of a node that conf/ does not have."""
+    """Find the class or settings of a node that conf/ does not have."""
     target, group = node["_target_"], group_of(key)
     allowed = choices(group) if group else tuple(shipped())
     found: list[InputError] = []
@@ -40,24 +40,24 @@ def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: 
 
 
 def misnamed(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """Classes and settings that conf/ does not have; nothing is imported for that."""
+    """Find classes and settings that conf/ does not have; nothing is imported for that."""
     known = [key for key, _ in leaves(config)]
     return [mistake for key, node in nodes(config) for mistake in _misnamed(key, node, plugins, known)]
 
 
 def refused(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """Settings of other types or ranges than constructors take; they are imported for that, and torch with them."""
+    """Find settings of other types or ranges than constructors take; this imports the classes, and torch with them."""
     known = [key for key, _ in leaves(config)]
     return [one for key, node in outermost(config) for one in signature.mistakes(key, node, plugins, known)]
 
 
 def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """What constructors refuse of settings that hold one by one.
+    """Find what constructors refuse of settings that are valid one by one.
 
     Every object is built once, and dropped: a constructor keeps what it is given, and opens nothing. Weights of this
     project's networks take no memory here.
     """
-    import torch  # only now: mistakes in names are told without it
+    import torch  # only now: mistakes in names are reported without it
 
     found = []
     for key, node in outermost(config):
@@ -76,9 +76,9 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
 
 
 def mistakes(config: dict[str, Any]) -> list[InputError]:
-    """All that is missing, unknown or out of range, each key once.
+    """Find all that is missing, unknown or out of range, each key once.
 
-    Names are checked first, which takes no import; settings of classes only if all names hold.
+    Names are checked first, which takes no import; settings of classes only if all names are valid.
     """
     flat = list(leaves(config))
     found = [InputError("no value", key, f"set {key}=VALUE") for key, value in flat if value == "???"]

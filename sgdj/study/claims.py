@@ -1,9 +1,9 @@
-"""The paper's claims, tested: one family of twelve paired comparisons for each task, declared before the runs.
+"""Test the paper's claims: one family of twelve paired comparisons for each task, declared before the runs.
 
 Every test is two-sided and exact over seeds (sign flips); Holm adjusts within the family. A claim is *supported* if the
-adjusted p is below 0.05, the mean difference has the claimed sign, and the bootstrap interval, which also resamples
-the volumes, excludes zero; *reversed* if the same holds with the other sign; *underpowered* if no outcome with this
-many seeds could reach 0.05; else *not supported*.
+adjusted p is below 0.05, the mean difference has the claimed sign, and the bootstrap interval, which also resamples the
+volumes, excludes zero; *reversed* if the same holds with the other sign; *underpowered* if no outcome with this many
+seeds could reach 0.05; else *not supported*.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ class Finding:
 
 
 def verdict(difference: float, interval: tuple[float, float], adjusted: float, attainable: float) -> str:
-    """Supported, reversed, underpowered or not supported; see the module."""
+    """Return supported, reversed, underpowered or not supported; see the module."""
     if attainable >= ALPHA:
         return "underpowered"
     if adjusted < ALPHA and min(interval) > 0:
@@ -54,7 +54,7 @@ def verdict(difference: float, interval: tuple[float, float], adjusted: float, a
 
 
 def _paired(rows: Sequence[Row], claim: Claim, condition: Key) -> tuple[list[int], Array, float] | None:
-    """Common seeds, PSNR differences (seeds, volumes) and the mean SSIM difference; None without a common seed."""
+    """Return common seeds, PSNR differences (seeds, volumes) and the mean SSIM difference; None if none is common."""
     by = {
         name: {r.seed: r for r in rows if r.strategy == name and r.architecture == claim.architecture}
         for name in (claim.better, claim.worse)
@@ -85,7 +85,7 @@ def findings(task: str, rows: Sequence[Row]) -> list[Finding]:
 
 
 def markdown(found: Sequence[Finding]) -> str:
-    """One line per claim."""
+    """Write one line of Markdown per claim."""
     header = (
         "claim", "statement", "on", "difference (dB)", "95 % interval", "difference in SSIM", "p", "p, Holm",
         "seeds × volumes", "verdict",
@@ -105,7 +105,7 @@ def markdown(found: Sequence[Finding]) -> str:
 
 
 def summary(found: Sequence[Finding]) -> str:
-    """How many comparisons came out how, and a line for each that is supported or reversed."""
+    """Say how many comparisons came out how, with a line for each that is supported or reversed."""
     counts = Counter(f.verdict for f in found)
     text = [f"Of {len(found)} comparisons for the claims, {', '.join(f'{n} {name}' for name, n in counts.items())}."]
     for f in found:

@@ -1,4 +1,4 @@
-"""Figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
+"""Draw figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -30,18 +30,20 @@ def _name(row: Row) -> str:
 
 
 def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder: Path) -> None:
-    """Attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
+    """Draw attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
 
     Left: a small marker per seed, a large one for the mean. Right: one seed; markers grow with the level.
 
     Parameters
     ----------
-    task, found
-        The lines of a task's table.
+    task
+        Task whose table is drawn.
+    found
+        Lines of the task's table.
     candidates
         Rows of one seed at other levels of the strategies.
     folder
-        Where to write.
+        Folder where the figures are written.
     """
     other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == "gd"}
     figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
@@ -76,12 +78,12 @@ def _grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _levelled(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """The same of rows whose strategy has a noise level or budget."""
+    """Group the rows whose strategy has a noise level or budget."""
     return _grouped([row for row in rows if row.level])
 
 
 def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
-    """A panel for each architecture, with a common vertical axis."""
+    """Create a panel for each architecture, with a common vertical axis."""
     there = {row.architecture for row in rows}
     present = sorted(there, key=lambda name: (name not in _ARCHITECTURES, name))  # the paper's two first
     figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
@@ -112,7 +114,7 @@ def _legend(figure: Figure, axes: dict[str, Axes], note: str) -> None:
 
 
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
-    """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
+    """Draw PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
     attack = COLUMNS[task]["adversarial"].attack
     for group in _grouped(rows).values():
@@ -131,7 +133,7 @@ def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
 
 
 def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> None:
-    """Error after every iteration; weights are shared, so iterate k is also the output of a network with K = k."""
+    """Draw the error after every iteration; with shared weights, iterate k is the output of a network with K = k."""
     figure, axes = _panels(rows)
     for group in _grouped(rows).values():
         counts = sorted(c.iterations for c in group[0].values["network"] if c.iterations is not None)
@@ -146,7 +148,7 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
 
 
 def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
-    """PSNR against each strategy's level on the test data; horizontal lines: MSE."""
+    """Draw PSNR against each strategy's level on the test data; horizontal lines: MSE."""
     groups = _levelled(rows)
     order = ("jitter", "input_jitter", "adversarial")
     found = [strategy for architecture, strategy in groups if architecture == "gd"]

@@ -1,4 +1,4 @@
-"""Tables from rows: ours beside the paper's, as Markdown, CSV and LaTeX."""
+"""Make tables from rows: ours beside the paper's, as Markdown, CSV and LaTeX."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from sgdj.text import markdown as plain
 
 
 def title(architecture: str, strategy: str) -> str:
-    """What is written for a strategy on an architecture; one that the paper does not have keeps its own name."""
+    """Return the title of a strategy on an architecture; one that the paper does not have keeps its own name."""
     return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
 
 
@@ -26,28 +26,36 @@ _DIGITS = {"psnr": 2, "ssim": 3}
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: a strategy on an architecture, over its seeds."""
+    """One line of a table: a strategy on an architecture, over its seeds.
+
+    Parameters
+    ----------
+    name
+        Title of the line.
+    rows
+        Rows of the line, one per seed.
+    """
 
     name: str
     rows: list[Row]
 
     @property
     def first(self) -> Row:
-        """Any of them; they differ in seed and values only."""
+        """Row of the first seed, for what all seeds have in common."""
         return self.rows[0]
 
     def doubts(self, condition: Key) -> bool:
-        """Whether some seed's value under a condition cannot be believed."""
+        """Check whether some seed's value under a condition cannot be believed."""
         return any(condition in row.unbelievable for row in self.rows)
 
     def cell(self, condition: Key, metric: str, reconstructor: str = "network") -> tuple[float, float | None]:
-        """Mean over seeds of the volume means, and standard deviation (n - 1) over seeds."""
+        """Return the mean over seeds of the volume means, and the standard deviation (n - 1) over seeds."""
         means = [row.mean(condition, metric, reconstructor) for row in self.rows]
         return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
 
     @property
     def command(self) -> str:
-        """The first row's command, with all seeds in one sweep."""
+        """Command of the first row, with all seeds in one sweep."""
         seeds = ",".join(str(row.seed) for row in self.rows)
         command = self.first.command.replace(f"seed={self.first.seed}", f"seed={seeds}")
         return command.replace("run.py", "run.py -m") if len(self.rows) > 1 else command
@@ -55,6 +63,11 @@ class Line:
 
 def check(rows: Sequence[Row]) -> None:
     """Refuse rows that do not belong in one table.
+
+    Parameters
+    ----------
+    rows
+        Rows of one table.
 
     Raises
     ------
@@ -76,7 +89,7 @@ def check(rows: Sequence[Row]) -> None:
 
 
 def lines(rows: Sequence[Row]) -> list[Line]:
-    """Rows of one experiment, grouped by architecture and strategy."""
+    """Group the rows of one experiment by architecture and strategy."""
     check(rows)
     grouped = groupby(rows, key=lambda row: (row.architecture, row.strategy))
     found = [Line(title(*key), list(group)) for key, group in grouped]
@@ -92,7 +105,7 @@ def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
 
 
 def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
-    """Cells that a complete table would have, by name."""
+    """Name the cells that a complete table would have."""
     have = {(line.name, row.seed) for line in found for row in line.rows}
     return [
         f"{name}, seeds {', '.join(map(str, absent))}"
@@ -102,7 +115,7 @@ def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
 
 
 def level_text(row: Row) -> str:
-    """σ or budget of a row's strategy."""
+    """Write σ or the budget of a row's strategy."""
     names = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
     return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
@@ -121,14 +134,23 @@ def _shown(line: Line, found: Sequence[Line], condition: Key) -> Markup:
 
 
 def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
-    """The table with all columns; the best of each column is bold.
+    """Write the table with all columns; the best of each column is bold.
 
     Parameters
     ----------
-    task, found, seeds
-        Lines of a task's table, and the seeds that it should have.
+    task
+        Task of the table.
+    found
+        Lines of the table.
+    seeds
+        Seeds that the table should have.
     marked
         Architecture and strategy of lines to mark with †.
+
+    Returns
+    -------
+    str
+        Table in Markdown.
     """
     columns, first = COLUMNS[task], found[0].first
     volumes = len(first.values["network"][CLEAN]["psnr"])
@@ -162,7 +184,7 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
 
 
 def excerpt(task: str, found: Sequence[Line]) -> str:
-    """PSNR in the three columns that the paper has, for a page with little room."""
+    """Write PSNR in the three columns that the paper has, for a page with little room."""
     columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
     data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
     rows = [
@@ -180,7 +202,7 @@ _HEADER = (
 
 
 def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
-    """One record per cell: the paper's figure, ours, their difference, and where ours comes from."""
+    """Return one record per cell: the paper's figure, ours, their difference, and where ours comes from."""
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
@@ -200,7 +222,7 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
 
 
 def against_paper(task: str, found: Sequence[Line]) -> str:
-    """Markdown of the records, ours beside the paper's."""
+    """Write the records as Markdown, ours beside the paper's."""
     header = (
         "training", "column", "paper PSNR / SSIM", "ours PSNR / SSIM", "difference (dB)", "volumes", "seeds", "data",
     )  # fmt: skip
@@ -216,7 +238,7 @@ def against_paper(task: str, found: Sequence[Line]) -> str:
 
 
 def as_csv(task: str, found: Sequence[Line]) -> str:
-    """The records as CSV."""
+    """Write the records as CSV."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _HEADER, lineterminator="\n")
     writer.writeheader()
@@ -225,7 +247,7 @@ def as_csv(task: str, found: Sequence[Line]) -> str:
 
 
 def as_latex(task: str, found: Sequence[Line]) -> str:
-    """The table for booktabs; the best of each column is bold."""
+    """Write the table for booktabs; the best of each column is bold."""
     columns = COLUMNS[task]
     out = [
         printable(f"% {TITLES[task]}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),

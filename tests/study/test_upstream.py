@@ -23,17 +23,17 @@ NAMES = ("s0", "s1")
 
 
 def channels(x):
-    """Complex (B, 1, H, W) to real (B, 2, H, W), as an array."""
+    """Turn complex (B, 1, H, W) into real (B, 2, H, W), as an array."""
     return np.concatenate([x.real.numpy(), x.imag.numpy()], axis=1)
 
 
 def arrays(module):
-    """Weight and bias of a layer as float64 arrays."""
+    """Return weight and bias of a layer as float64 arrays."""
     return [p.detach().double().numpy() for p in (module.weight, module.bias) if p is not None]
 
 
 def mri(architecture):
-    """The preset's network with random weights, a batch measured with its operator, and the oracle's view of both."""
+    """Return the preset's network with random weights, a measured batch, and the same in the oracle's form."""
     size = 12
     job = load(parse(["+experiment=upstream", "task=mri", f"architecture={architecture}", "scale=smoke",
                       "architecture.iterations=4", "strategy=jitter"]))  # fmt: skip
@@ -68,7 +68,7 @@ def mri(architecture):
 
 
 def seismic(architecture):
-    """The same for seismic deconvolution."""
+    """Return the same for seismic deconvolution."""
     job = load(parse(["+experiment=upstream", "task=seismic", f"architecture={architecture}", "scale=smoke",
                       "architecture.iterations=4", "strategy=jitter"]))  # fmt: skip
     torch.manual_seed(1)
