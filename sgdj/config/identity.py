@@ -63,16 +63,21 @@ def _defaults(key: str, node: Mapping[str, Any], plugins: Sequence[str]) -> dict
 
 
 def without_defaults(key: str, node: Mapping[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings of a node that are not at their constructor's default.
+    """Leave out the settings of a node that are at their constructor's default.
 
     Parameters
     ----------
     key
         Dotted key of the node; empty for the whole configuration.
     node
-        Its content.
+        Settings of the node by name, with the `_target_` of its class.
     plugins
         Packages whose classes may be imported.
+
+    Returns
+    -------
+    dict
+        The other settings of the node, by name.
     """
     known = {name: _text(value) for name, value in _defaults(key, node, plugins).items()}
     return {name: value for name, value in node.items() if known.get(name) != _text(value)}
@@ -126,7 +131,7 @@ def _deciding(key: str, node: Mapping[str, Any], plugins: Sequence[str]) -> Iter
 
 
 def settings(config: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, Any]:
-    """The settings of a configuration that decide its numbers, in canonical form, by dotted key.
+    """Collect the settings of a configuration that decide its numbers, in canonical form.
 
     Parameters
     ----------
@@ -135,6 +140,11 @@ def settings(config: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, Any
         nor of `plugins` are not imported, and stand for themselves.
     plugins
         Packages that the command line opened.
+
+    Returns
+    -------
+    dict
+        Values by dotted key, without those at their constructor's default.
     """
     read = {key: value for key, value in config.items() if key != "audit" or config.get("mode") == "audit"}
     return dict(_deciding("", read, plugins))

@@ -64,6 +64,13 @@ def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
 def check(config: dict[str, Any], in_sweep: bool = False) -> tuple[Settings, list[str]]:
     """Settle and check a composed configuration.
 
+    Parameters
+    ----------
+    config
+        The composed configuration, which is changed where values are settled, such as sigma.
+    in_sweep
+        Whether it is one job of a sweep, where a sigma is ignored by strategies that have none.
+
     Returns
     -------
     tuple
@@ -131,7 +138,7 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
 
 
 def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Settings:
-    """Checked settings of a trained network alone, whose data set and training are not looked at.
+    """Load the settings of a trained network alone; its data set and training are not looked at.
 
     Parameters
     ----------
@@ -141,6 +148,11 @@ def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Se
         Packages whose classes it may name.
     overrides
         What else is said of it, each KEY=VALUE.
+
+    Returns
+    -------
+    Settings
+        Checked settings, as of ``mode=reconstruct``.
 
     Raises
     ------

@@ -235,9 +235,19 @@ def check_options(saved: Saved, plugins: Sequence[str]) -> None:
 
 
 def read_saved(checkpoint: Path) -> Saved:
-    """The configuration in a safetensors file, or beside a folder of checkpoints.
+    """Read the configuration in a safetensors file, or beside a folder of checkpoints.
 
     What an older version of this program did not know stands at its constructor's default.
+
+    Parameters
+    ----------
+    checkpoint
+        The safetensors file, or a checkpoint in its run directory.
+
+    Returns
+    -------
+    Saved
+        What the configuration may say, and what it may not and has to be said again.
 
     Raises
     ------

@@ -20,18 +20,23 @@ def now() -> str:
 
 
 def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: Record) -> Record:
-    """What is known when a run begins.
+    """Make the record of what is known when a run begins.
 
     Parameters
     ----------
     plan
-        The run.
+        The run that begins.
     network
         What is trained or measured.
     data_hash
         Of the data's manifest.
     earlier
         The record of the run that this one goes on from; empty if it begins.
+
+    Returns
+    -------
+    dict
+        Content of ``run.json``.
     """
     trainer, device = plan.settings.trainer, plan.device
     return {

@@ -49,7 +49,7 @@ class RunView:
     path
         The folder.
     record, config, summary
-        Checkpoint of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
+        Content of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
     """
 
     path: Path

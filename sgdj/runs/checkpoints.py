@@ -47,11 +47,22 @@ def write_checkpoint(path: Path, content: Checkpoint) -> None:
 def read_checkpoint(path: Path, map_location: torch.device | str | None = "cpu") -> Checkpoint:
     """Read a checkpoint after checking its hash, tensors and plain types only.
 
+    Parameters
+    ----------
+    path
+        The checkpoint, or a ``.safetensors`` file of this program, which has no hash of its own.
+    map_location
+        Device on which tensors are put; None leaves them where they were saved.
+
+    Returns
+    -------
+    dict
+        Content of the checkpoint, with weights under ``state_dict``.
+
     Raises
     ------
     InputError
-        If it is missing, damaged, of a newer format, or holds anything else. A ``.safetensors`` file of this program
-        is read as well; it has no hash of its own.
+        If it is missing, damaged, of a newer format, or holds anything else.
     """
     if path.suffix == ".safetensors":
         return read_model(path)

@@ -119,7 +119,7 @@ class RunDirectory:
     Attributes
     ----------
     record
-        Checkpoint of ``run.json``.
+        Content of ``run.json``.
     """
 
     def __init__(self, path: Path) -> None:

@@ -60,9 +60,16 @@ def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     Parameters
     ----------
     run
-        The folder.
-    key, config
-        Configuration hash and configuration of the run that asks.
+        The folder that is looked at.
+    key
+        Configuration hash of the run that asks.
+    config
+        Configuration of the run that asks, in plain types.
+
+    Returns
+    -------
+    Earlier
+        The record that was found, and whether it is of the same run.
 
     Raises
     ------

@@ -63,13 +63,13 @@ def write_model(folder: Path, checkpoint: Checkpoint, record: Record, summary: S
     Parameters
     ----------
     folder
-        Receives both.
+        Folder that receives both files.
     checkpoint
         The best checkpoint, as read.
     record
-        Checkpoint of ``run.json``.
+        Content of ``run.json``.
     summary
-        Checkpoint of ``evaluation/summary.json``.
+        Content of ``evaluation/summary.json``.
     """
     folder.mkdir(exist_ok=True)
     config = parse_mapping(str(checkpoint["sgdj_config"]).encode(), "best.ckpt")

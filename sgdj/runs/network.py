@@ -97,6 +97,11 @@ def load_network(checkpoint: Path, settings: Settings | None = None) -> Reconstr
     settings
         Whose `architecture` to build; None takes what the file says, which may then name classes of this project only.
 
+    Returns
+    -------
+    Reconstructor
+        The network with its weights, in evaluation mode.
+
     Raises
     ------
     InputError
@@ -131,7 +136,14 @@ def restore(network: nn.Module, checkpoint: Path) -> None:
 
 
 def load_weights(network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put the weights of a checkpoint, as it was read, into a network.
+    """Put the weights of a checkpoint into a network.
+
+    Parameters
+    ----------
+    network
+        The network, or a module that holds it, whose weights are replaced.
+    checkpoint
+        Content of the checkpoint, as it was read.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def kept_rows(rows: Sequence[Metrics]) -> list[Metrics]:
 
 
 def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool]) -> bool:
-    """Whether a checkpoint is of a run; one of before checkpoints said so is known by its settings.
+    """Tell whether a checkpoint is of a run; one from before checkpoints said so is known by its settings.
 
     Parameters
     ----------
@@ -57,6 +57,11 @@ def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool])
         The run's configuration hash.
     same_settings
         Tells whether a configuration, as YAML, has the run's settings.
+
+    Returns
+    -------
+    bool
+        Whether the training of the run may go on from it.
     """
     if RUN in content:
         return bool(content[RUN] == key)

@@ -64,9 +64,9 @@ class Claim:
     number
         Of the claim in the paper.
     text
-        In words.
+        The claim in words, as a sentence.
     better, worse
-        Strategies.
+        Names of the two strategies that are compared.
     column
         Of the task's table; see `COLUMNS`.
     architecture
