@@ -47,7 +47,7 @@ class RunView:
     Parameters
     ----------
     path
-        The folder.
+        Folder of the run.
     record, config, summary
         Content of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
     """
