@@ -127,7 +127,10 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
         given = {o.key_or_group: o for o in overrides}
         if config.get("mode") in ("evaluate", "reconstruct", "audit") and is_ours(config):
             config = from_checkpoint(config, given)
-        settings, notes = check(config, in_sweep)
+        if mistakes:  # an option has no such name: all that is wrong with names is told, without the imports of torch
+            mistakes += schema.mistakes(config, names_only=True)
+        else:
+            settings, notes = check(config, in_sweep)
     except InputErrors as error:
         mistakes += error.mistakes
     except InputError as error:

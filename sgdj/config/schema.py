@@ -75,10 +75,22 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
     return found
 
 
-def mistakes(config: dict[str, Any]) -> list[InputError]:
+def mistakes(config: dict[str, Any], names_only: bool = False) -> list[InputError]:
     """Find all that is missing, unknown or out of range, each key once.
 
     Names are checked first, which takes no import; settings of classes only if all names are valid.
+
+    Parameters
+    ----------
+    config
+        Composed configuration.
+    names_only
+        Whether a wrong name is known already, so that settings of classes are not looked at.
+
+    Returns
+    -------
+    list of InputError
+        One for each mistake.
     """
     flat = list(leaves(config))
     found = [InputError("no value", key, f"set {key}=VALUE") for key, value in flat if value == "???"]
@@ -88,4 +100,5 @@ def mistakes(config: dict[str, Any]) -> list[InputError]:
         found += told(error, "", [key for key, _ in flat])
     plugins = config.get("plugins")
     opened = plugins if isinstance(plugins, list) else []
-    return found + misnamed(config, opened) or refused(config, opened)
+    found += misnamed(config, opened)
+    return found if found or names_only else refused(config, opened)
