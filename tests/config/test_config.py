@@ -242,7 +242,8 @@ def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 def test_checking_needs_no_torch(tmp_path):
     modules = "sys, sgdj.cli, sgdj.config.load, sgdj.modes.sweep"
-    code = f"import {modules}; sgdj.cli.main(['strategy=nothing', 'seed=x', 'attack.stepps=1']); print('torch' in sys.modules)"
+    mistakes = ["strategy=nothing", "seed=x", "attack.stepps=1"]
+    code = f"import {modules}; sgdj.cli.main({mistakes}); sgdj.cli.main({mistakes[1:]}); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
