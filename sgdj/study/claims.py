@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
-from sgdj.runtime.arrays import Array
 from sgdj.study.paper import COLUMNS, FAMILY, Claim
 from sgdj.study.rows import Row, matrix
 from sgdj.text import bold, markdown_table
@@ -53,7 +55,9 @@ def verdict(difference: float, interval: tuple[float, float], adjusted: float, a
     return "not supported"
 
 
-def _paired(rows: Sequence[Row], claim: Claim, condition: Key) -> tuple[list[int], Array, float] | None:
+def _paired(
+    rows: Sequence[Row], claim: Claim, condition: Key
+) -> tuple[list[int], npt.NDArray[np.float64], float] | None:
     """Return common seeds, PSNR differences (seeds, volumes) and the mean SSIM difference; None if none is common."""
     by = {
         name: {r.seed: r for r in rows if r.strategy == name and r.architecture == claim.architecture}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
-from sgdj.runtime.arrays import Array
 from sgdj.study.paper import COLUMNS, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.tables import Line, level_text
@@ -94,7 +94,9 @@ def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
     return figure, dict(zip(present, axes, strict=True))
 
 
-def _band(axis: Axes, x: Array, values: Array, style: str, row: Row, label: str | None) -> None:
+def _band(
+    axis: Axes, x: npt.NDArray[np.float64], values: npt.NDArray[np.float64], style: str, row: Row, label: str | None
+) -> None:
     """Mean over seeds, and the range between the extremes of the seeds."""
     colour, marker, _ = look(row.strategy)
     axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sgdj.evaluation.conditions import CLEAN
-from sgdj.runtime.arrays import Array
 from sgdj.study.paper import COLUMNS, reported
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import Line, title
@@ -19,7 +19,7 @@ _HEAD = (
 )
 
 
-def gains(rows: Sequence[Row]) -> Array:
+def gains(rows: Sequence[Row]) -> npt.NDArray[np.float64]:
     """Return PSNR over that of the starting point in dB, per volume, mean over seeds."""
     start = np.array([list(row.values["x0"][CLEAN]["psnr"].values()) for row in rows])
     return np.asarray((matrix(rows, CLEAN) - start).mean(axis=0))
