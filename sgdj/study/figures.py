@@ -1,7 +1,7 @@
 """Draw figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -182,3 +182,36 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
     axes[0].set_ylabel("PSNR (dB); grey: MSE")
     figure.suptitle(_title(rows[0]), fontsize=9)
     save_both(figure, folder, f"sigma-{task}")
+
+
+def points(name: str, columns: Mapping[str, Key], found: Sequence[Line], folder: Path, file: str) -> None:
+    """Draw the PSNR of every line in every column: a small marker per seed, a large one for the mean.
+
+    Parameters
+    ----------
+    name
+        Title of the figure.
+    columns
+        Condition of every column by its title.
+    found
+        Lines of a table; those that do not measure a condition are left out there.
+    folder
+        Folder where the figure is written.
+    file
+        Name of its files, without a suffix.
+    """
+    figure = Figure(figsize=(max(4.8, 1.6 * len(columns) + 2), 4.2), layout="constrained")
+    axis = figure.subplots()
+    width = 0.7 / len(found)
+    for number, line in enumerate(found):
+        at = [(x, key) for x, key in enumerate(columns.values()) if line.measures(key)]
+        marker = "osv^D<>Pp*hX"[number % 12]
+        place = np.array([x for x, _ in at]) + (number - (len(found) - 1) / 2) * width
+        (drawn,) = axis.plot(place, [line.cell(key, "psnr")[0] for _, key in at], marker, ms=7, label=plain(line.name))
+        for row in line.rows:
+            axis.plot(place, [row.mean(key) for _, key in at], marker, color=drawn.get_color(), ms=3, alpha=0.45)
+    axis.set_xticks(range(len(columns)), [plain(title) for title in columns])
+    axis.set_ylabel("PSNR (dB)")
+    axis.set_title(plain(name), fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7)
+    save_both(figure, folder, file)
