@@ -85,7 +85,8 @@ def _launcher(options: argparse.Namespace) -> list[str]:
 def run_own(options: argparse.Namespace) -> int:
     """Do the missing runs of a study of one's own, then rebuild its documents."""
     from sgdj.study.campaign import Campaign, default_parallel, missing
-    from sgdj.study.own import read, row_of
+    from sgdj.study.own import read
+    from sgdj.study.own_collecting import row_of
     from sgdj.study.store import read as rows
 
     study = read(options.study, RESULTS)
@@ -101,7 +102,8 @@ def run_own(options: argparse.Namespace) -> int:
 
 def build_own(options: argparse.Namespace) -> int:
     """Add finished runs of a study of one's own that have no row yet, and rebuild its documents."""
-    from sgdj.study.own import collect_own, read
+    from sgdj.study.own import read
+    from sgdj.study.own_collecting import collect_own
 
     study = read(options.study, RESULTS)
     _tell(*collect_own(study, Path("outputs")))

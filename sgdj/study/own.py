@@ -1,169 +1,26 @@
-"""Read a study of one's own, a YAML file that names rows, columns and claims, and collect its finished runs."""
+"""Read a study of one's own: rows, columns and claims that a YAML file names, checked before anything runs."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 
 from sgdj.config.composition import expand, parse
 from sgdj.config.instantiate import build
-from sgdj.config.messages import told
-from sgdj.config.nodes import leaves, nearest
-from sgdj.config.plain_yaml import parse_mapping
-from sgdj.config.roles import Role, has
+from sgdj.config.nodes import nearest
 from sgdj.config.settings import Settings
-from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, Seed
 from sgdj.errors import InputError, InputErrors
 from sgdj.evaluation.conditions import Key, conditions
 from sgdj.modes.plan import plan
-from sgdj.runs.catalogue import RunView, view
-from sgdj.study.collecting import collect
 from sgdj.study.design import COMMITTED, Cell, composed
+from sgdj.study.own_file import Content, Entry, in_file, read_content
 from sgdj.study.paper import Claim
-from sgdj.study.rows import Row
 from sgdj.study.store import read as stored
-from sgdj.study.store import write
 from sgdj.study.tables import Line
 
-
-def _listed(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-#: Options of a group, or values of sigma, that a row is repeated for; a single one is a list of one.
-Options = Annotated[list[NonEmpty], BeforeValidator(_listed)]
-Levels = Annotated[list[NonNegative], BeforeValidator(_listed)]
-
-_AXES = ("task", "dataset", "operator", "architecture", "strategy", "attack", "sigma")
 _GIVEN = ("scale", "seed")  # the file gives them once, for all rows
 
 
-@dataclass(config=STRICT, frozen=True, kw_only=True)
-class Column:
-    """Condition that a column shows; nothing given is the clean one. See `sgdj.evaluation.conditions.Key`.
-
-    Parameters
-    ----------
-    attack
-        Name of an attack; "gaussian" is random noise of the same norm.
-    factor
-        Budget of the attack, as a multiple of the configured one.
-    shift
-        Name of a shift.
-    level
-        Level of the shift where it is not its own.
-    iterations
-        Number of iterations K where it is not the network's own.
-    """
-
-    attack: str = ""
-    factor: NonNegative | None = None
-    shift: str = ""
-    level: float | None = None
-    iterations: Count | None = None
-
-    @property
-    def key(self) -> Key:
-        """The condition as it is measured."""
-        factor = 1.0 if self.attack and self.factor is None else self.factor
-        return Key(self.attack, factor, self.shift, self.level, self.iterations)
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
-class Entry:
-    """Row of the file, or several: every combination of the values that are lists.
-
-    Parameters
-    ----------
-    label
-        Name in tables; several rows get their own values behind it. None: these values alone, or the overrides.
-    experiment
-        Option of the group ``experiment`` that the row starts from.
-    task, dataset, operator, architecture, strategy, attack
-        Options of these groups, one or a list.
-    sigma
-        Noise level of the strategy, one or a list.
-    overrides
-        Anything else of the command line, each KEY=VALUE.
-    """
-
-    label: NonEmpty | None = None
-    experiment: Name | None = None
-    task: Options = Field(default_factory=list)
-    dataset: Options = Field(default_factory=list)
-    operator: Options = Field(default_factory=list)
-    architecture: Options = Field(default_factory=list)
-    strategy: Options = Field(default_factory=list)
-    attack: Options = Field(default_factory=list)
-    sigma: Levels = Field(default_factory=list)
-    overrides: list[NonEmpty] = Field(default_factory=list)
-
-    def axes(self) -> list[str]:
-        """Return the options as overrides, several as a sweep."""
-        given = {name: getattr(self, name) for name in _AXES}
-        return [f"{name}={','.join(map(str, values))}" for name, values in given.items() if values]
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
-class Statement:
-    """Claim that the PSNR of one row exceeds that of another.
-
-    Parameters
-    ----------
-    text
-        The claim in words, as a sentence.
-    better, worse
-        Labels of the two rows that are compared.
-    column
-        Title of the column they are compared in.
-    """
-
-    text: NonEmpty
-    better: NonEmpty
-    worse: NonEmpty
-    column: NonEmpty
-
-
-@dataclass(config=STRICT, frozen=True, kw_only=True)
-class Content:
-    """Content of the file.
-
-    Parameters
-    ----------
-    title
-        Title of the documents.
-    scale
-        Scale of all rows, such as "small".
-    seeds
-        Seeds of every row.
-    rows
-        Rows of the tables.
-    columns
-        Conditions by the titles of their columns.
-    claims
-        One family of claims, tested together.
-    overrides
-        Overrides of all rows, before their own, such as ``plugins=[my_lab]``.
-    results
-        Folder of the study's rows and documents; None for ``results/`` and the name of the file.
-    """
-
-    title: NonEmpty
-    scale: Name
-    seeds: Annotated[list[Seed], Field(min_length=1)]
-    rows: Annotated[list[Entry], Field(min_length=1)]
-    columns: Annotated[dict[NonEmpty, Column], Field(min_length=1)]
-    claims: list[Statement] = Field(default_factory=list)
-    overrides: list[NonEmpty] = Field(default_factory=list)
-    results: NonEmpty | None = None
-
-
-@plain_dataclass(frozen=True)
+@dataclass(frozen=True)
 class OwnStudy:
     """A study of one's own, checked.
 
@@ -215,38 +72,6 @@ class OwnStudy:
             if left := [str(seed) for seed, key in zip(self.seeds, keys, strict=True) if key not in known]:
                 absent.append(f"{label}, seeds {', '.join(left)}")
         return found, absent
-
-
-def row_of(path: Path, cell: Cell) -> Row:
-    """Read the row of a cell from the folder of its finished run; what the file says of it is its variant."""
-    variant = sorted(line for line in cell.overrides if not line.startswith("seed="))
-    return replace(collect(path, cell.experiment or "study"), variant=variant)
-
-
-def _content(path: Path) -> Content:
-    if not path.is_file():
-        raise InputError("no such file", str(path), "name the YAML file of a study")
-    loaded = parse_mapping(path.read_bytes(), str(path), "see README, A study of your own")
-    try:
-        return TypeAdapter(Content).validate_json(json.dumps(loaded))
-    except ValidationError as error:
-        raise InputErrors([_in_file(path, mistake) for mistake in told(error, "", _keys(loaded))]) from error
-
-
-def _keys(loaded: dict[str, object]) -> list[str]:
-    """List the keys that the file may have, for hints."""
-    found = list(Content.__dataclass_fields__)
-    for node, kind in (("rows", Entry), ("claims", Statement), ("columns", Column)):
-        many = loaded.get(node)
-        places = range(len(many)) if isinstance(many, list) else many if isinstance(many, dict) else ()
-        found += [f"{node}.{place}.{name}" for place in places for name in kind.__dataclass_fields__]
-    return found
-
-
-def _in_file(path: Path, mistake: InputError, row: str = "") -> InputError:
-    where = mistake.where.removeprefix("command line: ")
-    mend = "quote it" if mistake.what.endswith("must be text") else mistake.mend.replace("=VALUE", ": VALUE")
-    return InputError(mistake.what, f"{path}: {row}{where}", mend)
 
 
 def _expanded(content: Content, entry: Entry) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -309,7 +134,7 @@ def read(path: Path, results: Path = Path("results")) -> OwnStudy:
     InputErrors
         If it has mistakes, with every one.
     """
-    content = _content(path)
+    content = read_content(path)
     rows: dict[str, list[Cell]] = {}
     measured: dict[str, list[Key]] = {}
     mistakes: list[InputError] = []
@@ -329,9 +154,9 @@ def read(path: Path, results: Path = Path("results")) -> OwnStudy:
                     raise InputError(f"two rows are called {label}", "label", "give each a label of its own")
                 rows[label] = cells
         except InputErrors as error:
-            mistakes += [_in_file(path, mistake, where) for mistake in error.mistakes]
+            mistakes += [in_file(path, mistake, where) for mistake in error.mistakes]
         except InputError as error:
-            mistakes.append(_in_file(path, error, where))
+            mistakes.append(in_file(path, error, where))
     columns = {title: column.key for title, column in content.columns.items()}
     if not mistakes:  # else they would tell of what follows from them
         mistakes += _missed(path, content, measured)
@@ -361,66 +186,3 @@ def _missed(path: Path, content: Content, measured: dict[str, list[Key]]) -> Ite
         if claim.column not in content.columns:
             mend = nearest(claim.column, list(content.columns))
             yield InputError(f"no column is called {claim.column}", f"{where}.column", mend)
-
-
-def collect_own(study: OwnStudy, outputs: Path) -> tuple[list[str], list[str]]:
-    """Write a row for every finished run that is one of the study's and has none yet.
-
-    Parameters
-    ----------
-    study
-        Study whose rows are looked for.
-    outputs
-        Folder with run directories.
-
-    Returns
-    -------
-    tuple
-        Names of what was added; and lines that name what was passed over, with the reason.
-    """
-    wanted = {plan(cell.job()).key: (label, cell) for label, cells in study.rows.items() for cell in cells}
-    shown = {row.config_hash for row in stored(study.folder)}
-    added, passed = [], []
-    for path in sorted(outputs.rglob("run.json")):
-        run = view(path.parent)
-        key = str(run.record.get("config_hash"))
-        if key in shown and key in wanted:
-            continue
-        if key not in wanted:
-            passed.append(f"{path.parent}: {_unlike(run, study)}")
-        elif run.status != "finished":
-            passed.append(f"{path.parent}: it is {run.status}")
-        else:
-            label, cell = wanted[key]
-            try:
-                write(row_of(path.parent, cell), study.folder)
-            except (InputError, KeyError, TypeError, ValueError) as error:
-                passed.append(f"{path.parent}: it cannot be read ({error})")
-            else:
-                shown.add(key)
-                added.append(f"{label}, {cell.overrides[-1]}")
-    return added, passed
-
-
-def _unlike(run: RunView, study: OwnStudy) -> str:
-    """Say why a run is none of the study's."""
-    if not run.config:
-        return "run.json or config.yaml is damaged"
-    theirs = dict(leaves(run.config))
-    nearest_row, fewest = "", None
-    for label, cells in study.rows.items():
-        for cell in cells:
-            ours = dict(leaves(cell.job().settings.plain()))
-            differing = _differing(ours, theirs)
-            if fewest is None or len(differing) < len(fewest):
-                nearest_row, fewest = label, differing
-    if not fewest:
-        return f"its settings are those of {nearest_row}, its data or code are not"
-    more = f" and {len(fewest) - 3} more" if len(fewest) > 3 else ""
-    return f"it is no row; the nearest is {nearest_row}, which differs in {', '.join(fewest[:3])}{more}"
-
-
-def _differing(ours: dict[str, object], theirs: dict[str, object]) -> list[str]:
-    """List the keys that decide numbers and differ."""
-    keys = sorted(ours.keys() | theirs.keys())
-    return [key for key in keys if has(key, Role.IDENTITY) and ours.get(key) != theirs.get(key)]

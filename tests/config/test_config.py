@@ -352,7 +352,9 @@ def test_everything_locked_has_a_hash(name):
     blocks = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
     assert len(blocks) == len(_pins(name)) > 80
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}$", block, re.MULTILINE) for block in blocks)
-    assert not re.search(r"://|--(extra-)?index-url|--find-links", text)
+    line = re.compile(r"|#.*|[a-z0-9][a-z0-9._-]*==\S+( ; .+)?( \\)?|--hash=sha256:[0-9a-f]{64}( \\)?")
+    other = [found for found in map(str.strip, text.splitlines()) if not line.fullmatch(found)]
+    assert not other, "names, hashes and comments alone: no address and no option of the installer"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import csv
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from sgdj.data.fft import image_to_kspace
 from sgdj.errors import InputErrors
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.own import read
-from tests.config.test_plugins import CLASSES, OPTIONS
+from tests.config.test_plugins import write_lab
 from tests.conftest import QUIET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,18 +29,9 @@ def renamed(text: str) -> str:
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    """Write a plugin package with one class and one yaml of each kind, importable for the test."""
-    package = tmp_path / "packages" / "my_lab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "classes.py").write_text(CLASSES)
-    for name, text in OPTIONS.items():
-        path = package / "conf" / f"{renamed(name)}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(renamed(text))
+    """Plugin package under names of its own, importable for the test."""
+    package = write_lab(tmp_path / "packages", renamed)
     monkeypatch.syspath_prepend(str(package.parent))
-    for name in ("my_lab", "my_lab.classes"):  # of another test
-        monkeypatch.delitem(sys.modules, name, raising=False)
     return package
 
 
