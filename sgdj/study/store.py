@@ -234,7 +234,7 @@ def _new(folder: Path) -> dict[Path, tuple[bytes, Measured]]:
         try:
             found[path] = content, _from_entry(json.loads(content))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"no run ({error})", str(path), "restore the file, or remove it") from error
+            raise InputError(f"no run ({error})", str(path), _RESTORE) from error
     return found
 
 
