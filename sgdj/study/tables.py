@@ -231,9 +231,8 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
         paper = reported(task, line.first.architecture, line.first.strategy)
         for column, condition in columns(line.first).items():
             theirs = paper.get(column)
-            psnr, ssim = line.cell(condition, "psnr"), (math.nan, None)
-            if line.measures(condition, "ssim"):
-                ssim = line.cell(condition, "ssim")
+            small = not line.measures(condition, "ssim")
+            psnr, ssim = line.cell(condition, "psnr"), (math.nan, None) if small else line.cell(condition, "ssim")
             values = (
                 task, line.name, column,
                 f"{theirs[0]:.2f}" if theirs else "", f"{theirs[1]:.3f}" if theirs else "",

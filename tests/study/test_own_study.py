@@ -171,7 +171,7 @@ def test_every_mistake_is_told_with_its_key(tmp_path, monkeypatch, capfd):
         title=3,
         seeds=[0, "a"],
         rows=[{"task": "toy", "strategies": "mse"}, {"sigma": -1}],
-        columns={"clean": {"shfit": "lesion"}},
+        columns={"clean": {"shifts": "lesion"}},
         claims=[{"text": "t", "better": "a", "worse": "b"}],
     )
     assert sorted(mistakes(bad)) == sorted(
@@ -180,7 +180,7 @@ def test_every_mistake_is_told_with_its_key(tmp_path, monkeypatch, capfd):
             "'a' must be a whole number, bad.yaml: seeds.1: give one",
             "unknown key, bad.yaml: rows.0.strategies: did you mean rows.0.strategy?",
             "-1 must be at least 0.0, bad.yaml: rows.1.sigma.0: raise it",
-            "unknown key, bad.yaml: columns.clean.shfit: did you mean columns.clean.shift?",
+            "unknown key, bad.yaml: columns.clean.shifts: did you mean columns.clean.shift?",
             "no value, bad.yaml: claims.0.column: set claims.0.column: VALUE",
         ]
     )
@@ -201,7 +201,7 @@ def test_every_mistake_is_told_with_its_key(tmp_path, monkeypatch, capfd):
         "two rows are called task=toy, bad.yaml: rows.4: label: give each a label of its own",
     ]
     columns = {"clean": {}, "lesion": {"shift": "lesion"}}
-    claims = [{"text": "t", "better": "mse", "worse": "jiter", "column": "claen"}]
+    claims = [{"text": "t", "better": "mse", "worse": "jiter", "column": "clear"}]
     told = mistakes(written(tmp_path / "bad.yaml", **good | {"columns": columns, "claims": claims}))
     assert [line.partition(": ")[2].partition(": ")[0] for line in told] == [
         "columns.lesion", "claims.0.worse", "claims.0.column",
