@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
-from sgdj.study.paper import COLUMNS, FAMILY, Claim
+from sgdj.study.columns import columns
+from sgdj.study.paper import FAMILY, Claim
 from sgdj.study.rows import Row, matrix
 from sgdj.text import bold, markdown_table
 
@@ -74,25 +75,30 @@ def _paired(
     return seeds, psnr, math.nan if ssim is None else float(ssim.mean())
 
 
-def findings(task: str, rows: Sequence[Row]) -> list[Finding]:
+def findings(rows: Sequence[Row]) -> list[Finding]:
     """Test the family on a task's table; claims whose rows are missing are left out, the family keeps its size."""
     compared = []
+    there = columns(rows[0])
     for claim in FAMILY:
+        if claim.column not in there:  # of a task that the paper does not have
+            continue
         better, worse = (
             {r.seed: r for r in rows if r.strategy == name and r.architecture == claim.architecture}
             for name in (claim.better, claim.worse)
         )
-        compared.append((claim, better, worse, COLUMNS[task][claim.column]))
-    return judge(compared)
+        compared.append((claim, better, worse, there[claim.column]))
+    return judge(compared, len(FAMILY))
 
 
-def judge(family: Sequence[Comparison]) -> list[Finding]:
+def judge(family: Sequence[Comparison], size: int) -> list[Finding]:
     """Test a family of comparisons; those without a common seed are left out, the family keeps its size.
 
     Parameters
     ----------
     family
-        Every comparison that was declared.
+        Comparisons that were declared.
+    size
+        How many were declared, with those that have no rows.
 
     Returns
     -------
@@ -110,11 +116,11 @@ def judge(family: Sequence[Comparison]) -> list[Finding]:
         if paired is not None:
             tested.append((claim, *paired))
     p = [sign_flip_p(psnr.mean(axis=1)) for _, _, psnr, _ in tested]
-    adjusted = holm([*p, *[1.0] * (len(family) - len(p))])
+    adjusted = holm([*p, *[1.0] * (size - len(p))])
     out = []
     for (claim, seeds, psnr, ssim), raw, corrected in zip(tested, p, adjusted, strict=False):
         interval, mean = crossed_bootstrap(psnr), float(psnr.mean())
-        said = verdict(mean, interval, corrected, smallest_p(len(seeds), len(family)))
+        said = verdict(mean, interval, corrected, smallest_p(len(seeds), size))
         out.append(Finding(claim, tuple(seeds), psnr.shape[1], mean, interval, raw, corrected, ssim, said))
     return out
 

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
-from sgdj.study.paper import COLUMNS, TITLES
+from sgdj.study.columns import columns as shown_columns
+from sgdj.study.columns import task_title
 from sgdj.study.rows import Row
 from sgdj.study.tables import Line, level_text
 from sgdj.text import label as plain
@@ -22,7 +23,7 @@ _ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
 
 
 def _title(row: Row) -> str:
-    return plain(f"{TITLES[row.task]}, {row.data} data, scale {row.scale}")
+    return plain(f"{task_title(row)}, {row.data} data, scale {row.scale}")
 
 
 def _name(row: Row) -> str:
@@ -48,7 +49,7 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
     other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == "gd"}
     figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
     axes = figure.subplots(1, 2 if other else 1, squeeze=False)[0]
-    attack = COLUMNS[task]["adversarial"]
+    attack = shown_columns(found[0].first)["adversarial"]
     for line in found:
         colour, marker, _ = look(line.first.strategy)
         face = colour if line.first.architecture == "gd" else "white"
@@ -118,7 +119,7 @@ def _legend(figure: Figure, axes: dict[str, Axes], note: str) -> None:
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
     """Draw PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
-    attack = COLUMNS[task]["adversarial"].attack
+    attack = shown_columns(rows[0])["adversarial"].attack
     for group in _grouped(rows).values():
         for name, style in ((attack, "-"), ("gaussian", "--")):
             listed = [c for c in group[0].values["network"] if c.attack == name]
@@ -162,12 +163,13 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
     units = {"jitter": r"$\sigma$, relative to the iterate", "input_jitter": r"$\sigma$ on the measurement"}
     units["adversarial"] = r"budget $\rho$ in training"
     styles = {"in-distribution": "-", "adversarial": "--", "out-of-distribution": ":"}
+    there = shown_columns(rows[0])
+    conditions = {there[column]: (column, style) for column, style in styles.items() if column in there}
     for axis, strategy in zip(axes, shown, strict=True):
         group = sorted(groups["gd", strategy], key=lambda row: next(iter(row.level.values())))
         x = [next(iter(row.level.values())) for row in group]
         colour, marker, name = look(strategy)
-        for column, style in styles.items():
-            condition = COLUMNS[task][column]
+        for condition, (column, style) in conditions.items():
             axis.plot(x, [r.mean(condition) for r in group], style, color=colour, marker=marker, ms=4, label=column)
             if baseline:
                 axis.axhline(np.mean([r.mean(condition) for r in baseline]), color="0.5", lw=0.8, ls=style)

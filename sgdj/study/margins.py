@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sgdj.evaluation.conditions import CLEAN
-from sgdj.study.paper import COLUMNS, reported
+from sgdj.study.columns import columns
+from sgdj.study.paper import reported
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import Line, title
 from sgdj.text import markdown_table, plus_minus
@@ -32,9 +33,12 @@ def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
     return float(both[0].mean() - both[1].mean()), float(error)
 
 
-def _cost(line: Line, task: str, column: str) -> str:
-    known = reported(task, line.first.architecture, line.first.strategy)
-    ours = line.cell(CLEAN, "psnr")[0] - line.cell(COLUMNS[task][column], "psnr")[0]
+def _cost(line: Line, column: str) -> str:
+    there = columns(line.first)
+    if column not in there:  # of a task that the paper does not have
+        return "—"
+    known = reported(line.first.task, line.first.architecture, line.first.strategy)
+    ours = line.cell(CLEAN, "psnr")[0] - line.cell(there[column], "psnr")[0]
     return f"{round(ours, 2) + 0.0:.2f}" + (f" ({known['in-distribution'][0] - known[column][0]:.2f})" if known else "")
 
 
@@ -65,7 +69,7 @@ def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
         if not tested:
             continue
         loss, error = lost(rows, tested)
-        costs = [_cost(line, task, column) for column in ("adversarial", "out-of-distribution")]
+        costs = [_cost(line, column) for column in ("adversarial", "out-of-distribution")]
         gained = [f"{gains(kept).mean():.2f}" for kept in (rows, tested)]
         lines.append((line.name, len(rows), *gained, plus_minus(loss, error, 2), *costs))
     return f"{_HEAD}\n\n{markdown_table(header, lines)}"

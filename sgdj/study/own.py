@@ -55,11 +55,6 @@ class OwnStudy:
         """All runs, the first seed of every row first."""
         return [cells[i] for i in range(len(self.seeds)) for cells in self.rows.values()]
 
-    @property
-    def plugins(self) -> list[str]:
-        """Packages that its rows open."""
-        return list(dict.fromkeys(name for cell in self.cells for name in cell.job().settings.plugins))
-
     def lines(self) -> tuple[list[Line], list[str]]:
         """Return the lines of the tables from the rows in the folder, and what is missing."""
         known = {row.config_hash: row for row in stored(self.folder)}

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sgdj.config.tasks import tasks
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.runs.directory import write_atomically
 from sgdj.study import claims, figures
+from sgdj.study.columns import task_title
 from sgdj.study.own import OwnStudy
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import UNBELIEVABLE, Line, attack_text, latex_table, level_text, shown, start
@@ -43,12 +43,6 @@ def _groups(found: Sequence[Line]) -> list[list[Line]]:
             raise InputError("seeds with different data or attacks in one row", line.name, "run all of them again")
         groups.setdefault(kinds.pop(), []).append(line)
     return list(groups.values())
-
-
-def _title(line: Line, plugins: Sequence[str]) -> str:
-    """Return the title of the task of a line."""
-    known = tasks(plugins)
-    return known[line.first.task].title if line.first.task in known else line.first.task
 
 
 def _columns(study: OwnStudy, found: Sequence[Line]) -> dict[str, Key]:
@@ -105,7 +99,7 @@ def _findings(study: OwnStudy, found: Sequence[Line]) -> list[claims.Finding]:
             raise InputError(what, f"{study.path}: claims.{int(claim.number) - 1}", "compare rows of one table")
         better, worse = ({row.seed: row for row in by[n].rows} if n in by else {} for n in (claim.better, claim.worse))
         compared.append((claim, better, worse, study.columns[claim.column]))
-    return claims.judge(compared)
+    return claims.judge(compared, len(compared))
 
 
 def build(study: OwnStudy) -> list[Path]:
@@ -133,7 +127,7 @@ def build(study: OwnStudy) -> list[Path]:
     outcome = _findings(study, found)
     text, latex_parts = [f"# {plain(study.title)}", ""], []
     for number, group in enumerate(_groups(found), 1):
-        name, columns = _title(group[0], study.plugins), _columns(study, group)
+        name, columns = task_title(group[0].first), _columns(study, group)
         picture = f"psnr-{number}"
         figures.points(f"{study.title}: {name}", columns, group, study.folder / "figures", picture)
         text += [_table(name, columns, group), "", f"![{picture}](figures/{picture}.png)", ""]

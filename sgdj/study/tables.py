@@ -11,7 +11,8 @@ import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.study.paper import COLUMNS, NAMES, TITLES, reported
+from sgdj.study.columns import columns, task_title
+from sgdj.study.paper import NAMES, TITLES, reported
 from sgdj.study.rows import Row, matrix
 from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.text import markdown as plain
@@ -173,27 +174,30 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
     str
         Table in Markdown.
     """
-    columns, first = COLUMNS[task], found[0].first
+    first = found[0].first
+    shown_columns, of_paper = columns(first), first.task in TITLES
     volumes = len(first.values["network"][CLEAN]["psnr"])
     data = "synthetic data" if first.data == "synthetic" else "real data"
     text = [
-        f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
+        f"### {plain(task_title(first))} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
         f"{attack_text(first)}; random noise of the same norm.",
         "",
     ]
-    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found[0], c) for c in columns.values()))]
+    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found[0], c) for c in shown_columns.values()))]
     for line in found:
-        cells = [shown(line, found, condition) for condition in columns.values()]
+        cells = [shown(line, found, condition) for condition in shown_columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
         rows.append((f"{line.name}{mark}", level_text(line.first), str(len(line.rows)), data, *cells))
-    text.append(markdown_table(("training", "level", "seeds", "data", *columns), rows))
-    if any(line.doubts(condition) for line in found for condition in columns.values()):
+    text.append(markdown_table(("training", "level", "seeds", "data", *shown_columns), rows))
+    if any(line.doubts(condition) for line in found for condition in shown_columns.values()):
         text += ["", UNBELIEVABLE]
     exploratory = [plain(line.name) for line in found if line.name not in NAMES.values()]
-    if exploratory:
+    if exploratory and of_paper:
         text += ["", f"Exploratory, not of the paper, and in none of its claims: {', '.join(exploratory)}."]
+    if not of_paper:
+        return "\n".join(text)
     absent = missing(found, seeds)
     text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
     return "\n".join(text)
@@ -201,14 +205,17 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
 
 def excerpt(task: str, found: Sequence[Line]) -> str:
     """Write PSNR in the three columns that the paper has, for a page with little room."""
-    columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
+    there = columns(found[0].first)
+    kept = {name: there[name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
     data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
     rows = [
-        (line.name, len(line.rows), *(plus_minus(*line.cell(condition, "psnr"), 2) for condition in columns.values()))
+        (line.name, len(line.rows), *(plus_minus(*line.cell(condition, "psnr"), 2) for condition in kept.values()))
         for line in found
     ]
-    head = f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
-    return f"{head}\n\n{markdown_table(('training', 'seeds', *columns), rows)}"
+    head = (
+        f"{task_title(found[0].first)}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
+    )
+    return f"{head}\n\n{markdown_table(('training', 'seeds', *kept), rows)}"
 
 
 _HEADER = (
@@ -222,14 +229,15 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
-        for column, condition in COLUMNS[task].items():
+        for column, condition in columns(line.first).items():
             theirs = paper.get(column)
-            psnr, ssim = line.cell(condition, "psnr"), line.cell(condition, "ssim")
+            small = not line.measures(condition, "ssim")
+            psnr, ssim = line.cell(condition, "psnr"), (math.nan, None) if small else line.cell(condition, "ssim")
             values = (
                 task, line.name, column,
                 f"{theirs[0]:.2f}" if theirs else "", f"{theirs[1]:.3f}" if theirs else "",
                 f"{psnr[0]:.4f}", "" if psnr[1] is None else f"{psnr[1]:.4f}",
-                f"{ssim[0]:.4f}", "" if ssim[1] is None else f"{ssim[1]:.4f}",
+                f"{ssim[0]:.4f}" if math.isfinite(ssim[0]) else "", "" if ssim[1] is None else f"{ssim[1]:.4f}",
                 f"{psnr[0] - theirs[0]:+.2f}" if theirs else "",
                 str(matrix(line.rows, condition).shape[1]), str(len(line.rows)), line.first.data, line.command,
             )  # fmt: skip
@@ -246,7 +254,7 @@ def against_paper(task: str, found: Sequence[Line]) -> str:
     for r in records(task, found):
         paper = f"{r['paper_psnr']} / {r['paper_ssim']}" if r["paper_psnr"] else "—"
         spread = float(r["psnr_std"]) if r["psnr_std"] else None
-        ours = f"{plus_minus(float(r['psnr']), spread, 2)} / {float(r['ssim']):.3f}"
+        ours = plus_minus(float(r["psnr"]), spread, 2) + (f" / {float(r['ssim']):.3f}" if r["ssim"] else "")
         change = r["psnr_minus_paper"] or "—"
         rows.append((r["training"], r["column"], paper, ours, change, r["n_volumes"], r["n_seeds"], r["data"]))
     text = [markdown_table(header, rows), "", "Commands:", ""]
@@ -264,7 +272,7 @@ def as_csv(task: str, found: Sequence[Line]) -> str:
 
 def as_latex(task: str, found: Sequence[Line]) -> str:
     """Write a task's table for booktabs."""
-    return latex_table(TITLES[task], COLUMNS[task], found)
+    return latex_table(task_title(found[0].first), columns(found[0].first), found)
 
 
 def latex_table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
