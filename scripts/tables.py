@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 from scripts.common import Parser, number, numbers, one_of, print_csv, some_of, status
 from sgdj.config.search_path import config_options
 from sgdj.errors import ExitCode, InputError
+from sgdj.runtime.output import say
 from sgdj.study.design import COMMITTED, PARTS, TASKS, Cell, cells, folder
-from sgdj.text import say
 
 if TYPE_CHECKING:
     from sgdj.study.own import OwnStudy

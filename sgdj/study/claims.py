@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
+from sgdj.runtime.text import bold, markdown_table
 from sgdj.study.columns import columns
 from sgdj.study.paper import FAMILY, Claim
 from sgdj.study.rows import Row, matrix
-from sgdj.text import bold, markdown_table
 
 ALPHA = 0.05
 _BY_VOLUME = (

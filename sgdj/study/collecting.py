@@ -19,9 +19,9 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, former_name, view
+from sgdj.runtime.text import from_cell
 from sgdj.study.rows import Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
-from sgdj.text import from_cell
 
 _COMPARED = ("psnr", "ssim", "nmse")  # metrics whose definitions must agree within a table
 

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
+from sgdj.runtime.text import label as plain
 from sgdj.study.columns import columns as shown_columns
 from sgdj.study.columns import task_title
 from sgdj.study.rows import Row
 from sgdj.study.tables import Line, level_text
-from sgdj.text import label as plain
 
 mpl.use("Agg")
 _ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}

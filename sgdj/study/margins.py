@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sgdj.evaluation.conditions import CLEAN
+from sgdj.runtime.text import markdown_table, plus_minus
 from sgdj.study.columns import columns
 from sgdj.study.paper import reported
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import Line, title
-from sgdj.text import markdown_table, plus_minus
 
 _HEAD = (
     "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "

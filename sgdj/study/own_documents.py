@@ -8,14 +8,14 @@ from pathlib import Path
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.runs.directory import write_atomically
+from sgdj.runtime.text import cell, markdown_table
+from sgdj.runtime.text import markdown as plain
+from sgdj.runtime.writing import write_atomically
 from sgdj.study import claims, figures
 from sgdj.study.columns import task_title
 from sgdj.study.own import OwnStudy
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import UNBELIEVABLE, Line, attack_text, latex_table, level_text, shown, start
-from sgdj.text import cell, markdown_table
-from sgdj.text import markdown as plain
 
 _HEADER = (
     "task", "row", "column", "psnr", "psnr_std", "ssim", "ssim_std", "n_volumes", "n_seeds", "data", "command",

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from sgdj.errors import InputError
-from sgdj.runs.directory import write_atomically
+from sgdj.runtime.text import markdown_table
+from sgdj.runtime.writing import write_atomically
 from sgdj.study import claims, deviations, levels, margins, robustness, steadiness, tables
 from sgdj.study import figures as study_figures
 from sgdj.study.columns import task_title, tasks_with_tables
@@ -15,7 +16,6 @@ from sgdj.study.paper import FAMILY, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.store import read, read_audits
 from sgdj.study.tables import Line
-from sgdj.text import markdown_table
 
 _CLAIMS_HEAD = """# The paper's claims, tested
 

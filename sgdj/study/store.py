@@ -23,10 +23,10 @@ import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
-from sgdj.runs.directory import write_atomically
+from sgdj.runtime.text import cell, file_name, from_cell
+from sgdj.runtime.writing import write_atomically
 from sgdj.study.paper import STRATEGIES
 from sgdj.study.rows import Audited, Measured, Row
-from sgdj.text import cell, file_name, from_cell
 
 METRICS = ("psnr", "ssim", "nmse", "local_psnr")
 TIMES = ("wall_s", "training_s", "steps", "peak_memory_mib")

@@ -11,11 +11,11 @@ import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.runtime.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
+from sgdj.runtime.text import markdown as plain
 from sgdj.study.columns import columns, task_title
 from sgdj.study.paper import NAMES, TITLES, reported
 from sgdj.study.rows import Row, matrix
-from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
-from sgdj.text import markdown as plain
 
 
 def title(architecture: str, strategy: str) -> str:
