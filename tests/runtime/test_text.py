@@ -18,7 +18,7 @@ from sgdj.runs.catalogue import listing, view
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.model_card import write_model
 from sgdj.runtime import text
-from sgdj.runtime.output import print_error
+from sgdj.runtime.output import print_error, say_traceback
 from sgdj.runtime.ranks import tell
 from sgdj.study import paper
 
@@ -150,7 +150,7 @@ def test_tracebacks_hold_no_commands(capfd):
     try:
         raise ValueError(HOSTILE)
     except ValueError as error:
-        text.say_traceback(error)
+        say_traceback(error)
     _, err = capfd.readouterr()
     assert "\x1b" not in err
     assert r"ValueError: \x1b[2J" in err
