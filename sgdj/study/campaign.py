@@ -41,7 +41,7 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
     planned = plan(cell.job(checkpoint))
     record = RunDirectory(planned.folder).read_record()
     steps = planned.settings.strategy.get("attack.steps", int) or 0
-    weight = _EVALUATION if cell.trained else 1 + 0.75 * steps
+    weight = 1 + 0.75 * steps if planned.trains else _EVALUATION
     return Place(planned.folder, record.get("status") == "finished", weight)
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from sgdj.config import measured
 from sgdj.config.identity import without_defaults
+from sgdj.config.measured import EXTERNAL
 from sgdj.config.nodes import get
 from sgdj.config.roles import is_variant
 from sgdj.config.search_path import config_options
@@ -36,8 +38,10 @@ def _variant(command: str) -> list[str]:
     """Return what a command line changes beyond its experiment's own choices."""
     given = [override.lstrip("+") for override in shlex.split(command)[2:]]
     keys = [override.partition("=")[0] for override in given]
-    # another data set stays in the experiment: `_clash` holds a table to one; an audit's settings leave it
-    changes = [key != "dataset" and (is_variant(key) or key.startswith("audit.")) for key in keys]
+    # another data set stays in the experiment: `_clash` holds a table to one; so do the settings of a reference, which
+    # are part of its name; an audit's settings leave it
+    free = [key == "dataset" or key.startswith("reconstructor_settings") for key in keys]
+    changes = [not f and (is_variant(k) or k.startswith("audit.")) for f, k in zip(free, keys, strict=True)]
     return sorted(override for override, changed in zip(given, changes, strict=True) if changed)
 
 
@@ -130,15 +134,16 @@ def _needed(run: RunView, key: str) -> Any:
 def _common(run: RunView, experiment: str) -> dict[str, Any]:
     """Return the fields of `Measured`."""
     record = run.record
+    architecture, strategy = measured.names(run.config)
     return {
         "run": record["config_hash"],
         "experiment": experiment,
         "task": _needed(run, "task"),
         "scale": _needed(run, "scale"),
-        "architecture": _needed(run, "architecture.name"),
-        "strategy": _needed(run, "strategy.name"),
+        "architecture": architecture,
+        "strategy": strategy,
         "seed": _needed(run, "seed"),
-        "level": level(run.config),
+        "level": {} if architecture == EXTERNAL else level(run.config),
         "variant": _variant(record["command"]),
         "command": record["command"],
         "config_hash": record["config_hash"],
@@ -153,8 +158,13 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
 
 def _iterations(run: RunView) -> int:
     """K of an unrolled network; 0 of others."""
-    found = run.setting("architecture.iterations")
+    found = None if _is_reference(run) else run.setting("architecture.iterations")
     return found if isinstance(found, int) else 0
+
+
+def _is_reference(run: RunView) -> bool:
+    """Whether a run measured a reconstructor that was not trained here."""
+    return run.setting("reconstructor") is not None
 
 
 def collect(folder: Path, experiment: str) -> Row:
@@ -239,6 +249,8 @@ def collect_audit(folder: Path, experiment: str) -> Audited:
 _STUDY = (
     "table_", "figure_", "selection", "deviations", "generalisation", "robustness_", "audit_light", "audit_full",
 )  # fmt: skip
+#: Of these, what shows references that were not trained here; the others are about training.
+_REFERENCES = ("table_", "figure_epsilon", "audit_light", "audit_full")
 _ANY_SEED = ("figure_sigma", "selection", "deviations")
 
 
@@ -254,6 +266,8 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return "run.json or config.yaml is damaged"
     if not experiment.startswith(_STUDY):
         return f"its experiment, {experiment}, has no table"
+    if _is_reference(run) and not experiment.startswith(_REFERENCES):
+        return f"{experiment} shows trained networks alone, and this is a reconstructor from outside"
     table = f"table_{run.config.get('task')}"
     if experiment.startswith("table_") and experiment != table:
         return f"its task, {run.config.get('task')}, is not that of {experiment}"

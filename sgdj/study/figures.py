@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sgdj.config.measured import EXTERNAL
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
 from sgdj.study.columns import columns as shown_columns
@@ -84,8 +85,8 @@ def _levelled(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
-    """Create a panel for each architecture, with a common vertical axis."""
-    there = {row.architecture for row in rows}
+    """Create a panel for each architecture, with a common vertical axis; references stand in all of them."""
+    there = {row.architecture for row in rows if not row.external} or {EXTERNAL}
     present = sorted(there, key=lambda name: (name not in _ARCHITECTURES, name))  # the paper's two first
     figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
     axes = figure.subplots(1, len(present), sharey=True, squeeze=False)[0]
@@ -127,7 +128,9 @@ def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
             ordered = [CLEAN, *sorted(listed, key=at.__getitem__)]
             x = np.array([0.0, *(at[c] for c in ordered[1:])])
             values = np.array([[row.mean(c) for c in ordered] for row in group])
-            _band(axes[group[0].architecture], x, values, style, group[0], _name(group[0]) if style == "-" else None)
+            first, label = group[0], _name(group[0]) if style == "-" else None
+            for axis in axes.values() if first.external else [axes[first.architecture]]:
+                _band(axis, x, values, style, first, label)
     for axis in axes.values():
         axis.set_xlabel(r"norm of the perturbation, $\rho = \|\delta\| / \|y\|$")
     _legend(figure, axes, "solid: attack, dashed: random noise of equal norm")

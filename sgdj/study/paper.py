@@ -21,6 +21,8 @@ NAMES = {
     ("prox", "input_jitter"): "input jittering, proximal",
     ("prox", "jitter"): "SPGD jittering",
 }
+#: Architecture and strategy that others are compared with.
+BASELINE = ("gd", "mse")
 #: In the order of the files.
 STRATEGIES = ("mse", "adversarial", "input_jitter", "jitter")
 

@@ -50,7 +50,7 @@ def _times(found: Sequence[Line]) -> str:
     step: dict[str, float] = {}
     for line in found:
         kept = [row.times for row in line.rows if row.times]
-        if not kept:
+        if not kept or line.first.external:  # it took no step
             continue
         step[line.name] = float(np.median([t["training_s"] / t["steps"] for t in kept]))
         base = step.get(tables.title(line.first.architecture, "mse"))
@@ -150,6 +150,8 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         walked = _by_experiment(rows, "figure_iterations", task)
         if walked:
             tested.append(f"### One iteration further\n\n{steadiness.markdown(walked)}\n")
+        if beyond := claims.exploratory(found):
+            tested.append(f"### Beyond the paper\n\n{beyond}\n")
         timed.append(_times(found))
     departures = [row for row in rows if row.experiment == "deviations"]
     if departures:
