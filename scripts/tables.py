@@ -3,13 +3,14 @@
 python scripts/tables.py run --seeds 0,1,2 --tasks mri     run what is missing, then rebuild
 python scripts/tables.py run --jobs 64 --launcher submitit_slurm partition=gpu timeout_min=600
 python scripts/tables.py build                             rebuild documents from rows and finished runs
-python scripts/tables.py run --study my_study.yaml         the same for a study of your own (missing, build too)
+python scripts/tables.py run --study my_study.yaml         the same for a study of your own (all verbs but choose)
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0
 python scripts/tables.py rehash                            give rows the hash that their command has today
 """
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -177,21 +178,31 @@ def build(options: argparse.Namespace) -> int:
     return int(ExitCode.DONE)
 
 
+def _folder(options: argparse.Namespace) -> Path:
+    """Return the folder of the rows that are meant: of a study of one's own, or of the paper's."""
+    from sgdj.study.own import read
+
+    if options.study:
+        return read(options.study, RESULTS).folder
+    return RESULTS / "small" if options.verb == "check" else folder(RESULTS, options.scale, _seeds(options))
+
+
 def check(options: argparse.Namespace) -> int:
-    """Run a committed row again, elsewhere, and compare value by value."""
+    """Run a row again, elsewhere, and compare value by value."""
+    from sgdj.runtime.importable import python_path
     from sgdj.study.collecting import collect, older_samples_hashes
     from sgdj.study.rows import difference
     from sgdj.study.store import read
 
-    name = options.row
-    rows = {f"{row.experiment}/{row.name}": row for row in read(RESULTS / "small")}
+    name, place = options.row, _folder(options)
+    rows = {f"{row.experiment}/{row.name}": row for row in read(place)}
     if name not in rows:
         near = get_close_matches(name, rows, 1)
-        raise InputError("no such row", name, f"did you mean {near[0]}?" if near else "see results/small/runs.csv")
+        raise InputError("no such row", name, f"did you mean {near[0]}?" if near else f"see {place / 'runs.csv'}")
     row = rows[name]
     with TemporaryDirectory() as elsewhere:
-        command = [sys.executable, *shlex.split(row.command)[1:], f"output_dir={elsewhere}"]
-        done = subprocess.run(command, check=False)
+        command = [sys.executable, "-m", "sgdj", *shlex.split(row.command)[2:], f"output_dir={elsewhere}"]
+        done = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": python_path()})
         if done.returncode:
             return done.returncode
         (made,) = [p.parent for p in Path(elsewhere).rglob("run.json")]
@@ -216,7 +227,10 @@ def choose(options: argparse.Namespace) -> int:
     from sgdj.study.levels import choose as best
     from sgdj.study.store import read
 
-    rows = read(folder(RESULTS, options.scale, _seeds(options)))
+    if options.study:
+        what, mend = "levels are chosen for the paper's study alone", "give a row its sigma, or compare by mode=tune"
+        raise InputError(what, "--study", mend)
+    rows = read(_folder(options))
     for task in options.tasks:
         for strategy, group in candidates(rows, task).items():
             if not is_complete(task, strategy, group):
@@ -241,7 +255,7 @@ def rehash(options: argparse.Namespace) -> int:
     """Give every row the hash that its own command has today."""
     from sgdj.study.rehash import rehash as renew
 
-    changed, left = renew(folder(RESULTS, options.scale, _seeds(options)))
+    changed, left = renew(_folder(options))
     print(f"{len(changed)} rows changed")
     for line in left:
         print(f"left as it is: {line}")
@@ -255,7 +269,7 @@ def parser() -> Parser:
         run="run what is missing, then rebuild the documents",
         missing="list the runs that no row shows",
         build="rebuild the documents from rows and finished runs",
-        check="run a committed row again and compare it value by value",
+        check="run a row again and compare it value by value",
         choose="write the levels chosen on validation data to conf/",
         rehash="give rows the hash that their command has today",
     )
@@ -275,9 +289,10 @@ def parser() -> Parser:
         verbs[name].add_argument(
             "--parts", type=some_of(*PARTS), default="tables,curves,audits", help=f"of {', '.join(PARTS)} (%(default)s)"
         )
-    for name in ("run", "missing", "build"):
-        verbs[name].add_argument(
-            "--study", type=Path, metavar="FILE", help="a study of your own: a YAML file that names rows and columns"
+    for name, verb in verbs.items():
+        what = "a study of your own: a YAML file that names rows and columns"
+        verb.add_argument(
+            "--study", type=Path, metavar="FILE", help=what if name != "choose" else f"refused: {what}, and its levels"
         )
     run_ = verbs["run"]
     run_.add_argument("--jobs", type=number(int, 1), help="runs side by side, on one thread each (one per core)")
