@@ -18,7 +18,6 @@ from sgdj.metrics.image import to_real
 from sgdj.reconstruction.base import Outcome
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, save, save_both
-from sgdj.reporting.style import look as look_of
 from sgdj.runtime.arrays import Array
 from sgdj.runtime.contents import Metrics
 from sgdj.text import label
@@ -59,12 +58,6 @@ def by_curve(found: Sequence[Point]) -> Look:
         return style, marker, palette[point.curve], label(text)
 
     return look
-
-
-def by_strategy(point: Point) -> tuple[str, str, str, str]:
-    """Choose a colour for each strategy; random noise is dashed, and has no label of its own."""
-    colour, marker, label = look_of(point.reconstructor)
-    return ("--", marker, colour, "") if point.curve == "gaussian" else ("-", marker, colour, label)
 
 
 def curves(found: Sequence[Point], label: str, look: Look, note: str, folder: Path, name: str) -> None:

@@ -21,7 +21,8 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, former_name, view
-from sgdj.study.rows import Audited, Measured, Row, Values
+from sgdj.study.paper import ANY_SEED, EXPERIMENTS, WITH_REFERENCES
+from sgdj.study.rows import LEVELS, Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
 from sgdj.text import from_cell
 
@@ -30,8 +31,7 @@ _COMPARED = ("psnr", "ssim", "nmse")  # metrics whose definitions must agree wit
 
 def level(config: dict[str, object]) -> dict[str, float]:
     """Noise level or budget of a configuration's strategy."""
-    keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
-    return {key: value for key in keys if (value := get(config, key)) is not None}
+    return {key: value for key in LEVELS if (value := get(config, key)) is not None}
 
 
 def _variant(command: str) -> list[str]:
@@ -245,15 +245,6 @@ def collect_audit(folder: Path, experiment: str) -> Audited:
     )
 
 
-#: Experiments whose runs make rows and audits, by how their names begin.
-_STUDY = (
-    "table_", "figure_", "selection", "deviations", "generalisation", "robustness_", "audit_light", "audit_full",
-)  # fmt: skip
-#: Of these, what shows references that were not trained here; the others are about training.
-_REFERENCES = ("table_", "figure_epsilon", "audit_light", "audit_full")
-_ANY_SEED = ("figure_sigma", "selection", "deviations")
-
-
 def _plugins(run: RunView) -> list[str]:
     named = run.setting("plugins")
     return [str(name) for name in named] if isinstance(named, list) else []
@@ -264,9 +255,9 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
     experiment = str(run.record.get("experiment"))
     if not run.config or "config_hash" not in run.record:
         return "run.json or config.yaml is damaged"
-    if not experiment.startswith(_STUDY):
+    if not experiment.startswith(EXPERIMENTS):
         return f"its experiment, {experiment}, has no table"
-    if _is_reference(run) and not experiment.startswith(_REFERENCES):
+    if _is_reference(run) and not experiment.startswith(WITH_REFERENCES):
         return f"{experiment} shows trained networks alone, and this is a reconstructor from outside"
     table = f"table_{run.config.get('task')}"
     if experiment.startswith("table_") and experiment != table:
@@ -277,7 +268,7 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return f"its scale is {run.facts['scale']}, not {scale}"
     if run.status != "finished":
         return f"it is {run.status}"
-    if experiment not in _ANY_SEED and run.setting("seed") not in seeds:
+    if experiment not in ANY_SEED and run.setting("seed") not in seeds:
         return f"its seed, {run.setting('seed')}, is none of {', '.join(map(str, seeds))}"
     changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
     return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None

@@ -11,6 +11,8 @@ from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 
+#: Keys of a strategy's noise level or budget, with their symbols.
+LEVELS = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}; reconstructors are "network" and "x0".
 Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
 

@@ -14,7 +14,7 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.columns import columns, task_title
 from sgdj.study.paper import NAMES, TITLES, reported
-from sgdj.study.rows import Row, matrix
+from sgdj.study.rows import LEVELS, Row, matrix
 from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.text import markdown as plain
 
@@ -128,8 +128,7 @@ def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
 
 def level_text(row: Row) -> str:
     """Write σ or the budget of a row's strategy."""
-    names = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
-    return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
+    return ", ".join(f"{LEVELS[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
 
 def start(found: Sequence[Line], condition: Key) -> str:
