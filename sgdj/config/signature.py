@@ -53,6 +53,8 @@ def parameters(cls: Callable[..., object]) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(cls, eval_str=True).parameters)
     except NameError:  # an annotation that only a type checker can resolve
         return dict(inspect.signature(cls).parameters)
+    except ValueError:  # a built-in type tells none
+        return {}
 
 
 def defaults(cls: type) -> dict[str, Any]:

@@ -154,6 +154,12 @@ def test_settings_of_a_reference_are_told_like_ours(cli, references, given, line
     assert not Path("outputs").exists()
 
 
+def test_what_makes_no_reconstructor_is_refused(cli):
+    code, _, err = cli("mode=evaluate", "task=toy", "reconstructor=builtins:int")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("error: 'builtins:int' makes what cannot be called, reconstructor: ")
+
+
 def test_settings_without_a_class_are_refused(cli):
     code, _, err = cli("task=toy", "reconstructor_settings.weight=1")
     assert code == 2
