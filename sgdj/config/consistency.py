@@ -106,6 +106,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         )
     if external is not None and config["precision"] != "32":
         yield InputError("somebody else's network chooses its own precision", "precision", "leave it out")
+    if config.get("reconstructor_settings") and (external is None or ":" not in external):
+        mend = "leave them out, or add reconstructor=MODULE:NAME"
+        yield InputError("these are settings of a class that is not named", "reconstructor_settings", mend)
     if external is not None and ":" not in external and not _there(external, Path.is_file):
         yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
     if external is not None and config["checkpoint"] is not None and not _there(config["checkpoint"], Path.is_file):

@@ -153,6 +153,7 @@ class Settings:
     precision: Literal["32", "bf16"]
     checkpoint: NonEmpty | None
     reconstructor: NonEmpty | None = None
+    reconstructor_settings: Annotated[Mapping[Name, object], AfterValidator(_frozen)] = field(default_factory=dict)
     input: NonEmpty | None
     output: NonEmpty | None
     run_dir: NonEmpty | None

@@ -36,4 +36,4 @@ class StepSize(nn.Module):
 
     def extra_repr(self) -> str:
         """State rule, scale and η for the printed network."""
-        return f"rule={self.rule}, scale={self.scale}, eta={math.nan if self.exponent.is_meta else float(self()):.4g}"
+        return f"rule={self.rule}, scale={self.scale}, eta={math.nan if self.exponent.is_meta else float(self().detach()):.4g}"

@@ -82,7 +82,7 @@ def given_network(settings: Settings) -> Reconstructor:
     """The network that is given to be measured: the trained one, or somebody else's `reconstructor`."""
     checkpoint = Path(settings.checkpoint) if settings.checkpoint else None
     if settings.reconstructor:
-        return external(settings.reconstructor, checkpoint)
+        return external(settings.reconstructor, checkpoint, settings.plain().get("reconstructor_settings"))
     assert checkpoint is not None  # as the settings were checked
     return load_network(checkpoint, settings)
 

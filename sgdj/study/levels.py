@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.conditions import CLEAN
 from sgdj.runtime.text import markdown_table
 from sgdj.study.design import levels
+from sgdj.study.paper import ATTACKED, BASELINE
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text, title
 
-ATTACKED = Key("pgd", 1.0)
 RULE = (
     "Chosen is the candidate with the highest mean of clean and attacked (PGD) PSNR on the validation data; ties go to "
     "the smaller one. Every strategy has the same number of candidates, trained on the gradient architecture with a "
@@ -68,7 +68,7 @@ def markdown(rows: Sequence[Row], task: str) -> str:
         best = choose(group) if is_complete(task, strategy, group) else None
         for c in group:
             scores = [f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(ATTACKED), c.score)]
-            lines.append((title("gd", strategy), level_text(c.row), *scores, "yes" if c is best else ""))
+            lines.append((title(BASELINE[0], strategy), level_text(c.row), *scores, "yes" if c is best else ""))
     # few of them choose badly for data of another kind, so that a reader must know
     volumes = max((len(row.values["network"][CLEAN]["psnr"]) for row in _evaluated(rows, task)), default=0)
     return f"{markdown_table(header, lines)}\n\nValidation data: {volumes} volumes."

@@ -54,7 +54,7 @@ def _table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
     first = found[0].first
     data = "synthetic data" if first.data == "synthetic" else "real data"
     volumes = len(first.values["network"][CLEAN]["psnr"])
-    rows = [("starting point x₀ (no training)", "—", "—", *(start(found[0], key) for key in columns.values()))]
+    rows = [("starting point x₀ (no training)", "—", "—", *(start(found, key) for key in columns.values()))]
     for line in found:
         cells = [shown(line, found, key) for key in columns.values()]
         rows.append((line.name, level_text(line.first), str(len(line.rows)), *cells))
@@ -97,8 +97,9 @@ def _findings(study: OwnStudy, found: Sequence[Line]) -> list[claims.Finding]:
         if len(sides) == 2 and len({_together(line.first) for line in sides}) > 1:
             what = "rows with different data, attacks or metrics in one claim"
             raise InputError(what, f"{study.path}: claims.{int(claim.number) - 1}", "compare rows of one table")
-        better, worse = ({row.seed: row for row in by[n].rows} if n in by else {} for n in (claim.better, claim.worse))
-        compared.append((claim, better, worse, study.columns[claim.column]))
+        better, worse = (by[n].rows if n in by else [] for n in (claim.better, claim.worse))
+        one, other = (claims.by_seed(a, [row.seed for row in b]) for a, b in ((better, worse), (worse, better)))
+        compared.append((claim, one, other, study.columns[claim.column]))
     return claims.judge(compared, len(compared))
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 
+#: Keys of a strategy's noise level or budget, with their symbols.
+LEVELS = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}; reconstructors are "network" and "x0".
 Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
 
@@ -23,7 +26,8 @@ class Measured:
     run
         Name of the run in the files of `sgdj.study.store`: its configuration hash at the time of measuring.
     experiment, task, scale, architecture, strategy, seed
-        Options of the configuration that was run.
+        Options of the configuration that was run. A reference that was not trained here has the architecture
+        `sgdj.config.measured.EXTERNAL`, and its own name as its strategy.
     level
         Key and value of the strategy's noise level or budget, such as ``{"strategy.sigma": 0.1}``; empty for MSE.
     variant
@@ -55,6 +59,11 @@ class Measured:
     machine: str
     threads: int
     versions: dict[str, str]
+
+    @property
+    def external(self) -> bool:
+        """Whether it is a reference: a reconstructor that was not trained here."""
+        return self.architecture == EXTERNAL
 
     @property
     def network(self) -> tuple[object, ...]:

@@ -9,17 +9,20 @@ from itertools import groupby
 
 import numpy as np
 
+from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.runtime.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.runtime.text import markdown as plain
 from sgdj.study.columns import columns, task_title
 from sgdj.study.paper import NAMES, TITLES, reported
-from sgdj.study.rows import Row, matrix
+from sgdj.study.rows import LEVELS, Row, matrix
 
 
 def title(architecture: str, strategy: str) -> str:
     """Return the title of a strategy on an architecture; one that the paper does not have keeps its own name."""
+    if architecture == EXTERNAL:
+        return strategy
     return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
 
 
@@ -104,7 +107,8 @@ def lines(rows: Sequence[Row]) -> list[Line]:
         if any(row.level != line.first.level for row in line.rows):
             raise InputError("rows with different levels in one line", line.first.name, "run them with the same one")
     order = list(NAMES.values())
-    return sorted(found, key=lambda line: order.index(line.name) if line.name in order else len(order))
+    place = {name: number for number, name in enumerate(order)}
+    return sorted(found, key=lambda line: (line.first.external, place.get(line.name, len(order))))
 
 
 def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
@@ -124,12 +128,12 @@ def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
 
 def level_text(row: Row) -> str:
     """Write σ or the budget of a row's strategy."""
-    names = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
-    return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
+    return ", ".join(f"{LEVELS[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
 
-def start(line: Line, condition: Key) -> str:
-    """Write PSNR and SSIM of the starting point, as the first row of a line has it."""
+def start(found: Sequence[Line], condition: Key) -> str:
+    """Write PSNR and SSIM of the networks' starting point, as the first row of a line has it."""
+    line = next((line for line in found if not line.first.external), found[0])  # a reference may begin elsewhere
     known = [(m, digits) for m, digits in _DIGITS.items() if line.measures(condition, m, "x0")]
     return " / ".join(f"{line.first.mean(condition, m, 'x0'):.{digits}f}" for m, digits in known) or "—"
 
@@ -185,7 +189,7 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         f"{attack_text(first)}; random noise of the same norm.",
         "",
     ]
-    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found[0], c) for c in shown_columns.values()))]
+    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found, c) for c in shown_columns.values()))]
     for line in found:
         cells = [shown(line, found, condition) for condition in shown_columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""

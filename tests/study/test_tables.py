@@ -34,12 +34,11 @@ from sgdj.study.campaign import missing
 from sgdj.study.collecting import _variant, collect, collect_new, level
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
-from sgdj.study.paper import reported
+from sgdj.study.paper import deviations, reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
 from sgdj.study.store import read, write
-from sgdj.study.upstream import deviations
 from tests.conftest import only_run
 
 ROOT = Path(__file__).resolve().parents[2]

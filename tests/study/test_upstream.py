@@ -15,7 +15,7 @@ from sgdj.metrics.image import sample_metrics
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
 from sgdj.strategies import Jitter
-from sgdj.study.upstream import DEVIATIONS, TASKS, deviations
+from sgdj.study.paper import DEVIATIONS, UPSTREAM_TASKS, deviations
 from tests.study import upstream_oracle as oracle
 
 SIGMA = 0.3
@@ -171,7 +171,7 @@ def test_clamping_only_the_prediction_caps_a_perfect_reconstruction():
     assert sample_metrics(x, x)["psnr"][0] > 90
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", UPSTREAM_TASKS)
 @pytest.mark.parametrize("architecture", ["gd", "prox"])
 def test_the_preset_is_all_deviations(task, architecture):
     """Every deviation by itself changes the configuration, and together they are the preset."""
