@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 
 from sgdj.study.design import folder
 from sgdj.study.store import read
@@ -102,6 +104,25 @@ def test_a_campaign_goes_through_a_launcher(tmp_path, study, results):
     assert again.returncode == 0, again.stderr
     assert f"{len(runs)} of {len(runs)} trainings are there already" in again.stdout
     assert "finished " not in again.stdout
+
+
+def test_every_job_reaches_a_ray_launcher(cli, monkeypatch):
+    """Without a cluster: the launcher is made with its setting, and given all jobs at once."""
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    launchers = {one.__name__: one for one in Plugins.instance().discover(Launcher)}
+    given = []
+
+    def launch(launcher, job_overrides, initial_job_idx):
+        given.append((launcher.ray_cfg.init.num_cpus, [set(job) for job in job_overrides]))
+        raise EOFError
+
+    monkeypatch.setattr(launchers["RayLauncher"], "launch", launch)
+    code, _, err = cli(*FIXED, "strategy=mse,jitter", "hydra/launcher=ray", LAUNCHERS["ray"][1])
+    assert code == 5
+    assert "error: the launcher gave up: EOFError" in err
+    ((cpus, jobs),) = given
+    assert cpus == 2
+    assert [{"strategy=mse", "strategy=jitter"} & job for job in jobs] == [{"strategy=mse"}, {"strategy=jitter"}]
 
 
 def test_an_unknown_launcher_is_one_line(tmp_path):
