@@ -63,7 +63,8 @@ bench: setup ## Measure speed and memory beside the plain implementation (15 qui
 scaling: setup ## Measure how time and memory grow, and fit a cost model (15 quiet minutes)
 	$(BIN)/python -m scripts.benchmarks.scaling
 
-test-all: test ## The tests, then 100 kills and ten minutes of damaged input for every reader (two hours)
+test-all: test ## The tests, a ray cluster, a paper's table through submitit, 100 kills, ten minutes of damaged input for every reader (two hours)
+	$(BIN)/python -m pytest -m long
 	$(BIN)/python -m scripts.reliability.faults
 	$(BIN)/python -m scripts.reliability.fuzz
 

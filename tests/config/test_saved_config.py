@@ -24,6 +24,7 @@ from sgdj.runs.catalogue import view
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import same_settings
 from tests.conftest import QUIET, finished_run
+from tests.program import run
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("task=denoising", "scale=smoke", "epochs=1", *QUIET)
@@ -146,13 +147,11 @@ def campaign(folder):
     print(f"cases {cases} accepted {accepted}")
 
 
-def test_no_hostile_value_has_an_effect(place):
+def test_no_hostile_value_has_an_effect(place, tmp_path_factory):
     """An audit hook cannot be taken back, so all of this is one process of its own."""
-    code = f"from pathlib import Path; from {__name__} import campaign; campaign(Path({str(place)!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300, cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(place)},
-    )  # fmt: skip
+    script = tmp_path_factory.mktemp("campaign") / "campaign.py"
+    script.write_text(f"from pathlib import Path; from {__name__} import campaign; campaign(Path({str(place)!r}))")
+    done = run(script, cwd=ROOT, environment={"TMPDIR": str(place)})
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
     _, cases, _, accepted = done.stdout.splitlines()[-1].split()
     assert int(cases) > 350

@@ -1,7 +1,6 @@
 """Data: generated once, split by volume, read as fastMRI reads it, and refused when unusable."""
 
 import json
-import multiprocessing
 import os
 import pickle
 import random
@@ -35,6 +34,7 @@ from sgdj.operators import CartesianAcquisition, ConvolutionAcquisition
 from sgdj.runtime import hashing
 from sgdj.runtime.hashing import file_digest
 from tests.conftest import shared_file
+from tests.program import context
 
 ALL = {"train": None, "val": None, "test": None}
 
@@ -161,7 +161,7 @@ def _build_slowly(arguments):
 
 
 def test_parallel_jobs_generate_once(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
+    with context().Pool(4) as pool:
         found = pool.map(_build_slowly, [(str(tmp_path / "data"), str(tmp_path / "log"))] * 8)
     assert len(set(found)) == 1
     assert (tmp_path / "log").read_text() == "built\n"

@@ -67,6 +67,7 @@ def numbers(run: Path) -> list[dict]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory(run).metrics()]
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize("overrides", MATRIX, ids=" ".join)
 def test_smoke(cli, tmp_path, overrides):
     code, out, err = cli("scale=smoke", *QUIET, *overrides)

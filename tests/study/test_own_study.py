@@ -52,6 +52,7 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.figures
 def test_one_of_each_kind_from_a_plugin(cli, lab, capfd, monkeypatch):
     file = written(
         Path("mine.yaml"),

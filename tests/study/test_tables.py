@@ -7,8 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +38,10 @@ from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
 from sgdj.study.store import read, write
 from tests.conftest import only_run
+from tests.program import Program, run
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "tables.py"
 RESULTS = ROOT / "results"
 CONDITIONS = (CLEAN, Key("gaussian", 1.0), Key("pgd", 1.0), Key(shift="lesion"), Key(shift="line"))
 
@@ -232,8 +232,8 @@ def test_committed_tables_are_up_to_date(tmp_path):
     (tmp_path / "results" / scale).mkdir(parents=True)
     for path in committed.glob("*.csv"):
         shutil.copy(path, tmp_path / "results" / scale)
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    done = run(SCRIPT, "build", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     made = {p.relative_to(tmp_path / "results"): p for p in (tmp_path / "results").rglob("*") if p.is_file()}
     assert len(made) > 10
     readme = tmp_path / "README.md"
@@ -316,6 +316,7 @@ def test_levels_in_use_are_the_chosen_ones():
             assert one.level == chosen[one.task, one.strategy].row.level
 
 
+@pytest.mark.figures
 def test_an_incomplete_table_is_built_and_says_so(tmp_path):
     for one in full(range(2)):
         write(replace(one, times={"wall_s": 60.0, "training_s": 50.0, "steps": 100, "peak_memory_mib": 1.0}), tmp_path)
@@ -327,6 +328,7 @@ def test_an_incomplete_table_is_built_and_says_so(tmp_path):
     assert {p.suffix for p in (tmp_path / "figures").iterdir()} == {".png", ".pdf"}
 
 
+@pytest.mark.figures
 def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
     """A fifth strategy and another architecture, with and without a level, in every document and figure."""
     new = (("gd", "two_draws", {"strategy.sigma": 0.3}), ("wide", "plain", {}), ("gd", "plain", {}))
@@ -402,6 +404,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
     assert collect_new(tmp_path / "outputs", results, "smoke", (0, 1)) == ([], passed)
 
 
+@pytest.mark.figures
 def test_a_task_that_the_paper_does_not_have_gets_a_table_of_its_own(tmp_path):
     """Title and columns are the task's; of small images there is no SSIM."""
 
@@ -450,13 +453,11 @@ def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):
     assert replace(old, samples_hash=new.samples_hash) == new
 
 
-def _campaign(folder: Path) -> subprocess.Popen:
+def _campaign(folder: Path) -> Program:
+    """Start a campaign in a process group of its own, with its jobs in it."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "--scale", "smoke", "--tasks", "seismic"]
-    return subprocess.Popen(
-        [*command, "--parts", "tables", "--jobs", "2"], cwd=folder, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    chosen = ("--scale", "smoke", "--tasks", "seismic", "--parts", "tables", "--jobs", "2")
+    return Program(SCRIPT, "run", *chosen, cwd=folder, group=0, jobs=True)
 
 
 def _trained_but_unfinished(folder: Path) -> int:
@@ -468,7 +469,7 @@ def _trained_but_unfinished(folder: Path) -> int:
 
 
 def _kill_in_the_middle(folder: Path, whole_group: bool) -> None:
-    process, deadline = _campaign(folder), time.monotonic() + 120
+    process, deadline = _campaign(folder), time.monotonic() + 300
     seen = {p.parent for p in folder.rglob("last.ckpt")}
     while time.monotonic() < deadline:
         fresh = {p.parent for p in folder.rglob("last.ckpt")} - seen
@@ -481,7 +482,7 @@ def _kill_in_the_middle(folder: Path, whole_group: bool) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()  # its jobs live on, and the next campaign has to wait for them
-    process.wait()
+    process.wait(60)
 
 
 def test_a_campaign_killed_twice_gives_the_same_tables(tmp_path):
