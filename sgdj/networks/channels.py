@@ -19,14 +19,25 @@ def check_groups(features: int, groups: int) -> None:
         raise SettingError("features", what, f"use a multiple of {groups}")
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """(B, H, W, C) as (B, C, H, W), a view in the channels-last format, in which convolutions are faster."""
+    return x.permute(0, 3, 1, 2)
+
+
 def to_channels(x: Tensor) -> Tensor:
-    """(B, C, H, W) complex to (B, 2C, H, W) real, real part first; a real image passes unchanged."""
-    return torch.cat([x.real, x.imag], dim=1) if x.is_complex() else x
+    """(B, C, H, W) complex to (B, 2C, H, W) real, real parts first; a real image keeps its channels.
+
+    With C = 1 it is a view in the channels-last format: nothing is copied.
+    """
+    if x.shape[1] != 1:
+        return torch.cat([x.real, x.imag], dim=1) if x.is_complex() else x
+    image = x[:, 0]
+    return channels_last(torch.view_as_real(image) if x.is_complex() else image[..., None])
 
 
 def from_channels(x: Tensor, like: Tensor) -> Tensor:
     """Inverse of `to_channels`, to the kind of number that `like` holds."""
     if not like.is_complex():
         return x
-    real, imag = x.to(like.real.dtype).chunk(2, dim=1)  # half precision has no complex form
-    return torch.complex(real, imag)
+    pairs = x.to(like.real.dtype).unflatten(1, (2, -1)).movedim(1, -1)  # half precision has no complex form
+    return torch.view_as_complex(pairs.contiguous())
