@@ -26,8 +26,8 @@ class Found:
     delta
         δ, in the shape of the measurements.
     believable
-        False for samples that no search attacked as it was meant to, such as by gradients that are zero, boolean,
-        shape (B,). That a search is also stronger than random draws of equal norm would be decided here, too.
+        False for samples that no search attacked: none had a usable gradient, or random draws of equal norm do more
+        harm than anything that was found, boolean, shape (B,).
     why
         What was wrong where it is False; "" otherwise.
     """

@@ -9,10 +9,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sgdj.attacks import APGD, PGD, SPSA, Gaussian, WorstOf
+from sgdj.attacks import APGD, PGD, SPSA, Gaussian, Transfer, WorstOf
 from sgdj.attacks.apgd import checkpoints
 from sgdj.attacks.ball import project, unit
 from sgdj.attacks.budgets import sweep
+from sgdj.attacks.chance import is_weaker, strongest_draw
 from sgdj.attacks.iterative import repeat
 from sgdj.audit.self_test import LinearMap, exact_worst_case
 from sgdj.audit.sensitivity import sensitivity
@@ -449,6 +450,64 @@ def test_what_honest_gradients_find_is_believed_and_the_same(trained, attack):
     found = attack.found(network, data, Draws(0))
     assert found.believable.all() and found.why == ""
     assert torch.equal(found.delta, attack(network, data, Draws(0)))
+
+
+class Misled(torch.autograd.Function):
+    """The identity, with a gradient that points downhill."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return -gradient
+
+
+@pytest.mark.parametrize("search", [partial(PGD, step_size=1.0), APGD], ids=["pgd", "apgd"])
+def test_an_attack_that_random_draws_outdo_searches_again_or_is_not_believed(trained, search, monkeypatch):
+    network, data = Cut(LinearMap(64, torch.complex64), Misled.apply), trained[1]
+    attack = search(rho=0.1, steps=4, restarts=1, random_start=False)
+    chance = strongest_draw(attack.hill(network, data, attack.budget(data.y)), attack.ball, data, Draws(0))
+    before = errors(network, data, attack(network, data, Draws(0)))
+    assert (before < chance.value).all()
+    found = attack.found(network, data, Draws(0))
+    assert found.believable.all() and found.why == ""
+    assert (errors(network, data, found.delta) > chance.value).all()
+    monkeypatch.setattr("sgdj.attacks.iterative.climb_without_gradients", lambda *_, **__: None)
+    found = replace(attack, steps=1).found(network, data, Draws(3))
+    chance = strongest_draw(attack.hill(network, data, attack.budget(data.y)), attack.ball, data, Draws(3))
+    weak = ~found.believable
+    assert weak.any() and found.why == "random draws of equal norm do more harm than any search (20 were drawn)"
+    assert torch.equal(found.delta[weak], chance.delta[weak])
+
+
+class Scaled(Reconstructor):
+    """The adjoint times a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, y, operator, perturb=None):
+        return self.factor * operator.adjoint(y)
+
+
+def test_what_does_not_carry_over_to_a_network_is_not_believed(trained):
+    data = trained[1]
+    attack = Transfer(rho=0.1, source="another network", steps=10, restarts=1)
+    attack.__dict__["other"] = Scaled(2.0)  # its worst case makes y larger, which brings half of y nearer to x
+    assert attack.found(Scaled(3.0), data, Draws(0)).believable.all()
+    found = attack.found(Scaled(0.5), data, Draws(0))
+    assert not found.believable.any() and found.why.startswith("it does not carry over: random draws")
+    assert torch.equal(found.delta, attack(Scaled(0.5), data, Draws(0)))
+
+
+def test_a_tie_with_random_draws_is_no_fault(trained):
+    network, data = Cut(LinearMap(64, torch.complex64), lambda x: 0 * x + 1), trained[1]
+    hill = APGD(rho=0.1, steps=2, restarts=1, random_start=False).hill(network, data, torch.ones(3, 1, 1, 1))
+    value = hill.mean(torch.zeros_like(data.y))
+    assert not is_weaker(value, value * (1 + 9e-7)).any() and is_weaker(value, value * (1 + 2e-6)).all()
 
 
 def test_gradients_are_judged_for_every_sample_by_itself(trained):
