@@ -9,12 +9,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sgdj.attacks import APGD, PGD, SPSA, Gaussian, Transfer, WorstOf
+from sgdj.attacks import APGD, PGD, SPSA, Gaussian, WorstOf
 from sgdj.attacks.apgd import checkpoints
 from sgdj.attacks.ball import project, unit
 from sgdj.attacks.budgets import sweep
 from sgdj.attacks.chance import is_weaker, strongest_draw
 from sgdj.attacks.iterative import repeat
+from sgdj.attacks.transfer import Transfer
 from sgdj.audit.self_test import LinearMap, exact_worst_case
 from sgdj.audit.sensitivity import sensitivity
 from sgdj.data import Batch
