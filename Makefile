@@ -46,14 +46,14 @@ demo: setup ## Train a jittered MRI network on embedded data, attack it, show th
 	$(BIN)/python run.py task=mri strategy=jitter sigma=0.01
 
 reproduce-tables: $(if $(LAUNCHER),develop,setup) ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS= LAUNCHER=)
-	$(BIN)/python scripts/tables.py run scale=$(SCALE) seeds=$(SEEDS) tasks=$(TASKS) parts=$(PARTS) jobs=$(JOBS) \
-		$(if $(LAUNCHER),launcher=$(LAUNCHER))
+	$(BIN)/python scripts/tables.py run --scale $(SCALE) --tasks $(TASKS) --parts $(PARTS) \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LAUNCHER),--launcher $(LAUNCHER))
 
 tables: setup ## Rebuild results/ from the committed rows and finished runs, in seconds
-	$(BIN)/python scripts/tables.py build scale=$(SCALE) seeds=$(SEEDS)
+	$(BIN)/python scripts/tables.py build --scale $(SCALE) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: develop lint ## Lint, check types and run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: setup ## Measure speed and memory beside the plain implementation (15 quiet minutes)
 	$(BIN)/python -m scripts.benchmarks.bench
@@ -65,9 +65,12 @@ test-all: test ## The tests, then 100 kills and ten minutes of damaged input for
 	$(BIN)/python -m scripts.reliability.faults
 	$(BIN)/python -m scripts.reliability.fuzz
 
-lint: develop ## Lint and check types only
+lint: develop ## Lint, check types and docstrings only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/typos
+	$(BIN)/pydoclint run.py sgdj scripts tests
+	$(BIN)/python -m pytest --noconftest tests/test_docstrings.py
 	$(BIN)/mypy
 
 clean: ## Remove the environment, caches and generated data; run directories stay

@@ -1,1 +1,1 @@
-"""Commands beside run.py."""
+"""Commands beside run.py, and the project's own instruments."""

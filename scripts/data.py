@@ -1,11 +1,10 @@
 """Generate, convert and describe data.
 
-python scripts/data.py describe PATH                      what it holds, and the command lines that use it
-python scripts/data.py convert PATH FOLDER                images or arrays to the fastMRI layout
+python scripts/data.py describe /data/knee
+python scripts/data.py convert brain.tiff converted --matrix 64
 python scripts/data.py generate phantom dataset.size=128 dataset.volumes.train=20 dataset.seed=3
 """
 
-import argparse
 import os
 import shlex
 import sys
@@ -14,53 +13,59 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.common import key_values, status
+from scripts.common import Parser, number, print_csv, status
 from sgdj.config.quoting import argument
-from sgdj.data.source import SPLITS
-from sgdj.errors import ExitCode, InputError, RunError, as_run_error
+from sgdj.errors import ExitCode, InputError, RunError, as_run_error, first_line
 from sgdj.text import say
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sgdj.data.describe import Suggestion
+    from sgdj.data.describe import Description, Suggestion
 
 
-def _max_gib(overrides: list[str]) -> float | None:
-    """The limit on what a file may declare, from ``dataset.max_gib=GIB``."""
-    found = key_values(overrides, {"dataset.max_gib": 0.0})["dataset.max_gib"]
-    if overrides and not 0 < found < float("inf"):
-        raise InputError(f"{found:g} is no size", overrides[-1], "give a number of GiB above 0")
-    return found or None
+def _facts(found: "Description") -> str:
+    return "; ".join(f"{name}: {value}" for name, value in found.facts.items())
 
 
 def _tried(line: "Suggestion", max_gib: float | None) -> tuple[str, str]:
-    """The command line with what it lacks, and why a run would refuse its data (nothing if it takes it)."""
+    """Return the completed command line, and why a run would refuse its data (empty if it accepts them)."""
     from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
     from sgdj.config.load import load
+    from sgdj.data.source import SPLITS
 
     given = {key: value for key, value in line.dataset.items() if key != "dataset.partition"}
     words = [word for key, value in given.items() for word in shlex.split(argument(key, value))]
     try:
-        config = load(parse([f"task={line.task}", f"dataset.max_gib={max_gib or 'null'}", *words])).config
-        config["dataset"] |= {"partition": "none"} if "dataset.partition" in line.dataset else {}
-        source = build(config, "dataset")
+        settings = load(parse([f"task={line.task}", f"dataset.max_gib={max_gib or 'null'}", *words])).settings
+        if "dataset.partition" in line.dataset:
+            settings = settings.changed("dataset.partition", "none")
+        source = build(settings, "dataset")
         source.prepare()
         if "dataset.partition" in line.dataset:
             source.images("test")
             return str(line), ""
         count, *_ = [len(source.images(split)) for split in SPLITS]  # an empty one is refused
-        return f"{line} trainer.batch_size={count}" if count < config["trainer"]["batch_size"] else str(line), ""
+        return f"{line} trainer.batch_size={count}" if count < settings.trainer.batch_size else str(line), ""
     except RunError as error:
-        return str(line), str(error).splitlines()[0]
+        return str(line), first_line(error)
 
 
-def describe_path(path: Path, max_gib: float | None) -> int:
-    """Print what a path holds, and command lines whose data was prepared as a run prepares it."""
+def describe_path(path: Path, max_gib: float | None, as_csv: bool = False) -> int:
+    """Print what a path holds, and command lines whose data was prepared as a run prepares it; as CSV only files."""
     from sgdj.data.describe import describe, suggestions
 
     found = describe(path, max_gib)
+    if as_csv:
+        print_csv(
+            ("path", "MiB", "kind", "usable to", "problem", "facts"),
+            (
+                (str(d.path), d.path.stat().st_size / 2**20, d.kind, ", ".join(d.uses), d.problem or "", _facts(d))
+                for d in found
+            ),
+        )
+        return int(ExitCode.CHECK_FAILED if any(d.problem for d in found) else ExitCode.DONE)
     for item in (d for d in found if d.kind != "other"):
         verdict = f"cannot be used: {item.problem}" if item.problem else f"usable to {', '.join(item.uses)}"
         say(f"{item.path} ({item.path.stat().st_size / 2**20:.2f} MiB): {verdict}")
@@ -75,15 +80,15 @@ def describe_path(path: Path, max_gib: float | None) -> int:
     lines = [(line, *(_tried(line, max_gib) if line.dataset else (str(line), ""))) for line in suggestions(path, found)]
     works = [text for _, text, refused in lines if not refused]
     say("to use them:" if works else "nothing here can be used")
-    for line in works:
-        say(f"    {line}")
+    for text in works:
+        say(f"    {text}")
     for line, refused in ((line, refused) for line, _, refused in lines if refused):
         say(f"not yet a data set: {line.dataset.get('dataset.root', line.dataset.get('dataset.path'))}: {refused}")
     return int(ExitCode.DONE if good and len(good) == len(volumes) else ExitCode.CHECK_FAILED)
 
 
 def _complex_stack(path: Path, seed: int, max_gib: float | None) -> "np.ndarray":
-    """Images (S, H, W) as they are if they are complex, else with a smooth random phase."""
+    """Read images (S, H, W): unchanged if they are complex, else with a smooth random phase."""
     import numpy as np
 
     from sgdj.data.images import check_contrast, read_stack
@@ -109,7 +114,7 @@ def _complex_stack(path: Path, seed: int, max_gib: float | None) -> "np.ndarray"
 
 
 def _convert_file(path: Path, out: Path, seed: int, matrix: int | None, max_gib: float | None) -> str:
-    """Write one volume; what was written."""
+    """Write one volume; returns a line that describes it."""
     from sgdj.data.fastmri_layout import write_volume
     from sgdj.data.fft import center_crop, image_to_kspace
 
@@ -132,7 +137,7 @@ def _convert_file(path: Path, out: Path, seed: int, matrix: int | None, max_gib:
             write_volume(partial, kspace, shape, acquisition="CONVERTED", patient_id=path.stem)
             os.replace(partial, out)
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        reason = error.strerror or first_line(error)
         raise as_run_error(error) or InputError(
             f"the volume cannot be written ({reason})", str(out), "choose another folder"
         ) from error
@@ -148,10 +153,6 @@ def convert(source: Path, target: Path, seed: int, matrix: int | None, max_gib: 
 
     if not source.exists():
         raise InputError("no such file or folder", str(source), "check the path")
-    if matrix is not None and matrix < 1:
-        raise InputError(f"{matrix} is no size of an image", f"--matrix {matrix}", "give 1 or more")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"{seed} is no seed", f"--seed {seed}", "give a whole number from 0 to 4294967295")
     found = [source] if source.is_file() else sorted(source.iterdir())
     files = [p for p in found if p.is_file() and p.name[0] != "." and p.suffix.lower() in SUFFIXES]
     if not files:
@@ -184,36 +185,54 @@ def generate(kind: str, overrides: list[str]) -> int:
     job = load(parse([f"task={fitting[0]}", f"dataset={kind}", *overrides]))
     from sgdj.config.instantiate import build
 
-    source = build(job.config, "dataset")
+    source = build(job.settings, "dataset")
     source.prepare()
     say(source.folder)
     return int(ExitCode.DONE)
 
 
-def main() -> int:
-    """Dispatch."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("describe", help="what a path holds, and how to use it")
-    one.add_argument("path", type=Path)
-    one.add_argument("overrides", nargs="*", metavar="dataset.max_gib=GIB", help="what a file may declare")
-    two = commands.add_parser("convert", help="images or arrays to the fastMRI layout")
-    two.add_argument("source", type=Path)
-    two.add_argument("target", type=Path)
-    two.add_argument("--seed", type=int, default=0, help="of the smooth phase given to magnitudes")
-    two.add_argument("--matrix", type=int, help="side of the central k-space to keep (a lower resolution)")
-    two.add_argument("overrides", nargs="*", metavar="dataset.max_gib=GIB", help="what a file may declare")
-    three = commands.add_parser("generate", help="embedded data")
-    three.add_argument("kind")
-    three.add_argument("overrides", nargs="*", metavar="dataset.KEY=VALUE")
-    arguments = parser.parse_args()
-    if arguments.command == "describe":
-        return describe_path(arguments.path, _max_gib(arguments.overrides))
-    if arguments.command == "convert":
-        limit = _max_gib(arguments.overrides)
-        return convert(arguments.source, arguments.target, arguments.seed, arguments.matrix, limit)
-    return generate(arguments.kind, arguments.overrides)
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python scripts/data.py", __doc__)
+    verbs = made.verbs(
+        describe="say what files hold, and which command lines use them",
+        convert="write images or arrays as volumes in the fastMRI layout",
+        generate="generate embedded data of any size, number and seed",
+    )
+    verbs["describe"].add_argument("path", type=Path, metavar="PATH", help="file or folder")
+    verbs["describe"].add_argument("--csv", action="store_true", help="print the files as CSV, and nothing else")
+    convert_ = verbs["convert"]
+    convert_.add_argument("source", type=Path, metavar="PATH", help="image or array, or a folder of them")
+    convert_.add_argument("target", type=Path, metavar="FOLDER", help="where the volumes are written")
+    convert_.add_argument(
+        "--seed",
+        type=number(int, 0, 2**32 - 1),
+        default=0,
+        help="of the smooth phase given to magnitudes (%(default)s)",
+    )
+    convert_.add_argument(
+        "--matrix", type=number(int, 1), help="side of the central k-space to keep: a lower resolution (all of it)"
+    )
+    for name in ("describe", "convert"):
+        verbs[name].add_argument(
+            "--max-gib", type=number(float), metavar="GIB", help="what a file may declare (dataset.max_gib)"
+        )
+    verbs["generate"].add_argument("kind", metavar="KIND", help="phantom, layered, patches, subspace or points")
+    verbs["generate"].add_argument(
+        "overrides", nargs="*", metavar="dataset.KEY=VALUE", help="settings of the data set, as on the command line"
+    )
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Run the chosen verb."""
+    options = parser().parse_args(arguments)
+    if options.verb == "describe":
+        return describe_path(options.path, options.max_gib, options.csv)
+    if options.verb == "convert":
+        return convert(options.source, options.target, options.seed, options.matrix, options.max_gib)
+    return generate(options.kind, options.overrides)
 
 
 if __name__ == "__main__":
-    sys.exit(status(main))
+    sys.exit(status(lambda: main(sys.argv[1:])))

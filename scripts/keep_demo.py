@@ -8,43 +8,71 @@ import shutil
 import sys
 from pathlib import Path
 
+from scripts.common import Parser, status
+from sgdj.errors import InputError
 from sgdj.runs.catalogue import view
+from sgdj.text import markdown_table, plus_minus
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def table(summary: dict) -> str:
-    """Conditions by PSNR and SSIM, as Markdown."""
-    lines = [
-        "| condition | ‖δ‖/‖y‖ | x0 PSNR (dB) / SSIM | network PSNR (dB) / SSIM | gain (dB) |",
-        "|---|---|---|---|---|",
-    ]
+    """Write conditions by PSNR and SSIM as Markdown."""
+    header = ("condition", "‖δ‖/‖y‖", "x0 PSNR (dB) / SSIM", "network PSNR (dB) / SSIM", "gain (dB)")
+    rows = []
     for condition, network in summary["network"].items():
         start = summary["x0"][condition]
         rho = network["delta_norm"]["mean"] / network["y_norm"]["mean"]
         cells = [
-            f"{e['psnr']['mean']:.2f} ± {e['psnr']['std']:.2f} / {e['ssim']['mean']:.3f}" for e in (start, network)
+            f"{plus_minus(e['psnr']['mean'], e['psnr']['std'], 2)} / {e['ssim']['mean']:.3f}" for e in (start, network)
         ]
         gain = network["psnr"]["mean"] - start["psnr"]["mean"]
-        lines.append(f"| {condition} | {rho:.3f} | {cells[0]} | {cells[1]} | {gain:+.2f} |")
+        rows.append((condition, f"{rho:.3f}", *cells, f"{gain:+.2f}"))
     clean = summary["network"]["clean"]["psnr"]
-    lines += ["", f"Mean ± standard deviation over {clean['n_volumes']} volumes ({clean['n_samples']} slices)."]
-    return "\n".join(lines)
+    note = f"Mean ± standard deviation over {clean['n_volumes']} volumes ({clean['n_samples']} slices)."
+    return f"{markdown_table(header, rows)}\n\n{note}"
 
 
-def main(run: Path) -> None:
-    """Copy and rewrite."""
+def keep(run: Path) -> None:
+    """Copy the files of a run, and rewrite the README.
+
+    Parameters
+    ----------
+    run
+        Run directory of the demo.
+
+    Raises
+    ------
+    InputError
+        If the run is not finished, or has no figures.
+    """
+    summary, panel = view(run).summary, next((run / "figures").glob("panel-pgd-*.png"), None)
+    if not summary or panel is None or not (run / "figures" / "robustness.png").is_file():
+        raise InputError("no evaluation with figures", str(run), "give the finished run of make demo")
     target = ROOT / "results" / "demo"
     target.mkdir(parents=True, exist_ok=True)
-    text = table(view(run).summary)
+    text = table(summary)
     (target / "table.md").write_text(text + "\n")
     shutil.copyfile(run / "run.json", target / "run.json")
     shutil.copyfile(run / "figures" / "robustness.png", target / "robustness.png")
-    shutil.copyfile(next((run / "figures").glob("panel-pgd-*.png")), target / "panel-pgd.png")
+    shutil.copyfile(panel, target / "panel-pgd.png")
     readme = ROOT / "README.md"
     pattern = r"(<!-- demo table -->\n).*?(<!-- end of demo table -->)"
     readme.write_text(re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", readme.read_text(), flags=re.DOTALL))
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python scripts/keep_demo.py", __doc__)
+    made.add_argument("run", type=Path, metavar="RUN", help="run directory of make demo")
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Copy the files and rewrite the README."""
+    keep(parser().parse_args(arguments).run)
+    return 0
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(status(lambda: main(sys.argv[1:])))

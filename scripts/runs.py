@@ -1,9 +1,8 @@
 """List, filter, compare and tidy runs.
 
-python scripts/runs.py list [outputs] [task=mri strategy=jitter seed=0 status=finished]
+python scripts/runs.py list --strategy jitter --status finished
+python scripts/runs.py list outputs /data/runs --csv > runs.csv
 python scripts/runs.py compare RUN_A RUN_B
-python scripts/runs.py sync [outputs] [KEY=VALUE …]            W&B commands that send offline records
-python scripts/runs.py tidy [outputs] [KEY=VALUE …] [--yes]    remove checkpoints of finished runs
 """
 
 import argparse
@@ -11,45 +10,69 @@ import shlex
 import sys
 from pathlib import Path
 
-from scripts.common import status
+from scripts.common import Parser, WrongValue, print_csv, status
 from sgdj.errors import ExitCode
+from sgdj.runs import catalogue
 from sgdj.text import say
 
 
-def main() -> int:
-    """Dispatch."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        name, sign, value = text.partition("=")
+        mend = f"filters are options: --{name} {value}" if sign else "give a folder with runs below it"
+        raise WrongValue(f"there is no folder {text!r}", mend)
+    return path
+
+
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python scripts/runs.py", __doc__)
+    verbs = made.verbs(
+        list="list runs with their scores and folders",
+        compare="compare two runs: their settings, and their metrics paired by volume",
+        sync="print the W&B commands that send offline records",
+        tidy="remove checkpoints of finished runs; without --yes, say what would go",
+    )
     for name in ("list", "sync", "tidy"):
-        command = commands.add_parser(name)
-        command.add_argument("arguments", nargs="*", metavar="FOLDER | KEY=VALUE")
-        if name == "tidy":
-            command.add_argument("--yes", action="store_true", help="remove; without it, say what would go")
-    compare = commands.add_parser("compare")
-    compare.add_argument("first", type=Path)
-    compare.add_argument("second", type=Path)
-    options = parser.parse_args()
+        verbs[name].add_argument("folders", nargs="*", type=_folder, metavar="FOLDER", help="where runs lie (outputs)")
+        filters = verbs[name].add_argument_group("filters", "only runs of which this is true")
+        for fact in catalogue.FACTS:
+            filters.add_argument(f"--{fact}", help=f"its {fact}")
+    verbs["list"].add_argument("--csv", action="store_true", help="print the list as CSV, scores unrounded")
+    verbs["tidy"].add_argument("--yes", action="store_true", help="remove")
+    verbs["compare"].add_argument("first", type=Path, metavar="RUN_A", help="run directory")
+    verbs["compare"].add_argument("second", type=Path, metavar="RUN_B", help="run directory")
+    return made
 
+
+def _found(options: argparse.Namespace) -> list[catalogue.RunView]:
+    wanted = {fact: value for fact in catalogue.FACTS if (value := getattr(options, fact)) is not None}
+    return catalogue.find(options.folders or [Path("outputs")], wanted)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the chosen verb."""
     from sgdj.reporting.terminal import show
-    from sgdj.runs import catalogue as runs
 
-    if options.command == "compare":
-        for table in runs.compare(options.first, options.second):
+    options = parser().parse_args(arguments)
+    if options.verb == "compare":
+        for table in catalogue.compare(options.first, options.second):
             show(table)
         return int(ExitCode.DONE)
-    folders = [Path(a) for a in options.arguments if "=" not in a] or [Path("outputs")]
-    wanted = dict(a.split("=", 1) for a in options.arguments if "=" in a)
-    found = runs.find(folders, wanted)
-    if options.command == "list":
-        show(runs.listing(found))
-    elif options.command == "sync":
+    found = _found(options)
+    if options.verb == "list" and options.csv:
+        print_csv(catalogue.COLUMNS, catalogue.lines(found))
+    elif options.verb == "list":
+        show(catalogue.listing(found))
+    elif options.verb == "sync":
         for run in found:
             for record in sorted(run.path.glob("wandb/offline-run-*")):
                 say(f"wandb sync {shlex.quote(str(record))}")
     else:
-        print(runs.tidy(found, really=options.yes))
+        print(catalogue.tidy(found, really=options.yes))
     return int(ExitCode.DONE)
 
 
 if __name__ == "__main__":
-    sys.exit(status(main))
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -1,13 +1,13 @@
 """Tables, figures and claims of the paper, from runs.
 
-python scripts/tables.py run [scale=small] [seeds=0,1,2] [tasks=mri,seismic] [parts=tables,curves,audits] [jobs=2]
-                             [finished=rows]      what has a row already is not run again
-                             [launcher=submitit_slurm launcher.partition=gpu]  jobs go where Hydra's launcher sends them
-python scripts/tables.py build [scale=small] [seeds=0,1,...]     rebuild documents from rows and finished runs
-python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0     run a committed row again and compare
-python scripts/tables.py choose [scale=small] [tasks=mri,seismic]      write the chosen levels to conf/
+python scripts/tables.py run --seeds 0,1,2 --tasks mri     run what is missing, then rebuild
+python scripts/tables.py run --jobs 64 --launcher submitit_slurm partition=gpu timeout_min=600
+python scripts/tables.py build                             rebuild documents from rows and finished runs
+python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0
+python scripts/tables.py rehash                            give rows the hash that their command has today
 """
 
+import argparse
 import json
 import shlex
 import subprocess
@@ -17,9 +17,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.common import key_values, status
+from scripts.common import Parser, number, numbers, one_of, print_csv, some_of, status
+from sgdj.config.search_path import config_options
 from sgdj.errors import ExitCode, InputError
-from sgdj.study.design import COMMITTED, cells, folder
+from sgdj.study.design import COMMITTED, PARTS, TASKS, Cell, cells, folder
 from sgdj.text import say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,24 +36,12 @@ be compared.
 """
 
 
-def _settings(arguments: list[str]) -> dict[str, str]:
-    known = {"scale": "small", "seeds": "", "tasks": "mri,seismic", "parts": "tables,curves,audits", "jobs": ""}
-    known["finished"] = "runs"
-    known = key_values(arguments, known)
-    if known["finished"] not in ("runs", "rows"):
-        raise InputError("no such thing to go by", f"finished={known['finished']}", "choose of runs, rows")
-    return known
+def _seeds(options: argparse.Namespace) -> tuple[int, ...]:
+    return options.seeds or COMMITTED.get(options.scale, (0,))
 
 
-def _numbers(text: str, where: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"{text!r} are no whole numbers", where, "write 0,1,2") from error
-
-
-def _seeds(settings: dict[str, str]) -> tuple[int, ...]:
-    return _numbers(settings["seeds"], "seeds") if settings["seeds"] else COMMITTED.get(settings["scale"], (0,))
+def _wanted(options: argparse.Namespace) -> list[Cell]:
+    return cells(options.tasks, options.scale, _seeds(options), options.parts)
 
 
 def _say(line: str) -> None:
@@ -73,34 +62,53 @@ def _build(scale: str, seeds: tuple[int, ...]) -> None:
         put_excerpt(Path("README.md"), target)
 
 
-def run(arguments: list[str]) -> int:
-    """Run what is missing, then build."""
+def run(options: argparse.Namespace) -> int:
+    """Do the missing runs, then rebuild the documents."""
     from sgdj.study.campaign import Campaign, default_parallel, missing
     from sgdj.study.store import read, read_audits
 
-    of_launcher = [a for a in arguments if a.startswith(("launcher=", "launcher."))]
-    settings = _settings([a for a in arguments if a not in of_launcher])
-    launcher = [f"hydra{'/' if a.startswith('launcher=') else '.'}{a}" for a in of_launcher if a.partition("=")[2]]
-    seeds, scale = _seeds(settings), settings["scale"]
-    parallel = _numbers(settings["jobs"], "jobs")[0] if settings["jobs"] else default_parallel()
-    wanted = cells(settings["tasks"].split(","), scale, seeds, settings["parts"].split(","))
-    target = folder(RESULTS, scale, seeds)
-    if settings["finished"] == "rows":
+    name, *settings = options.launcher or [""]
+    launcher = [f"hydra/launcher={name}", *(f"hydra.launcher.{setting}" for setting in settings)] if name else []
+    seeds, wanted = _seeds(options), _wanted(options)
+    target = folder(RESULTS, options.scale, seeds)
+    if options.finished == "rows":
         wanted = missing(wanted, [*read(target), *read_audits(target)])
-    code = Campaign(wanted, target, parallel, _say, launcher).run()
+    code = Campaign(wanted, target, options.jobs or default_parallel(), _say, launcher).run()
     if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
-        _build(scale, seeds)
+        _build(options.scale, seeds)
     else:
         _say("stopped; the same command goes on from here")
     return code
 
 
-def build(arguments: list[str]) -> int:
+def show_missing(options: argparse.Namespace) -> int:
+    """List the runs that no row shows."""
+    from sgdj.study.campaign import missing
+    from sgdj.study.store import read, read_audits
+
+    target = folder(RESULTS, options.scale, _seeds(options))
+    wanted = _wanted(options)
+    left = missing(wanted, [*read(target), *read_audits(target)])
+    rows = [(cell.experiment, cell.mode if cell.trained else "train", _command(cell)) for cell in left]
+    if options.csv:
+        print_csv(("experiment", "mode", "settings"), rows)
+        return int(ExitCode.DONE)
+    for row in rows:
+        say(" ".join(row))
+    say(f"{len(left)} of {len(wanted)} runs are missing")
+    return int(ExitCode.DONE)
+
+
+def _command(cell: Cell) -> str:
+    """Return the settings of a cell; those of the network that it evaluates come first."""
+    return shlex.join([*(cell.trained.overrides if cell.trained else ()), *cell.overrides])
+
+
+def build(options: argparse.Namespace) -> int:
     """Add finished runs that no row shows yet, and rebuild the documents."""
     from sgdj.study.collecting import collect_new
 
-    settings = _settings(arguments)
-    seeds, scale = _seeds(settings), settings["scale"]
+    seeds, scale = _seeds(options), options.scale
     added, passed = collect_new(Path("outputs"), folder(RESULTS, scale, seeds), scale, seeds)
     for name in added:
         _say(f"new: {name}")
@@ -110,21 +118,18 @@ def build(arguments: list[str]) -> int:
     return int(ExitCode.DONE)
 
 
-def check(arguments: list[str]) -> int:
+def check(options: argparse.Namespace) -> int:
     """Run a committed row again, elsewhere, and compare value by value."""
     from sgdj.study.collecting import collect, older_samples_hashes
     from sgdj.study.rows import difference
     from sgdj.study.store import read
 
-    if len(arguments) != 1:
-        raise InputError("one row expected", "check", "give EXPERIMENT/NAME, such as table_mri/mri-gd-mse-seed0")
+    name = options.row
     rows = {f"{row.experiment}/{row.name}": row for row in read(RESULTS / "small")}
-    if arguments[0] not in rows:
-        near = get_close_matches(arguments[0], rows, 1)
-        raise InputError(
-            "no such row", arguments[0], f"did you mean {near[0]}?" if near else "see results/small/runs.csv"
-        )
-    row = rows[arguments[0]]
+    if name not in rows:
+        near = get_close_matches(name, rows, 1)
+        raise InputError("no such row", name, f"did you mean {near[0]}?" if near else "see results/small/runs.csv")
+    row = rows[name]
     with TemporaryDirectory() as elsewhere:
         command = [sys.executable, *shlex.split(row.command)[1:], f"output_dir={elsewhere}"]
         done = subprocess.run(command, check=False)
@@ -135,32 +140,32 @@ def check(arguments: list[str]) -> int:
         older = older_samples_hashes(made / "evaluation" / "samples.csv")
     worst = difference(row, again)
     same = "the same bits" if worst == 0 else "not the same bits"
-    print(f"{arguments[0]}: {same}; largest difference of a volume's PSNR {worst:.2e} dB")
+    print(f"{name}: {same}; largest difference of a volume's PSNR {worst:.2e} dB")
     if row.samples_hash in older and row.samples_hash != again.samples_hash:
         print("samples.csv is the same but for columns and names that are younger than the row")
     if again.machine != row.machine:
         print(f"written on another machine ({row.machine}; this is {again.machine}), whose rounding may differ")
-    if again.config_hash != row.config_hash:
+    trained = not any(word.startswith("checkpoint=") for word in shlex.split(row.command))
+    if trained and again.config_hash != row.config_hash:  # that of an evaluation holds the bytes of a checkpoint, too
         print("the configuration or the data has changed since the row was written")
     return int(ExitCode.DONE if worst < 0.01 else ExitCode.CHECK_FAILED)
 
 
-def choose(arguments: list[str]) -> int:
+def choose(options: argparse.Namespace) -> int:
     """Write the levels chosen on validation data."""
     from sgdj.study.levels import candidates, is_complete
     from sgdj.study.levels import choose as best
     from sgdj.study.store import read
 
-    settings = _settings(arguments)
-    rows = read(folder(RESULTS, settings["scale"], _seeds(settings)))
-    for task in settings["tasks"].split(","):
+    rows = read(folder(RESULTS, options.scale, _seeds(options)))
+    for task in options.tasks:
         for strategy, group in candidates(rows, task).items():
             if not is_complete(task, strategy, group):
-                print(f"{task} {strategy}: candidates are missing, run parts=levels first")
+                print(f"{task} {strategy}: candidates are missing, run --parts levels first")
                 continue
             chosen = best(group)
             (key, value) = next(iter(chosen.row.level.items()))
-            path = ROOT / "conf" / "scale_task_strategy" / f"{settings['scale']}_{task}_{strategy}.yaml"
+            path = ROOT / "conf" / "scale_task_strategy" / f"{options.scale}_{task}_{strategy}.yaml"
             from omegaconf import OmegaConf
 
             node = OmegaConf.create() if not path.exists() else OmegaConf.load(path)
@@ -173,13 +178,68 @@ def choose(arguments: list[str]) -> int:
     return int(ExitCode.DONE)
 
 
+def rehash(options: argparse.Namespace) -> int:
+    """Give every row the hash that its own command has today."""
+    from sgdj.study.rehash import rehash as renew
+
+    changed, left = renew(folder(RESULTS, options.scale, _seeds(options)))
+    print(f"{len(changed)} rows changed")
+    for line in left:
+        print(f"left as it is: {line}")
+    return int(ExitCode.CHECK_FAILED if left else ExitCode.DONE)
+
+
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python scripts/tables.py", __doc__)
+    verbs = made.verbs(
+        run="run what is missing, then rebuild the documents",
+        missing="list the runs that no row shows",
+        build="rebuild the documents from rows and finished runs",
+        check="run a committed row again and compare it value by value",
+        choose="write the levels chosen on validation data to conf/",
+        rehash="give rows the hash that their command has today",
+    )
+    for name in ("run", "missing", "build", "choose", "rehash"):
+        scales = config_options("scale")
+        verbs[name].add_argument(
+            "--scale", type=one_of(*scales), default="small", help=f"{', '.join(scales)} (%(default)s)"
+        )
+        verbs[name].add_argument(
+            "--seeds", type=numbers, metavar="0,1,2", help="seeds of the runs (those whose rows are committed)"
+        )
+    for name in ("run", "missing", "choose"):
+        verbs[name].add_argument(
+            "--tasks", type=some_of(*TASKS), default="mri,seismic", help=f"of {', '.join(TASKS)} (%(default)s)"
+        )
+    for name in ("run", "missing"):
+        verbs[name].add_argument(
+            "--parts", type=some_of(*PARTS), default="tables,curves,audits", help=f"of {', '.join(PARTS)} (%(default)s)"
+        )
+    run_ = verbs["run"]
+    run_.add_argument("--jobs", type=number(int, 1), help="runs side by side, on one thread each (one per core)")
+    run_.add_argument(
+        "--finished",
+        type=one_of("runs", "rows"),
+        default="runs",
+        help="rows: what has a row already is not run again, even if its run is gone (%(default)s)",
+    )
+    run_.add_argument(
+        "--launcher",
+        nargs="+",
+        metavar=("NAME", "KEY=VALUE"),
+        help="jobs go where this launcher of Hydra sends them, with these settings of it",
+    )
+    verbs["missing"].add_argument("--csv", action="store_true", help="print the list as CSV")
+    verbs["check"].add_argument("row", metavar="EXPERIMENT/NAME", help="such as table_mri/mri-gd-mse-seed0")
+    return made
+
+
 def main(arguments: list[str]) -> int:
-    """Dispatch."""
-    verbs = {"run": run, "build": build, "check": check, "choose": choose}
-    if not arguments or arguments[0] not in verbs:
-        print(__doc__)
-        return int(ExitCode.DONE if arguments[:1] in ([], ["--help"], ["-h"]) else ExitCode.INPUT)
-    return verbs[arguments[0]](arguments[1:])
+    """Run the chosen verb."""
+    options = parser().parse_args(arguments)
+    verbs = {"run": run, "missing": show_missing, "build": build, "check": check, "choose": choose, "rehash": rehash}
+    return verbs[options.verb](options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A network that is not of this project: fastMRI's U-Net on zero-filled images, trained for a minute on the phantoms.
 
-python scripts/unet.py unet.pt [SECONDS] [KEY=VALUE ...]                   train, write the weights
+python scripts/unet.py unet.pt --seconds 60          train, write the weights
 python run.py mode=evaluate task=mri reconstructor=scripts.unet:UNet checkpoint=unet.pt
 python run.py mode=audit task=mri reconstructor=scripts.unet:UNet checkpoint=unet.pt
 """
@@ -12,9 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from scripts.common import Parser, number, status
+from sgdj.errors import InputError
+
 
 class UNet(nn.Module):
-    """x̂ = Aᴴy + U-Net(Aᴴy), real and imaginary part as channels."""
+    """Residual network x̂ = Aᴴy + U-Net(Aᴴy), real and imaginary part as channels."""
 
     def __init__(self) -> None:
         from fastmri.models import Unet
@@ -30,8 +33,25 @@ class UNet(nn.Module):
         return x + torch.view_as_complex(added)[:, None]
 
 
-def main(target: Path, seconds: float, overrides: list[str]) -> None:
-    """Train with Adam until the time is over."""
+def train(target: Path, seconds: float, overrides: list[str]) -> None:
+    """Train with Adam until the time is over, and write the weights.
+
+    Parameters
+    ----------
+    target
+        File for the weights.
+    seconds
+        How long to train.
+    overrides
+        Settings of the task, as on the command line.
+
+    Raises
+    ------
+    InputError
+        If the file's folder does not exist, or a setting is wrong.
+    """
+    if not target.absolute().parent.is_dir():
+        raise InputError("no such folder", str(target.parent), "make it first")
     from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
     from sgdj.config.load import load
@@ -39,13 +59,13 @@ def main(target: Path, seconds: float, overrides: list[str]) -> None:
     from sgdj.draws import Draws
     from sgdj.metrics.image import squared_error
 
-    config = load(parse(["task=mri", *overrides])).config
-    source, acquisition = build(config, "dataset"), build(config, "operator")
+    settings = load(parse(["task=mri", *overrides])).settings
+    source, acquisition = build(settings, "dataset"), build(settings, "operator")
     source.prepare()
     torch.manual_seed(0)
     network = UNet()
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    measure = Measure(acquisition, Draws(config["dataset"]["seed"]))
+    measure = Measure(acquisition, Draws(settings.data_seed))
     end, step = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         for batch in batches(source.images("train"), measure, 4, Draws(step)):
@@ -60,8 +80,23 @@ def main(target: Path, seconds: float, overrides: list[str]) -> None:
     print(f"{step} steps, last loss {float(loss.detach()):.5f}: {target}")
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python scripts/unet.py", __doc__)
+    made.add_argument("target", type=Path, metavar="WEIGHTS", help="file for the weights, such as unet.pt")
+    made.add_argument("--seconds", type=number(float), default=60.0, help="how long to train (60)")
+    made.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="settings of task=mri, as on the command line of run.py"
+    )
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Train the network and write its weights."""
+    options = parser().parse_args(arguments)
+    train(options.target, options.seconds, options.overrides)
+    return 0
+
+
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    plain = [a for a in sys.argv[2:] if "=" not in a]
-    main(Path(sys.argv[1]), float(plain[0]) if plain else 60.0, [a for a in sys.argv[2:] if "=" in a])
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -24,6 +24,7 @@ _PUBLIC = {
     "sgdj.attacks": ("APGD", "PGD", "SPSA", "Attack", "Gaussian", "WorstOf"),
     "sgdj.attacks.transfer": ("Transfer",),
     "sgdj.audit.report": ("audit_network",),
+    "sgdj.config.settings": ("Audit", "Evaluation", "Settings"),
     "sgdj.data": ("Batch", "ImageSet", "Source"),
     "sgdj.data.fastmri": ("FastMRISource",),
     "sgdj.data.images": ("ImageSource",),

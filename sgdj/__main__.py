@@ -5,7 +5,7 @@ from sgdj.runtime.early import leave, leave_at_once
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    leave_at_once()  # before the imports that take time
+    leave_at_once()  # before the slow imports, so that a signal during them ends the process, too
     from sgdj import cli
 
     leave(cli.main())

@@ -1,5 +1,6 @@
 """The command line: check everything, then run."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -11,13 +12,21 @@ _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point.
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        Arguments after the program's name; None for those of the process.
 
     Returns
     -------
     int
         Exit code; see `ExitCode`.
     """
+    # Threads that wait for each other sleep: if they spun, as they do by default, two of them on a busy machine would
+    # be many times slower than one. It has to be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = list(sys.argv[1:] if argv is None else argv)
     names = [argument.split("=")[0] for argument in arguments]
     if any(name in _HYDRA_FLAGS for name in names):
@@ -36,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _hydra(arguments: list[str]) -> int:
-    """Hydra's own help and configuration printing."""
+    """Let Hydra print its own help or the composed configuration."""
     import hydra
 
     from sgdj.config.composition import parse

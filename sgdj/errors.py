@@ -13,7 +13,7 @@ from sgdj.text import say, say_traceback
 
 
 class ExitCode(IntEnum):
-    """What the process returns to its caller."""
+    """Exit code that the process returns to its caller."""
 
     DONE = 0
     FAULT = 1
@@ -27,18 +27,18 @@ class ExitCode(IntEnum):
 
 
 class RunError(Exception):
-    """A failure that is told in one line, without a traceback."""
+    """Failure that is reported in one line, without a traceback."""
 
     exit_code = ExitCode.FAULT
 
 
 class InputError(RunError):
-    """What the user gave cannot be used.
+    """Input of the user that cannot be used.
 
     Parameters
     ----------
     what
-        The mistake.
+        Description of the mistake.
     where
         The dotted key, file or option at fault.
     mend
@@ -56,7 +56,7 @@ class InputError(RunError):
 
 
 class InputErrors(RunError):
-    """Several mistakes, told one line each."""
+    """Several input errors, reported one line each."""
 
     exit_code = ExitCode.INPUT
 
@@ -66,14 +66,14 @@ class InputErrors(RunError):
 
 
 class SettingError(ValueError):
-    """What a constructor refuses of its settings, where their types and ranges alone do not show it.
+    """Setting that a constructor refuses, where its type and range alone do not show the mistake.
 
     Parameters
     ----------
     setting
         Name of the parameter at fault; "" for the object as a whole.
     what
-        The mistake.
+        Description of the mistake.
     mend
         How to put it right; ``{key}`` in it stands for the dotted key of the object's node.
     """
@@ -86,38 +86,41 @@ class SettingError(ValueError):
         return type(self), (self.setting, self.what, self.mend)
 
     def at(self, key: str) -> InputError:
-        """The mistake, of the node under a dotted key."""
+        """Return the mistake as an input error about the node under a dotted key."""
         where = f"{key}.{self.setting}" if self.setting else key
         return InputError(self.what, where, self.mend.replace("{key}", key))
 
 
 class Diverged(RunError):
-    """Training produced a loss or gradient that is not finite."""
+    """Training that produced a loss or gradient that is not finite."""
 
     exit_code = ExitCode.DIVERGED
 
 
 class ResourceError(RunError):
-    """Memory, disk or a worker process gave out."""
+    """Lack of memory or disk space, or a worker process that died."""
 
     exit_code = ExitCode.RESOURCES
 
 
 class CheckFailed(RunError):
-    """What is there is not what was written."""
+    """Stored content that differs from what was written."""
 
     exit_code = ExitCode.CHECK_FAILED
 
 
 class Interrupted(BaseException):
-    """A signal asked for an orderly stop; like `KeyboardInterrupt` no `Exception`, which libraries catch and drop."""
+    """Request for an orderly stop, by a signal.
+
+    Like `KeyboardInterrupt` it is no `Exception`, which libraries catch and drop.
+    """
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by signal {signum}")
         self.exit_code = ExitCode(128 + signum)
 
 
-#: What libraries say of a full disk where they do not pass its number on: the system's words, HDF5, and NumPy.
+#: Messages about a full disk where libraries drop the error number: the system's words, HDF5, and NumPy.
 _FULL = re.compile(
     "|".join(map(re.escape, {os.strerror(ENOSPC), os.strerror(EDQUOT), "No space left on device"}))
     + rf"|errno = ({ENOSPC}|{EDQUOT}),|\d+ requested and \d+ written"
@@ -127,7 +130,7 @@ _LEFT_ALONE = ("Connection closed by peer", "Connection reset by peer")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that it was raised from or while handling."""
+    """Yield an error, and those that it was raised from or while handling."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -136,14 +139,19 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def disk_full(error: BaseException, path: Path | None = None) -> ResourceError | None:
-    """What to tell if an error comes of a full disk, however a library wrapped it; None if it does not.
+    """Return the error to report if an error comes from a full disk, however a library wrapped it; None if not.
 
     Parameters
     ----------
     error
-        The error, whose causes are looked at, too.
+        Error to look at, with its causes.
     path
-        What was being written; of a folder the file in it that an error of the chain names, if one does.
+        File or folder that was being written; of a folder, a file in it that the error names is reported.
+
+    Returns
+    -------
+    ResourceError or None
+        Error that names the path.
     """
     chain = list(_chain(error))
     if known := next((e for e in chain if isinstance(e, ResourceError)), None):
@@ -161,7 +169,17 @@ def disk_full(error: BaseException, path: Path | None = None) -> ResourceError |
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Within, a full disk is told with the path that was being written.
+    """Report a full disk with the path that was being written.
+
+    Parameters
+    ----------
+    path
+        File or folder that is written inside the context.
+
+    Yields
+    ------
+    None
+        Nothing; the caller writes.
 
     Raises
     ------
@@ -177,7 +195,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def as_run_error(error: BaseException) -> RunError | Interrupted | None:
-    """Troubles of the machine in the program's own terms; None for a fault of the program."""
+    """Translate failures of the machine into the program's own errors; None for a fault of the program."""
     if isinstance(error, Interrupted):
         return error
     if isinstance(error, KeyboardInterrupt):
@@ -190,15 +208,21 @@ def as_run_error(error: BaseException) -> RunError | Interrupted | None:
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     if out_of_memory or any(sign in text for sign in _NO_MEMORY):
         return ResourceError("out of memory: lower trainer.batch_size, evaluation.batch_size or the image size")
-    if "DataLoader worker" in text or isinstance(error, EOFError | ConnectionError):  # the end of its pipe
+    if "DataLoader worker" in text or isinstance(error, EOFError | ConnectionError):  # a dead worker's pipe
         return ResourceError("a data worker was killed: lower trainer.workers")
     if any(sign in text for sign in _LEFT_ALONE):
         return ResourceError("another process of this training is gone: run the same command again")
     return None
 
 
+def first_line(error: BaseException, longest: int | None = None) -> str:
+    """Give what an error says on its first line, cut to `longest`; the name of its class if it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0][:longest] if said else type(error).__name__
+
+
 def print_error(error: BaseException) -> None:
-    """Tell an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
+    """Print an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         say_traceback(error)
     mistakes = error.mistakes if isinstance(error, InputErrors) else [error]

@@ -1,4 +1,4 @@
-"""Text from outside (names of files, attributes, settings) made safe for the place where it is shown or stored.
+"""Make text from outside (names of files, attributes, settings) safe for the place where it is shown or stored.
 
 Each function leaves an ordinary name as it is. Apply one of them where text leaves the program, and only there: names
 that the program works with stay as they were given.
@@ -9,7 +9,8 @@ import re
 import sys
 import traceback
 import unicodedata
-from typing import Any, TextIO
+from collections.abc import Iterable, Sequence
+from typing import TextIO, overload
 
 #: A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = tuple("=+-@\t\r＝＋－＠")
@@ -19,20 +20,20 @@ _LATEX = {
 }  # fmt: skip
 
 
-def printable(text: Any) -> str:
-    r"""Text on one line that a terminal cannot take for a command.
+def printable(text: object) -> str:
+    r"""Return text on one line that a terminal cannot take for a command.
 
-    Whatever is no visible character is written as its escape: control characters such as ESC (``\x1b``), marks that
+    Characters that are not visible are written as their escapes: control characters such as ESC (``\x1b``), marks that
     reverse the direction of writing (``\u202e``), and bytes of a name that is not UTF-8 (``\udcff``).
     """
-    text = str(text)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 
 
-def say(line: Any, file: TextIO | None = None) -> None:
-    """Print a line at once, to standard output or to `file`, with what is in it made `printable`."""
+def say(line: object, file: TextIO | None = None) -> None:
+    """Print a line at once, to standard output or to `file`, made `printable`."""
     print(printable(line), file=file or sys.stdout, flush=True)
 
 
@@ -50,8 +51,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def cell(value: Any) -> Any:
-    r"""A value for a CSV file; `from_cell` gives the text back.
+@overload
+def cell(value: str) -> str: ...
+@overload
+def cell(value: object) -> object: ...
+def cell(value: object) -> object:
+    r"""Return a value for a CSV file; `from_cell` gives the text back.
 
     A text that a spreadsheet would run as a formula gets an apostrophe before it; one with invisible characters or
     backslashes is written with escapes (``\x1b``; a backslash is doubled). Numbers stay as they are, as text too.
@@ -67,7 +72,7 @@ def cell(value: Any) -> Any:
 
 
 def from_cell(text: str) -> str:
-    """The text that `cell` made this of."""
+    """Invert `cell`: return the original text."""
     if text.startswith("'") and text.lstrip("'").startswith(_FORMULA):
         text = text[1:]
     if "\\" not in text:
@@ -80,44 +85,96 @@ def from_cell(text: str) -> str:
     return re.sub(r"\\(\\|[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})", character, text)
 
 
-def markdown(text: Any) -> str:
-    """Plain text of a Markdown document, also within a table: no markup, link, image or HTML."""
-    text = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    return re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", text)
+class Markup(str):
+    """Text that is Markdown already; `markdown` leaves it unchanged."""
+
+    __slots__ = ()
 
 
-def markdown_code(text: Any) -> str:
-    """A code span of Markdown, also within a table."""
-    text = printable(text).replace("|", r"\|")
-    ticks = max((len(run) for run in re.findall("`+", text)), default=0)
-    return f"`{text}`" if not ticks else f"{'`' * (ticks + 1)} {text} {'`' * (ticks + 1)}"
+def markdown(text: object) -> Markup:
+    """Escape text for a Markdown document, also within a table: no markup, link, image or HTML."""
+    if isinstance(text, Markup):
+        return text
+    shown = re.sub(r"&(?=#?\w+;)", "&amp;", printable(text))
+    shown = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", shown)
+    return Markup(re.sub(r"[\\`*|]|\](?=[(\[:])", r"\\\g<0>", shown))
 
 
-def latex(text: Any) -> str:
-    """Plain text of a LaTeX document."""
+def markdown_code(text: object) -> Markup:
+    """Return a code span of Markdown, also within a table."""
+    code = printable(text).replace("|", r"\|")
+    ticks = max((len(run) for run in re.findall("`+", code)), default=0)
+    return Markup(f"`{code}`" if not ticks else f"{'`' * (ticks + 1)} {code} {'`' * (ticks + 1)}")
+
+
+def bold(text: object) -> Markup:
+    """Set text in bold type of a Markdown document."""
+    return Markup(f"**{markdown(text)}**")
+
+
+def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Make a table of a Markdown document, without a line end behind it.
+
+    Parameters
+    ----------
+    header
+        Titles of the columns.
+    rows
+        Cells of every line, as many as there are columns; text that is no `Markup` is escaped.
+
+    Returns
+    -------
+    str
+        Lines of the table, joined.
+
+    Raises
+    ------
+    ValueError
+        If a line has another number of cells.
+    """
+    head = "".join(f" {markdown(title)} |" if title else " |" for title in header)
+    lines = [f"|{head}", "|" + "---|" * len(header)]
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"{len(row)} cells in a table of {len(header)} columns")
+        lines.append(f"| {' | '.join(map(markdown, row))} |")
+    return "\n".join(lines)
+
+
+def plus_minus(mean: float, spread: float | None, digits: int) -> str:
+    """Write a mean and its spread, rounded; the mean alone where there is no spread."""
+    return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"
+
+
+def latex(text: object) -> str:
+    """Escape text for a LaTeX document."""
     return "".join(_LATEX.get(c, c) for c in printable(text))
 
 
-def label(text: Any, longest: int = 100) -> str:
-    """Plain text of a figure, in which matplotlib finds no formula; the middle of a long one is left out."""
-    text = printable(text)
-    if len(text) > longest:
-        text = f"{text[: longest // 2]}…{text[-(longest // 2) + 1 :]}"
-    return text.replace("$", r"\$")
+def label(text: object, longest: int = 100) -> str:
+    """Escape text for a figure, so that matplotlib finds no formula; the middle of a long one is left out."""
+    shown = printable(text)
+    if len(shown) > longest:
+        shown = f"{shown[: longest // 2]}…{shown[-(longest // 2) + 1 :]}"
+    return shown.replace("$", r"\$")
 
 
 def file_name(stem: str, suffix: str = "", longest: int = 255) -> str:
-    """A name for a new file: separators become dashes, and a name of too many bytes is shortened to one of its own.
+    """Return a name for a new file: separators become dashes; too long a name is cut, and stays unique by a hash.
 
     Parameters
     ----------
     stem
-        What the file is named after; bytes that are not UTF-8 stay as they are.
+        Text that the file is named after; bytes that are not UTF-8 stay as they are.
     suffix
-        Put after it, whole.
+        Text that is put after it, whole.
     longest
         Largest number of bytes that a file system takes.
+
+    Returns
+    -------
+    str
+        Name of at most `longest` bytes.
     """
     stem = stem.replace("/", "-").replace("\0", "-")
     room = longest - len(suffix.encode(errors="surrogateescape"))
@@ -132,5 +189,5 @@ def file_name(stem: str, suffix: str = "", longest: int = 255) -> str:
 
 
 def folded(name: str) -> str:
-    """What names have in common that a file system may take for one: letters of either case, composed or not."""
+    """Return what names have in common that a file system may take for one: letters of either case, composed or not."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

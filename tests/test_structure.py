@@ -1,6 +1,7 @@
-"""The house: every room has its place in one order, and imports only point down."""
+"""Every room has its place in one order, and imports only point down."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def _room(module: str) -> str:
 
 
 def _imports(module: str) -> set[str]:
-    """Modules of the package that a module names, wherever it does."""
+    """Return the modules of the package that a module imports, at any depth."""
     found = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -56,6 +57,14 @@ def test_rooms_know_only_those_below(room):
     known = {(module, name) for module in inside for name in _imports(module) if _room(name) not in below}
     assert inside
     assert not known
+
+
+def test_settings_travel_as_they_were_checked():
+    """Plain dictionaries of settings end at config/, and weights are read into a network in one place."""
+    beyond = {module: path.read_text() for module, path in MODULES.items() if not module.startswith("sgdj.config")}
+    scripts = {str(path): path.read_text() for path in (ROOT / "scripts").rglob("*.py")}
+    assert [name for name, text in (beyond | scripts).items() if re.search(r"""\bconfig\[["']""", text)] == []
+    assert [name for name, text in beyond.items() if "load_weights(" in text] == ["sgdj.runs.network"]
 
 
 def test_the_package_does_not_know_its_instruments():

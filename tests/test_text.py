@@ -12,7 +12,7 @@ from PIL import Image
 from sgdj import text
 from sgdj.audit.checks import Check
 from sgdj.audit.report import Report, markdown
-from sgdj.errors import InputError, InputErrors, print_error
+from sgdj.errors import InputError, InputErrors, first_line, print_error
 from sgdj.reconstruction.base import Outcome
 from sgdj.reporting import figures
 from sgdj.reporting.terminal import audit_table, show
@@ -20,7 +20,7 @@ from sgdj.runs.catalogue import listing, view
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.model_card import write_model
 from sgdj.runtime.ranks import tell
-from sgdj.study import tables
+from sgdj.study import paper
 
 #: A file name that clears the screen, reverses the writing and is not UTF-8, as Python gets it.
 HOSTILE = "\x1b[2J\u202egnp.a\udcff\n"
@@ -125,7 +125,7 @@ def test_model_card_has_no_markup_from_outside(tmp_path):
 
 def test_latex_and_labels():
     assert text.latex(r"a_b & 50 % \input{x}") == r"a\_b \& 50 \% \textbackslash{}input\{x\}"
-    assert text.latex(tables.NAMES["gd", "jitter"]) == "SGD jittering"
+    assert text.latex(paper.NAMES["gd", "jitter"]) == "SGD jittering"
     assert len(text.label("a" * 300)) <= 100
 
 
@@ -154,3 +154,41 @@ def test_tracebacks_hold_no_commands(capfd):
     _, err = capfd.readouterr()
     assert "\x1b" not in err
     assert r"ValueError: \x1b[2J" in err
+
+
+def test_a_table_of_markdown_escapes_its_cells():
+    rows = [("a|b", 3, text.bold("1*")), (text.Markup("`x`"), "", text.markdown("c|d"))]
+    made = text.markdown_table(("", "what", text.Markup("s*")), rows)
+    assert made.splitlines() == [
+        "| | what | s* |",
+        "|---|---|---|",
+        r"| a\|b | 3 | **1\*** |",
+        r"| `x` |  | c\|d |",
+    ]
+    with pytest.raises(ValueError, match="2 cells in a table of 3 columns"):
+        text.markdown_table(("a", "b", "c"), [("1", "2")])
+
+
+def test_markdown_is_escaped_once():
+    once = text.markdown("a*b")
+    assert text.markdown(once) == once == r"a\*b"
+    assert text.markdown(text.markdown_code("a|b")) == r"`a\|b`"
+
+
+def test_means_and_spreads_are_rounded():
+    assert text.plus_minus(1.005, 0.26, 1) == "1.0 ± 0.3"
+    assert text.plus_minus(2, None, 2) == "2.00"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  late\n"), "late"),
+        (ValueError(""), "ValueError"),
+        (OSError(2, "gone"), "[Errno 2] gone"),
+        (KeyError("long" * 50), "'longlonglo"),
+    ],
+)
+def test_an_error_is_told_by_its_first_line(error, line):
+    assert first_line(error, 11 if "long" in line else None) == line

@@ -1,1 +1,1 @@
-"""What things cost."""
+"""Measure speed, memory and their growth."""

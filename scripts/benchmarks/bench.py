@@ -1,9 +1,9 @@
 """Measure what things cost, beside the plain implementation and beside the floor.
 
-python -m scripts.benchmarks.bench [repeats=5] [quick=false]
+python -m scripts.benchmarks.bench --quick
 
 One process; ours and plain in turn, medians, ratios of medians. Writes results/performance/bench.json and
-results/performance.md. `quick=true` tries everything at small sizes and writes nothing.
+results/performance.md. `--quick` tries everything at small sizes and writes nothing.
 """
 
 import json
@@ -23,21 +23,24 @@ import torch
 from torch import Tensor
 
 from scripts.benchmarks.plain import Plain, PlainConvolution, PlainFourier, pgd, squared_error
-from scripts.common import key_values, origin, status
+from scripts.common import Parser, number, origin, status
 from sgdj.attacks import PGD
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, StepSize
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
-from sgdj.runtime.memory import reuse_freed
+from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_turn(functions: dict[str, Callable[[], Any]], repeats: int, least: float = 0.2) -> dict[str, float]:
-    """Median seconds of each function, called in turn; short ones are repeated for `least` seconds per measurement."""
+    """Measure the median seconds of each function, called in turn.
+
+    Short ones are repeated for `least` seconds per measurement.
+    """
     counts = {}
     for name, function in functions.items():
         spent, calls = 0.0, 0
@@ -57,14 +60,22 @@ def in_turn(functions: dict[str, Callable[[], Any]], repeats: int, least: float 
 
 
 class Problem:
-    """An MRI problem with a network, ours and plain.
+    """An MRI problem with a network, in this project's and in the plain implementation.
 
     Parameters
     ----------
-    size, batch, iterations, layers, features
-        As in the networks.
+    size
+        Side N of the images, in pixels.
+    batch
+        Number of images per batch.
+    iterations
+        Number of iterations K.
+    layers
+        Number of layers of the learned part.
+    features
+        Number of channels of its hidden layers.
     checkpointing
-        See `sgdj.networks.Unrolled`.
+        Whether to recompute iterations for the gradient; see `sgdj.networks.Unrolled`.
     """
 
     def __init__(
@@ -85,7 +96,7 @@ class Problem:
         self.optimizer = torch.optim.Adam(self.network.parameters(), 1e-5)
 
     def step(self, loss: Callable[[], Tensor]) -> Callable[[], None]:
-        """An optimiser step on a loss."""
+        """Return a function that does one optimiser step on a loss."""
 
         def step() -> None:
             self.optimizer.zero_grad()
@@ -96,7 +107,7 @@ class Problem:
 
 
 def operators(size: int, batch: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Gram and adjoint of both imaging operators."""
+    """Measure gram and adjoint of both imaging operators."""
     problem = Problem(size, batch, 1, 3, 4)
     z = torch.randn(batch, 1, size, size)
     fast, slow = Convolution(ricker(51, 4.0), size), PlainConvolution(ricker(51, 4.0))
@@ -121,7 +132,7 @@ def operators(size: int, batch: int, repeats: int) -> dict[str, dict[str, float]
 
 
 def steps(problem: Problem, repeats: int, attack_steps: int) -> dict[str, dict[str, float]]:
-    """Reconstruction, attack and one training step per strategy."""
+    """Measure a reconstruction, an attack and one training step per strategy."""
     network, plain, batch, x, y = problem.network, problem.plain, problem.batch, problem.x, problem.y
     draws = Draws(0)
     attack = PGD(rho=0.03, steps=attack_steps, step_size=2.0, restarts=1, random_start=False)
@@ -179,7 +190,7 @@ def steps(problem: Problem, repeats: int, attack_steps: int) -> dict[str, dict[s
 
 
 def floor(problem: Problem, repeats: int) -> dict[str, float]:
-    """Convolution operations of a reconstruction at the rate measured for the network's own widest layer."""
+    """Measure the time of a reconstruction's convolutions at the rate of the network's own widest layer."""
     convolutions = [m for m in problem.network.modules() if isinstance(m, torch.nn.Conv2d)]
     widest = max(convolutions, key=lambda c: c.in_channels * c.out_channels)
     batch, _, height, width = problem.x.shape
@@ -216,27 +227,31 @@ def floor(problem: Problem, repeats: int) -> dict[str, float]:
     }
 
 
+def step_memory(size: int, iterations: int, layers: int, features: int, checkpointing: bool) -> float:
+    """Measure the peak resident memory of this process in a training step, in MiB above that before it."""
+    torch.set_num_threads(2)
+    reuse_freed()
+    problem = Problem(size, 2, iterations, layers, features, checkpointing)
+    forget_peak()
+    before = peak_mib()
+    problem.step(lambda: MSE().loss(problem.network, problem.batch, Draws(0)))()
+    return peak_mib() - before
+
+
 def memory(size: int, layers: int, features: int, counts: list[int]) -> dict[str, dict[str, float]]:
-    """Peak resident memory of a training step, in MiB above that before it, by K, without and with checkpointing."""
-    program = (
-        "from scripts.benchmarks.bench import *; torch.set_num_threads(2)\n"
-        "reuse_freed()\n"
-        "p = Problem({size}, 2, {k}, {layers}, {features}, {checkpointing}); forget_peak(); before = peak_mib()\n"
-        "p.step(lambda: MSE().loss(p.network, p.batch, Draws(0)))(); print(peak_mib() - before)"
-    )
+    """Measure `step_memory` in processes of their own, by K, without and with checkpointing."""
     found: dict[str, dict[str, float]] = {}
     for checkpointing in (False, True):
         for k in counts:
-            text = program.format(
-                root=str(ROOT), size=size, k=k, layers=layers, features=features, checkpointing=checkpointing
-            )
-            done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+            given = f"{size}, {k}, {layers}, {features}, {checkpointing}"
+            program = f"from scripts.benchmarks.bench import step_memory; print(step_memory({given}))"
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
             found.setdefault("checkpointing" if checkpointing else "plain", {})[str(k)] = float(done.stdout)
     return found
 
 
 def reading(repeats: int, volumes: int, shape: tuple[int, int, int]) -> dict[str, float]:
-    """Slices per second from files in the fastMRI layout: first read, and from memory."""
+    """Measure slices per second from files in the fastMRI layout: first read, and from memory."""
     from sgdj.data.fastmri import FastMRISource
     from sgdj.data.fastmri_layout import write_volume
 
@@ -263,7 +278,7 @@ def reading(repeats: int, volumes: int, shape: tuple[int, int, int]) -> dict[str
 
 
 def start_up(repeats: int) -> dict[str, float]:
-    """Seconds of `--help` and of a bad-input error, as whole processes."""
+    """Measure the seconds of `--help` and of a bad-input error, as whole processes."""
 
     def call(*arguments: str) -> Callable[[], Any]:
         command = [sys.executable, str(ROOT / "run.py"), *arguments]
@@ -273,7 +288,7 @@ def start_up(repeats: int) -> dict[str, float]:
 
 
 def measure(repeats: int, quick: bool) -> dict[str, Any]:
-    """Everything."""
+    """Run all measurements."""
     size, layers, features = (48, 4, 16) if quick else (160, 8, 64)
     problem = Problem(size, 2, 5, layers, features)
     found: dict[str, Any] = {"setting": {"size": size, "batch": 2, "K": 5, "layers": layers, "features": features}}
@@ -288,18 +303,26 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
     return found
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.benchmarks.bench", __doc__)
+    made.add_argument("--repeats", type=number(int, 1), default=5, help="measurements of each time (%(default)s)")
+    made.add_argument("--quick", action="store_true", help="small sizes; nothing is written")
+    return made
+
+
 def main(arguments: list[str]) -> int:
-    """Measure and write."""
-    given = key_values(arguments, {"repeats": 5, "quick": False})
+    """Measure everything, and write the results."""
+    options = parser().parse_args(arguments)
     torch.set_num_threads(os.cpu_count() or 1)
-    reuse_freed()  # as runs do
-    found = measure(given["repeats"], given["quick"])
+    reuse_freed()  # as in a run
+    found = measure(options.repeats, options.quick)
     from scripts.benchmarks.performance import markdown, write
 
-    found |= origin("bench", arguments) | {"threads": torch.get_num_threads()}
+    found |= origin("python -m scripts.benchmarks.bench", arguments) | {"threads": torch.get_num_threads()}
     found["demo_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
-    if not given["quick"]:
+    if not options.quick:
         write(Path("results"), found)
     return 0
 

@@ -1,4 +1,4 @@
-"""How cost grows: a model of time and memory, fitted on some sizes and tried on others; as a document."""
+"""Model how time and memory grow: fitted on some sizes, tried on others, and written as a document."""
 
 import json
 import math
@@ -14,6 +14,7 @@ from scipy.optimize import nnls
 
 from sgdj.reporting.style import save_both
 from sgdj.runs.directory import write_atomically
+from sgdj.text import markdown_table
 
 mpl.use("Agg")
 
@@ -25,15 +26,15 @@ class Point:
     Parameters
     ----------
     task
-        "mri" or "seismic", with its network.
+        Task with its network, "mri" or "seismic".
     size, batch, iterations
-        N (images of N x N pixels), B and K.
+        Side N of the images in pixels, batch size B and number of iterations K.
     held_out
         Whether the model must not see it.
     seconds
-        Median over repeated steps.
+        Time of a step in seconds, median over repeated steps.
     mib
-        Peak memory above that before the first step.
+        Peak memory above that before the first step, in MiB.
     """
 
     task: str
@@ -52,26 +53,31 @@ class Point:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Cost = a + b K + c P + d K P, with P = B N² in megapixels; no term is negative.
+    """Model cost = a + b K + c P + d K P, with P = B N² in megapixels; no term is negative.
 
     Parameters
     ----------
     terms
-        a, b, c, d.
+        Coefficients a, b, c, d, in seconds or MiB.
     """
 
     terms: tuple[float, float, float, float]
 
     @classmethod
     def fit(cls, points: Sequence[Point], what: str) -> "CostModel":
-        """Least squares on relative errors, over points that are not held out.
+        """Fit by least squares on relative errors, over points that are not held out.
 
         Parameters
         ----------
         points
-            What was measured.
+            Steps that were measured.
         what
-            "seconds" or "mib".
+            Quantity to model, "seconds" or "mib".
+
+        Returns
+        -------
+        CostModel
+            Model with the fitted coefficients.
         """
         seen = [point for point in points if not point.held_out]
         found = np.array([getattr(point, what) for point in seen])
@@ -80,7 +86,7 @@ class CostModel:
         return cls(tuple(terms.tolist()))
 
     def __call__(self, point: Point) -> float:
-        """Expected cost."""
+        """Return the expected cost of a step."""
         return float(np.dot(self.terms, _features(point)))
 
 
@@ -101,10 +107,11 @@ _MODEL_HEAD = """
 
 Time or memory = a + b K + c P + d K P with P = B N² in megapixels, no term negative, fitted by least squares on
 relative errors to the points above that are not held out.
-
-| task | quantity | a | b per K | c per megapixel | d per K and megapixel | largest error, fitted | error, held out |
-|---|---|---|---|---|---|---|---|
 """
+_MODEL = (
+    "task", "quantity", "a", "b per K", "c per megapixel", "d per K and megapixel", "largest error, fitted",
+    "error, held out",
+)  # fmt: skip
 _PROJECTION_HEAD = """
 ## What follows, by the model
 
@@ -112,128 +119,120 @@ _PROJECTION_HEAD = """
 about 15 % to an MSE training). A machine that does this step s times faster divides every time by s; measure s with
 `python -m scripts.benchmarks.scaling`. Adversarial training is counted with the measured ratio to an MSE step,
 {ratio:.1f} with {attack_steps} attack steps.
-
-| what | steps | time of one step (s) | in all |
-|---|---|---|---|
 """
 _SWEEP_HEAD = """
 A sweep of 1,000 trainings that are independent of each other, on n machines like this one: ⌈1000 / n⌉ trainings one
 after the other on each. The last wave leaves machines idle; nothing else is lost, as nothing is shared.
-
-| training | one | 8 | 64 | 512 | busy on 512 |
-|---|---|---|---|---|---|
 """
 
 
 def duration(seconds: float) -> str:
-    """Readable time."""
+    """Write a number of seconds as readable time."""
     for unit, length in (("years", 31557600.0), ("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.1f} s"
 
 
-def _points(points: Sequence[Point], models: dict[tuple[str, str], CostModel]) -> list[str]:
-    text = ["| task | N | B | K | s per step | model | MiB | model | |", "|---|---|---|---|---|---|---|---|---|"]
+def _points(points: Sequence[Point], models: dict[tuple[str, str], CostModel]) -> str:
+    rows = []
     for p in points:
         time, memory = models[p.task, "seconds"](p), models[p.task, "mib"](p)
-        note = "held out" if p.held_out else ""
-        text.append(
-            f"| {p.task} | {p.size} | {p.batch} | {p.iterations} | {p.seconds:.3f} | {time:.3f} | {p.mib:.0f} "
-            f"| {memory:.0f} | {note} |"
-        )
-    return text
+        costs = (f"{p.seconds:.3f}", f"{time:.3f}", f"{p.mib:.0f}", f"{memory:.0f}")
+        rows.append((p.task, p.size, p.batch, p.iterations, *costs, "held out" if p.held_out else ""))
+    return markdown_table(("task", "N", "B", "K", "s per step", "model", "MiB", "model", ""), rows)
 
 
-def _models(points: Sequence[Point], models: dict[tuple[str, str], CostModel]) -> list[str]:
-    text = []
+def _models(points: Sequence[Point], models: dict[tuple[str, str], CostModel]) -> str:
+    rows = []
     for (task, what), model in models.items():
         errors: dict[bool, list[float]] = {False: [], True: []}
         for p in points:
             if p.task == task:
                 errors[p.held_out].append(model(p) / getattr(p, what) - 1)
-        terms = " | ".join(f"{term:.3g}" for term in model.terms)
         name = "seconds" if what == "seconds" else "MiB"
         held = ", ".join(f"{100 * e:+.0f} %" for e in errors[True])
-        text.append(f"| {task} | {name} | {terms} | {100 * max(map(abs, errors[False])):.0f} % | {held} |")
-    return text
+        terms = [f"{term:.3g}" for term in model.terms]
+        rows.append((task, name, *terms, f"{100 * max(map(abs, errors[False])):.0f} %", held))
+    return markdown_table(_MODEL, rows)
 
 
 def paper(task: str) -> Point:
-    """A step at the paper's size."""
+    """Return a step at the paper's size."""
     return Point(task, {"mri": 320, "seismic": 352}[task], 2, 10, False, 0.0, 0.0)
 
 
 def _projections(found: dict[str, Any], models: dict[tuple[str, str], CostModel]) -> list[str]:
     step = {task: models[task, "seconds"](paper(task)) for task in ("mri", "seismic")}
     ratio = found["strategies"]["adversarial"] / found["strategies"]["mse"]
-    once = 200 // 2 * 130  # images, batch, epochs
+    once = 200 // 2 * 130  # optimiser steps: 200 images in batches of 2, 130 epochs
 
-    def line(name: str, steps: int, seconds: float, total: float) -> str:
-        return f"| {name} | {steps:,} | {seconds:.2f} | {duration(total)} |"
+    def line(name: str, steps: int, seconds: float, total: float) -> tuple[str, ...]:
+        return name, f"{steps:,}", f"{seconds:.2f}", duration(total)
 
-    text = [
+    rows = [
         line(f"{task}, 200 images, 130 epochs, MSE", once, step[task], once * step[task]) for task in ("mri", "seismic")
     ]
     runs = 3 + ratio  # MSE, two kinds of jittering, adversarial training
     study = 2 * runs * sum(once * s for s in step.values())  # gradient and proximal form
     count = 16 * once
-    text.append(
+    rows.append(
         line("the full study, one seed: both tasks, two architectures, four strategies", count, study / count, study)
     )
-    text.append(line("the same with ten seeds", 10 * count, study / count, 10 * study))
+    rows.append(line("the same with ten seeds", 10 * count, study / count, 10 * study))
     slices = 973 * 5
     epoch = math.ceil(slices / 2) * step["mri"]
-    text.append(
+    rows.append(
         line("fastMRI knee, 973 volumes, 5 slices of each, one epoch", math.ceil(slices / 2), step["mri"], epoch)
     )
-    text.append(line("the same, 130 epochs", 130 * math.ceil(slices / 2), step["mri"], 130 * epoch))
-    text.append(_SWEEP_HEAD.rstrip())
+    rows.append(line("the same, 130 epochs", 130 * math.ceil(slices / 2), step["mri"], 130 * epoch))
+    sweeps = []
     for name, seconds in (
         ("MRI, paper scale", once * step["mri"]),
         ("seismic, paper scale", once * step["seismic"]),
         ("MRI, small scale (measured)", found["small_s"]),
     ):
-        cells = " | ".join(duration(math.ceil(1000 / n) * seconds) for n in (1, 8, 64, 512))
-        text.append(f"| {name} | {cells} | {100 * 1000 / (math.ceil(1000 / 512) * 512):.0f} % |")
-    return text
+        cells = [duration(math.ceil(1000 / n) * seconds) for n in (1, 8, 64, 512)]
+        sweeps.append((name, *cells, f"{100 * 1000 / (math.ceil(1000 / 512) * 512):.0f} %"))
+    return [
+        markdown_table(("what", "steps", "time of one step (s)", "in all"), rows),
+        _SWEEP_HEAD,
+        markdown_table(("training", "one", "8", "64", "512", "busy on 512"), sweeps),
+    ]
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Measured points, model, projections."""
+    """Write measured points, model and projections as Markdown."""
     points = [Point(**point) for point in found["points"]]
     models = fitted(points)
     ratio = found["strategies"]["adversarial"] / found["strategies"]["mse"]
-    text = [_HEAD.format(**found, torch=found["versions"]["torch"]), *_points(points, models)]
-    text += ["", "![time and memory](performance/scaling.png)", _MODEL_HEAD.rstrip(), *_models(points, models)]
+    text = [_HEAD.format(**found, torch=found["versions"]["torch"]), _points(points, models)]
+    text += ["", "![time and memory](performance/scaling.png)", _MODEL_HEAD, _models(points, models)]
     text += ["", "## Strategies, slices, workers, processes", ""]
     base = found["strategies"]["mse"]
-    text += ["| training step | seconds | ratio to MSE |", "|---|---|---|"]
-    text += [f"| {name} | {s:.3f} | {s / base:.2f} |" for name, s in found["strategies"].items()]
+    rows = [(name, f"{s:.3f}", f"{s / base:.2f}") for name, s in found["strategies"].items()]
+    text.append(markdown_table(("training step", "seconds", "ratio to MSE"), rows))
     text += ["", "Freed memory (`trainer.reuse_memory`), MRI, N = 320, B = 2, K = 2:", ""]
-    text += ["| reused | seconds per step | peak memory (MiB) |", "|---|---|---|"]
-    text += [f"| {kept} | {step['seconds']:.2f} | {step['mib']:.0f} |" for kept, step in found["freed"].items()]
-    text += [
-        "",
-        "Seconds per epoch of `task=mri scale=small`, with validation and Lightning's loop:",
-        "",
-    ]
-    counts = list(found["slices"])
-    text += ["| slices | " + " | ".join(counts) + " |", "|---|" + "---|" * len(counts)]
-    text.append("| seconds | " + " | ".join(f"{found['slices'][c]:.2f}" for c in counts) + " |")
+    rows = [(kept, f"{step['seconds']:.2f}", f"{step['mib']:.0f}") for kept, step in found["freed"].items()]
+    text.append(markdown_table(("reused", "seconds per step", "peak memory (MiB)"), rows))
+    text += ["", "Seconds per epoch of `task=mri scale=small`, with validation and Lightning's loop:", ""]
+    text.append(_counted("slices", "seconds", found["slices"], 2))
     text += ["", "Batches of two slices of 640 x 368 per second, read from files without a cache and measured:", ""]
-    text += ["| workers | " + " | ".join(found["workers"]) + " |", "|---|" + "---|" * len(found["workers"])]
-    text.append("| batches per second | " + " | ".join(f"{v:.1f}" for v in found["workers"].values()) + " |")
+    text.append(_counted("workers", "batches per second", found["workers"], 1))
     text += ["", "Seconds per epoch, batches of two, with `trainer.devices` processes that share the cores:", ""]
-    text += ["| processes | " + " | ".join(found["processes"]) + " |", "|---|" + "---|" * len(found["processes"])]
-    text.append("| seconds | " + " | ".join(f"{v:.2f}" for v in found["processes"].values()) + " |")
-    text.append(_PROJECTION_HEAD.format(ratio=ratio, attack_steps=found["attack_steps"]).rstrip())
+    text.append(_counted("processes", "seconds", found["processes"], 2))
+    text.append(_PROJECTION_HEAD.format(ratio=ratio, attack_steps=found["attack_steps"]))
     text += _projections(found, models)
     return "\n".join(text) + "\n"
 
 
+def _counted(count: str, what: str, values: dict[str, float], digits: int) -> str:
+    """Make a table of one line: what was measured for each count."""
+    return markdown_table((count, *values), [(what, *(f"{value:.{digits}f}" for value in values.values()))])
+
+
 def fitted(points: Sequence[Point]) -> dict[tuple[str, str], CostModel]:
-    """A model of time and one of memory for each task."""
+    """Fit a model of time and one of memory for each task."""
     return {
         (task, what): CostModel.fit([p for p in points if p.task == task], what)
         for task in dict.fromkeys(p.task for p in points)
@@ -242,7 +241,7 @@ def fitted(points: Sequence[Point]) -> dict[tuple[str, str], CostModel]:
 
 
 def figure(points: Sequence[Point], folder: Path) -> None:
-    """Measured against modelled cost; held-out points are open."""
+    """Draw measured against modelled cost; held-out points are open."""
     models = fitted(points)
     drawn = Figure(figsize=(9.6, 4.2), layout="constrained")
     for axis, (what, label) in zip(

@@ -1,10 +1,11 @@
-"""The benchmark as a document."""
+"""Write the benchmark's results as a document."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from sgdj.runs.directory import write_atomically
+from sgdj.text import markdown_code, markdown_table
 
 _HEAD = """# Performance, measured
 
@@ -20,28 +21,30 @@ def _time(seconds: float) -> str:
     return f"{1000 * seconds:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _row(name: str, times: dict[str, float]) -> str:
+def _row(name: str, times: dict[str, float]) -> tuple[str, ...]:
     ours, plain = times["ours"], times["plain"]
-    return f"| {name} | {_time(ours)} | {_time(plain)} | {plain / ours:.2f} |"
+    return name, _time(ours), _time(plain), f"{plain / ours:.2f}"
 
 
 def _bound(floor: dict[str, float]) -> float:
-    """How much faster an attack step can be without gradients by the weights."""
+    """Return how much faster an attack step can be without gradients with respect to the weights."""
     needed = floor["convolution_s"] + floor["input_gradient_s"]
     return (needed + floor["weight_gradient_s"]) / needed
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Every table."""
+    """Write every table as Markdown."""
     text = [_HEAD.format(**found | found["setting"] | {"torch": found["versions"]["torch"]})]
-    text += ["| | ours | plain | plain / ours |", "|---|---|---|---|"]
-    text += [_row(name, times) for part in ("operators", "steps") for name, times in found[part].items()]
+    beside = [_row(name, times) for part in ("operators", "steps") for name, times in found[part].items()]
     training = found["steps"]["training step, MSE and jittering"]
-    text += ["", "| training step | time | ratio to our MSE step |", "|---|---|---|"]
-    for name, key in (("MSE", "ours"), ("SGD jittering", "jitter"), ("input jittering", "input jitter")):
-        text.append(f"| {name} | {_time(training[key])} | {training[key] / training['ours']:.3f} |")
+    kinds = [
+        (name, _time(training[key]), f"{training[key] / training['ours']:.3f}")
+        for name, key in (("MSE", "ours"), ("SGD jittering", "jitter"), ("input jittering", "input jitter"))
+    ]
     adversarial = next(times for name, times in found["steps"].items() if "adversarial" in name)["ours"]
-    text.append(f"| adversarial | {_time(adversarial)} | {adversarial / training['ours']:.1f} |")
+    kinds.append(("adversarial", _time(adversarial), f"{adversarial / training['ours']:.1f}"))
+    text += [markdown_table(("", "ours", "plain", "plain / ours"), beside), ""]
+    text.append(markdown_table(("training step", "time", "ratio to our MSE step"), kinds))
     floor, made = found["floor"], found["steps"]["reconstruction"]["ours"]
     text += [
         "",
@@ -71,9 +74,9 @@ def markdown(found: dict[str, Any]) -> str:
     ]
     memory = found["memory"]["mib"]
     counts = list(memory["plain"])
-    text += ["| | " + " | ".join(f"K = {k}" for k in counts) + " |", "|---|" + "---|" * len(counts)]
-    for name, label in (("plain", "as it is"), ("checkpointing", "`architecture.checkpointing=true`")):
-        text.append(f"| {label} | " + " | ".join(f"{memory[name][k]:.0f}" for k in counts) + " |")
+    kept = (("plain", "as it is"), ("checkpointing", markdown_code("architecture.checkpointing=true")))
+    rows = [(label, *(f"{memory[name][k]:.0f}" for k in counts)) for name, label in kept]
+    text.append(markdown_table(("", *(f"K = {k}" for k in counts)), rows))
     reading, start = found["reading"], found["start_up"]
     text += [
         "",

@@ -1,7 +1,8 @@
 """The plain implementation that speed is measured against, and results are checked against.
 
-The same network modules and the same numbers, without what makes the package fast: two 2-D transforms with shifts in
-every iteration, Aᴴy computed again each time, `backward()` through all weights inside the attack, nothing cached.
+It has the same network modules and the same numbers, without what makes the package fast: two 2-D transforms with
+shifts in every iteration, Aᴴy computed again each time, `backward()` through all weights inside the attack, nothing
+cached.
 """
 
 from typing import Any
@@ -31,11 +32,11 @@ class PlainFourier:
         self.mask = lines.float()
 
     def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+        """Measure images: A x."""
         return self.mask * _centred(x, torch.fft.fft2)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """Aᴴ y."""
+        """Apply the adjoint: Aᴴ y."""
         return _centred(self.mask * y, torch.fft.ifft2)
 
 
@@ -45,7 +46,7 @@ class PlainConvolution:
     Parameters
     ----------
     kernel
-        Odd number of taps.
+        Wavelet with an odd number of taps.
     """
 
     def __init__(self, kernel: Tensor) -> None:
@@ -58,12 +59,12 @@ class PlainConvolution:
         return columns.reshape(*like.shape[:-2], like.shape[-1], like.shape[-2]).transpose(-1, -2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+        """Measure images: A x."""
         flipped = self.kernel.to(x).flip(0)[None, None]
         return self._image(conv1d(self._columns(x), flipped, padding=self.kernel.numel() // 2), x)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """Aᴴ y."""
+        """Apply the adjoint: Aᴴ y."""
         flipped = self.kernel.to(y).flip(0)[None, None]
         return self._image(conv_transpose1d(self._columns(y), flipped, padding=self.kernel.numel() // 2), y)
 
@@ -74,7 +75,7 @@ class Plain(Reconstructor):
     Parameters
     ----------
     network
-        Whose modules, step size and K are used.
+        Network whose modules, step size and K are used.
     """
 
     def __init__(self, network: GradientDescent) -> None:
@@ -82,7 +83,7 @@ class Plain(Reconstructor):
         self.network = network
 
     def forward(self, y: Tensor, operator: Any, perturb: Any = None) -> Tensor:
-        """Reconstruct y."""
+        """Reconstruct x̂ from y."""
         network, x = self.network, operator.adjoint(y)
         for k in range(network.iterations):
             residual = operator.adjoint(operator.forward(x)) - operator.adjoint(y)
@@ -94,12 +95,12 @@ class Plain(Reconstructor):
 
 
 def squared_error(estimate: Tensor, x: Tensor) -> Tensor:
-    """Mean |x̂ - x|² of each sample."""
+    """Compute the mean |x̂ - x|² of each sample, shape (B,)."""
     return (estimate - x).abs().square().flatten(1).mean(1)
 
 
 def pgd(network: Reconstructor, x: Tensor, y: Tensor, operator: Any, rho: float, steps: int, size: float) -> Tensor:
-    """Projected gradient ascent with a per-sample ℓ₂ budget; the best iterate of each sample."""
+    """Run projected gradient ascent with a per-sample ℓ₂ budget; returns the best iterate of each sample."""
 
     def norm(v: Tensor) -> Tensor:
         return v.abs().square().sum(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)

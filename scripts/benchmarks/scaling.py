@@ -1,8 +1,8 @@
 """Measure how time and memory grow, fit a cost model, and say what follows from it.
 
-python -m scripts.benchmarks.scaling [repeats=3] [quick=false]
+python -m scripts.benchmarks.scaling --quick
 
-Writes results/performance/scaling.json, results/performance/scaling.png and results/scaling.md. `quick=true` tries
+Writes results/performance/scaling.json, results/performance/scaling.png and results/scaling.md. `--quick` tries
 everything at small sizes and writes nothing.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from scripts.common import key_values, origin, status
+from scripts.common import Parser, number, origin, status
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +32,7 @@ QUICK = [(24, 2, 1), (32, 1, 3)]
 
 
 def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *more: str) -> dict[str, float]:
-    """Seconds and memory of a training step of a configured network on random images."""
+    """Measure seconds and memory of a training step of a configured network on random images."""
     import torch
 
     from sgdj.config.composition import parse
@@ -44,14 +44,14 @@ def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *m
     from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 
     torch.set_num_threads(os.cpu_count() or 1)
-    config = load(parse([f"task={task}", "scale=paper", f"architecture.iterations={iterations}", *more])).config
-    if config["trainer"]["reuse_memory"]:
+    settings = load(parse([f"task={task}", "scale=paper", f"architecture.iterations={iterations}", *more])).settings
+    if settings.trainer.reuse_memory:
         reuse_freed()
     torch.manual_seed(0)
-    network, strategy = build(config, "architecture"), build(config, "strategy")
+    network, strategy = build(settings, "architecture"), build(settings, "strategy")
     dtype = torch.complex64 if task == "mri" else torch.float32
     images = [Image(torch.randn(1, size, size, dtype=dtype) / 3, str(i), str(i)) for i in range(batch)]
-    measured = Measure(build(config, "operator"), Draws(0))(images)
+    measured = Measure(build(settings, "operator"), Draws(0))(images)
     optimizer = torch.optim.Adam(network.parameters(), 1e-5)
 
     def step() -> float:
@@ -68,7 +68,7 @@ def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *m
 
 
 def _apart(*arguments: Any) -> dict[str, float]:
-    """The same, in a process of its own."""
+    """Run `one_step` in a process of its own."""
     program = (
         "import json; from scripts.benchmarks.scaling import one_step; "
         f"print(json.dumps(one_step(*json.loads({json.dumps(arguments)!r}))))"
@@ -79,7 +79,7 @@ def _apart(*arguments: Any) -> dict[str, float]:
 
 
 def steps(quick: bool, repeats: int) -> list[dict[str, Any]]:
-    """Training steps of all sizes."""
+    """Measure training steps of all sizes."""
     found = []
     for task, sizes in FITTED.items():
         fitted, held = (QUICK, [(48, 2, 4)]) if quick else (sizes, HELD_OUT[task])
@@ -92,14 +92,14 @@ def steps(quick: bool, repeats: int) -> list[dict[str, Any]]:
 
 
 def strategies(quick: bool, repeats: int) -> dict[str, float]:
-    """A training step of each strategy."""
+    """Measure a training step of each strategy."""
     size, k = (24, 2) if quick else (128, 5)
     names = ("mse", "adversarial") if quick else ("mse", "input_jitter", "jitter", "adversarial")
     return {name: _apart("mri", size, 2, k, repeats, f"strategy={name}")["seconds"] for name in names}
 
 
 def epochs(*overrides: str) -> float:
-    """Median seconds per epoch of a run."""
+    """Measure the median seconds per epoch of a run."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "run.py"), "task=mri", "logger=none", "evaluation.panels=0"]
         command += ["epochs=3", "attack.steps=1", "evaluation.curve=[]", "run_dir=run", *overrides]
@@ -109,7 +109,7 @@ def epochs(*overrides: str) -> float:
 
 
 def workers(quick: bool, counts: tuple[int, ...] = (0, 1, 2)) -> dict[str, float]:
-    """Batches per second, read from files in the fastMRI layout and measured."""
+    """Measure batches per second, read from files in the fastMRI layout and measured."""
     import numpy as np
 
     from sgdj.config.composition import parse
@@ -122,7 +122,7 @@ def workers(quick: bool, counts: tuple[int, ...] = (0, 1, 2)) -> dict[str, float
 
     shape, volumes = ((4, 48, 40), 2) if quick else ((20, 640, 368), 4)
     rng = np.random.default_rng(0)
-    acquisition = build(load(parse(["task=mri"])).config, "operator")
+    acquisition = build(load(parse(["task=mri"])).settings, "operator")
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for i in range(volumes):
@@ -143,7 +143,7 @@ def workers(quick: bool, counts: tuple[int, ...] = (0, 1, 2)) -> dict[str, float
 
 
 def measure(repeats: int, quick: bool) -> dict[str, Any]:
-    """Everything."""
+    """Run all measurements."""
     scale = ("scale=smoke",) if quick else ("scale=small",)
     counts = (4,) if quick else (48, 96, 192)
     print("reading", flush=True)
@@ -167,20 +167,31 @@ def measure(repeats: int, quick: bool) -> dict[str, Any]:
     return found
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.benchmarks.scaling", __doc__)
+    made.add_argument("--repeats", type=number(int, 1), default=3, help="measurements of each time (%(default)s)")
+    made.add_argument("--quick", action="store_true", help="small sizes; nothing is written")
+    return made
+
+
 def main(arguments: list[str]) -> int:
-    """Measure and write."""
-    given = key_values(arguments, {"repeats": 3, "quick": False})
-    found = measure(given["repeats"], given["quick"])
+    """Measure everything, and write the results."""
+    options = parser().parse_args(arguments)
+    found = measure(options.repeats, options.quick)
     from scripts.benchmarks.cost_model import markdown, write
     from sgdj.config.composition import parse
     from sgdj.config.load import load
 
-    found |= origin("scaling", arguments) | {"threads": os.cpu_count(), "repeats": given["repeats"]}
-    adversarial = load(parse(["task=mri", "scale=paper", "strategy=adversarial"])).config["strategy"]
-    found["attack_steps"] = adversarial["attack"]["steps"]
+    found |= origin("python -m scripts.benchmarks.scaling", arguments) | {
+        "threads": os.cpu_count(),
+        "repeats": options.repeats,
+    }
+    adversarial = load(parse(["task=mri", "scale=paper", "strategy=adversarial"])).settings.strategy
+    found["attack_steps"] = adversarial.get("attack.steps", int)
     found["small_s"] = json.loads((ROOT / "results" / "demo" / "run.json").read_text())["wall_s"]
     print(markdown(found))
-    if not given["quick"]:
+    if not options.quick:
         write(Path("results"), found)
     return 0
 

@@ -1,1 +1,1 @@
-"""Kills, damage and fuzzing."""
+"""Kill runs, damage files and fuzz readers, to see that nothing is lost."""

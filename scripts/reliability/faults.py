@@ -1,6 +1,6 @@
 """Kill a sweep again and again, start it again each time, and compare it with one that was left in peace.
 
-python -m scripts.reliability.faults [kills=100] [seed=0] [epochs=12] [folder=outputs/faults]
+python -m scripts.reliability.faults --kills 100
 
 A kill is a SIGKILL that the process sends itself, so that it can come from inside the checkpoint writer. Writes
 results/reliability/faults.json and results/reliability.md.
@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.common import key_values, origin, status
+from scripts.common import Parser, WrongValue, number, origin, status
 
 #: Where a kill comes from, and how many such moments a process may live through before it.
 PHASES = {
@@ -43,9 +44,10 @@ class Killer:
 
     Parameters
     ----------
-    phase, count
-        The kill comes at this moment for the `count`-th time; all but the first of `PHASES` lie after the first
-        optimiser step of the process.
+    phase
+        Moment of the kill, one of `PHASES`; all but the first lie after the first optimiser step of the process.
+    count
+        How many times the moment passes until the kill, counting itself.
     journal
         File to which every begun epoch is appended.
     """
@@ -55,24 +57,24 @@ class Killer:
         self.armed = False
 
     def is_due(self, phase: str) -> bool:
-        """Whether the moment has come."""
+        """Check whether the moment has come."""
         if phase != self.phase or self.armed == (phase == "before the first step"):
             return False
         self.left -= 1
         return self.left <= 0
 
     def note(self, line: str) -> None:
-        """Append to the journal."""
+        """Append a line to the journal."""
         with self.journal.open("a") as file:
             file.write(line + "\n")
 
     def kill(self) -> None:
-        """Leave no time for anything."""
+        """End the process at once, by SIGKILL."""
         self.note(f"killed {self.phase}")
         os.kill(os.getpid(), signal.SIGKILL)
 
     def at(self, phase: str) -> None:
-        """Kill if the moment has come."""
+        """Kill the process if the moment has come."""
         if self.is_due(phase):
             self.kill()
 
@@ -158,7 +160,7 @@ class Killer:
             setattr(owner, name, hook)
 
 
-#: What a sweep trains.
+#: Overrides of the sweep that is killed.
 KINDS = ("architecture=gd,prox", "strategy=mse,adversarial,input_jitter,jitter")
 
 
@@ -185,7 +187,7 @@ def _child(arguments: list[str]) -> int:
 
 @dataclass
 class Tally:
-    """What a fault campaign counts."""
+    """Counts of a fault campaign."""
 
     kills: Counter[str] = field(default_factory=Counter)
     runs: int = 0
@@ -210,7 +212,7 @@ def _rows(run: Path) -> list[str]:
 
 
 def compare(whole: Path, broken: Path, tally: Tally) -> None:
-    """Add the differences between two folders of runs."""
+    """Add the differences between two folders of runs to the tally."""
     runs = sorted(path.parent.relative_to(whole) for path in whole.rglob("run.json"))
     assert runs == sorted(path.parent.relative_to(broken) for path in broken.rglob("run.json"))
     for run in runs:
@@ -222,7 +224,7 @@ def compare(whole: Path, broken: Path, tally: Tally) -> None:
 
 
 def _repeats(journal: Path, tally: Tally) -> None:
-    """Epochs that were begun again; between two kills an epoch may be begun twice at most."""
+    """Count epochs that were begun again; between two kills an epoch may be begun twice at most."""
     seen: set[str] = set()
     again = 0
     for line in journal.read_text().splitlines():
@@ -238,7 +240,7 @@ def _repeats(journal: Path, tally: Tally) -> None:
 
 
 def campaign(kills: int, seed: int, epochs: int, folder: Path, kinds: tuple[str, ...] = KINDS) -> Tally:
-    """Sweeps, killed until they are through, until `kills` kills have been counted."""
+    """Run sweeps, killed until they are through, until `kills` kills have been counted."""
     rng, tally = random.Random(seed), Tally()
     shutil.rmtree(folder, ignore_errors=True)
     while tally.kills.total() < kills:
@@ -259,17 +261,37 @@ def campaign(kills: int, seed: int, epochs: int, folder: Path, kinds: tuple[str,
     return tally
 
 
+def _folder(text: str) -> Path:
+    """A folder that may be emptied: a new one, or one with nothing but what an earlier campaign left."""
+    path = Path(text)
+    if path.is_dir() and any(re.fullmatch(r"(whole|broken)\d+", one.name) is None for one in path.iterdir()):
+        raise WrongValue(f"{text!r} holds other files", "give a new folder")
+    return path
+
+
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.reliability.faults", __doc__)
+    made.add_argument("--kills", type=number(int, 1), default=100, help="how many (%(default)s)")
+    made.add_argument(
+        "--seed", type=number(int), default=0, help="of the moments, and of the first sweep (%(default)s)"
+    )
+    made.add_argument("--epochs", type=number(int, 1), default=12, help="of every training (%(default)s)")
+    made.add_argument(
+        "--folder", type=_folder, default="outputs/faults", help="where the sweeps run; emptied first (%(default)s)"
+    )
+    return made
+
+
 def main(arguments: list[str]) -> int:
-    """Run the campaign, write what it found; 5 if a bit or a row differs."""
+    """Run the campaign and write its counts; returns 5 if a bit or a row differs."""
     if arguments[:1] == ["child"]:
         return _child(arguments[1:])
-    settings = key_values(arguments, {"kills": 100, "seed": 0, "epochs": 12, "folder": "outputs/faults"})
-    settings["folder"] = Path(settings["folder"])
-    tally = campaign(**settings)
+    tally = campaign(**vars(parser().parse_args(arguments)))
     from scripts.reliability.report import write
 
     found = vars(tally) | {"kills": {phase: tally.kills[phase] for phase in PHASES}}
-    write(Path("results"), "faults", found | origin("faults", arguments))
+    write(Path("results"), "faults", found | origin("python -m scripts.reliability.faults", arguments))
     return 5 if tally.differing_bits or tally.lost_rows or tally.most_repeated > 1 else 0
 
 

@@ -1,7 +1,6 @@
 """Damage valid files and settings in every way that comes to mind, read them, and see what comes out.
 
-python -m scripts.reliability.fuzz [minutes=10] [seed=0]
-                                   [readers=hdf5,mask,npz,segy,images,checkpoint,config,saved,record]
+python -m scripts.reliability.fuzz --minutes 10 --readers hdf5,segy
 
 Only the project's own input error may come out of a reader. What does harm is kept in tests/corpus. Writes
 results/reliability/fuzz.json and results/reliability.md.
@@ -28,8 +27,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from scripts.common import key_values, origin, status
-from sgdj.errors import InputError, InputErrors
+from scripts.common import Parser, number, origin, some_of, status
+from sgdj.errors import InputError, InputErrors, first_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,13 +44,13 @@ class Reader:
     Parameters
     ----------
     suffix
-        Of the files that it reads.
+        Suffix of the files that it reads.
     valid
-        Makes valid files' contents.
+        Function that makes the contents of valid files.
     read
-        Reads a file; raises the project's input error if it cannot.
+        Function that reads a file; it raises the project's input error if it cannot.
     modules
-        Whose coverage is reported.
+        Modules whose coverage is reported.
     """
 
     suffix: str
@@ -61,7 +60,7 @@ class Reader:
 
 
 def _hdf5(**extra: Any) -> list[bytes]:
-    """Volumes in the fastMRI layout: as written by the project, plain, compressed, with other types and shapes."""
+    """Make volumes in the fastMRI layout: as written by the project, plain, compressed, with other types and shapes."""
     import h5py
 
     from sgdj.data.fastmri_layout import write_volume
@@ -221,7 +220,7 @@ def _read_checkpoint(path: Path) -> None:
     content = path.read_bytes()
     other = path.with_name("a.ckpt")
     other.write_bytes(content)
-    other.with_name("a.ckpt.sha256").write_text(hashlib.sha256(content).hexdigest())  # an attacker's hash fits
+    other.with_name("a.ckpt.sha256").write_text(hashlib.sha256(content).hexdigest())  # an attacker would adapt it, too
     done, last = False, None
     for one in (other, path):
         try:
@@ -245,7 +244,7 @@ def _config() -> list[bytes]:
 
 
 def _read_config(path: Path) -> None:
-    """The file holds one argument of the command line per line."""
+    """Read the file as a command line, one argument per line."""
     from sgdj.config.composition import expand, parse
     from sgdj.config.load import load
 
@@ -255,19 +254,19 @@ def _read_config(path: Path) -> None:
 
 
 def _saved() -> list[bytes]:
-    """Resolved configurations, as they lie beside checkpoints."""
+    """Make resolved configurations, as they lie beside checkpoints."""
     from omegaconf import OmegaConf
 
     from sgdj.config.composition import parse
     from sgdj.config.load import load
 
     lines = ("task=toy strategy=adversarial", "task=mri strategy=jitter attack=worst_of", "task=seismic shift=[block]")
-    configs = [load(parse([*line.split(), "scale=smoke"])).config for line in lines]
+    configs = [load(parse([*line.split(), "scale=smoke"])).settings.plain() for line in lines]
     return [OmegaConf.to_yaml(OmegaConf.create(config)).encode() for config in configs]
 
 
 def _read_saved(path: Path) -> None:
-    """The content as the configuration beside a checkpoint, and as that inside of a safetensors file."""
+    """Read the content as the configuration beside a checkpoint, and as that inside of a safetensors file."""
     import torch
     from safetensors.torch import save_file
 
@@ -308,7 +307,7 @@ def _record() -> list[bytes]:
 
 
 def _read_record(path: Path) -> None:
-    """The content as every record that a later call reads."""
+    """Read the content as every record that a later call reads."""
     from sgdj.config.plain_yaml import read_mapping
     from sgdj.reconstruction.output_folder import OutputFolder
     from sgdj.reconstruction.record import RECORD
@@ -420,7 +419,7 @@ def damaged(content: bytes, edits: list[tuple[str, int, Any]]) -> bytes:
 
 @dataclass
 class Count:
-    """What came out of a reader."""
+    """Counts of what came out of a reader."""
 
     inputs: int = 0
     refused: int = 0
@@ -433,7 +432,7 @@ def _too_long(number: int, frame: Any) -> None:
 
 
 def attempt(reader: Reader, content: bytes, count: Count) -> None:
-    """Read one input in a folder of its own; whatever is no input error escapes."""
+    """Read one input in a folder of its own; any error but an input error is passed on."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"a{reader.suffix}"
         path.write_bytes(content)
@@ -455,13 +454,15 @@ def fuzz(reader: Reader, seed: int, examples: int, count: Count, before: Callabl
     Parameters
     ----------
     reader
-        Which.
-    seed, examples
-        Of this round.
+        Reader under test.
+    seed
+        Seed of this round.
+    examples
+        Number of inputs of this round.
     count
-        Counts.
+        Counts that the outcomes are added to.
     before
-        Called with every input before it is read.
+        Function that is called with every input before it is read.
     """
     valid = reader.valid()
 
@@ -501,7 +502,7 @@ def _worker(name: str, seed: int, seconds: float, folder: Path) -> int:
         try:
             fuzz(reader, seed, 200, count, before)
         except Exception as error:
-            line = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+            line = f"{type(error).__name__}: {first_line(error, 160)}"
             if line not in count.findings:
                 (folder / f"finding-{len(count.findings)}").write_bytes(last)
                 count.findings.append(line)
@@ -559,24 +560,32 @@ def campaign(name: str, minutes: float, seed: int) -> dict[str, Any]:
     return total | {"minutes": (time.monotonic() - began) / 60}
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.reliability.fuzz", __doc__)
+    made.add_argument("--minutes", type=number(float), default=10.0, help="for each reader (%(default)g)")
+    made.add_argument("--seed", type=number(int), default=0, help="of the first round (%(default)s)")
+    made.add_argument(
+        "--readers", type=some_of(*READERS), default=",".join(READERS), metavar="NAME,NAME", help="(%(default)s)"
+    )
+    return made
+
+
 def main(arguments: list[str]) -> int:
-    """Fuzz the readers, write what was found; 5 if there is a finding."""
+    """Fuzz the readers and write the findings; returns 5 if there is one."""
     if arguments[:1] == ["worker"]:
         name, seed, seconds, folder = arguments[1:]
         return _worker(name, int(seed), float(seconds), Path(folder))
-    given_ = key_values(arguments, {"minutes": 10.0, "readers": ",".join(READERS), "seed": 0})
-    for name in given_["readers"].split(","):
-        if name not in READERS:
-            raise InputError(f"no reader {name}", "readers", f"choose of {', '.join(READERS)}")
+    options = parser().parse_args(arguments)
     readers = {}
-    for name in given_["readers"].split(","):
-        readers[name] = campaign(name, given_["minutes"], given_["seed"])
+    for name in options.readers:
+        readers[name] = campaign(name, options.minutes, options.seed)
         print(name, json.dumps(readers[name]), flush=True)
     from scripts.reliability.report import write
 
     path = Path("results") / "reliability" / "fuzz.json"
     before = json.loads(path.read_text())["readers"] if path.is_file() else {}
-    facts = origin("fuzz", arguments) | {"seconds": SECONDS, "memory": MEMORY_GIB}
+    facts = origin("python -m scripts.reliability.fuzz", arguments) | {"seconds": SECONDS, "memory": MEMORY_GIB}
     write(Path("results"), "fuzz", facts | {"readers": before | readers})
     return 5 if any(found["findings"] for found in readers.values()) else 0
 

@@ -1,1 +1,1 @@
-"""Closed forms held to what is learned."""
+"""The theory laboratory: compare closed forms with what networks learn."""

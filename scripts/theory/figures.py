@@ -1,4 +1,4 @@
-"""Figures of the theory laboratory."""
+"""Draw the figures of the theory laboratory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ mpl.use("Agg")
 def gains(
     curves: dict[str, Any], worst: Sequence[dict[str, Any]], jitter: Sequence[dict[str, Any]], path: Path
 ) -> None:
-    """Learned numbers (markers, ± standard error) on the exact curves: over ε for α, over σ for the gains H."""
+    """Draw learned numbers (markers, ± standard error) on the exact curves: over ε for α, over σ for the gains H."""
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(curves["share"], curves["alpha"], color="black", lw=1)
@@ -39,7 +39,7 @@ def gains(
 
 
 def thresholds(curves: dict[str, Any], points: Sequence[dict[str, Any]], path: Path) -> None:
-    """Exact thresholds over jitter variance; triangles: Monte Carlo, filled where jitter has the lower risk."""
+    """Draw exact thresholds over jitter variance; triangles: Monte Carlo, filled where jitter has the lower risk."""
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     axes = figure.subplots(1, 2)
     for axis, key, label in zip(
@@ -59,7 +59,7 @@ def thresholds(curves: dict[str, Any], points: Sequence[dict[str, Any]], path: P
 
 
 def rate(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Mean squared gradient against K, for a shrinking and for a fixed step."""
+    """Draw the mean squared gradient against K, for a shrinking and for a fixed step."""
     figure = Figure(figsize=(4.6, 3.4), layout="constrained")
     axes = figure.add_subplot()
     counts = np.array([row["K"] for row in rows])
@@ -73,7 +73,7 @@ def rate(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def plane(panels: Sequence[dict[str, Any]], curve: np.ndarray, path: Path) -> None:
-    """One panel for each strategy: learned field −f(x), trajectories from measurements, and what an attack does.
+    """Draw one panel per strategy: learned field −f(x), trajectories from measurements, and the effect of an attack.
 
     Each panel holds ``strategy``, ``grid`` and ``field`` of shape (m, 2), ``paths`` of shape (K+1, points, 2), and
     ``attacked`` of shape (points, 2), the outputs under attack.

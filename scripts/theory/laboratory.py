@@ -1,4 +1,4 @@
-"""Train the linear toys with the project's own strategies, to hold what they learn to the closed forms."""
+"""Train the linear toys with the project's own strategies, to compare what they learn with the closed forms."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from sgdj.strategies.base import Strategy
 
 
 class Shrinkage(Reconstructor):
-    """The estimator α U Uᵀ y with one learned number.
+    """Estimator α U Uᵀ y with one learned number α.
 
     Parameters
     ----------
     basis
-        U, orthonormal, shape (n, d).
+        Orthonormal basis U, shape (n, d).
     """
 
     def __init__(self, basis: Tensor) -> None:
@@ -29,17 +29,17 @@ class Shrinkage(Reconstructor):
         self.alpha = nn.Parameter(torch.tensor(0.5, dtype=basis.dtype))
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """α U Uᵀ y."""
+        """Return α U Uᵀ y, of the shape of y."""
         return self.alpha * ((y.flatten(1) @ self.basis) @ self.basis.mT).view_as(y)
 
 
 class TwoGains(LearnedPart):
-    """f_θ(x) = θ_on P x + θ_off (I − P) x, P the projection on the subspace.
+    """Learned part f_θ(x) = θ_on P x + θ_off (I − P) x, P the projection on the subspace.
 
     Parameters
     ----------
     basis
-        U, orthonormal, shape (n, d).
+        Orthonormal basis U, shape (n, d).
     """
 
     def __init__(self, basis: Tensor) -> None:
@@ -48,13 +48,13 @@ class TwoGains(LearnedPart):
         self.theta = nn.Parameter(torch.tensor([0.0, 3.0], dtype=basis.dtype))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """f_θ(x)."""
+        """Return f_θ(x), of the shape of x."""
         inside = ((x.flatten(1) @ self.basis) @ self.basis.mT).view_as(x)
         return self.theta[0] * inside + self.theta[1] * (x - inside)
 
 
 def subspace_batch(basis: Tensor, noise: float, count: int, draws: Draws) -> Batch:
-    """Fresh measurements y = U c + z, c ~ N(0, I), as images of shape (1, n, 1)."""
+    """Draw fresh measurements y = U c + z, c ~ N(0, I), as images of shape (1, n, 1)."""
     n, d = basis.shape
     rng = draws.generator("data", "toy")
     c = torch.from_numpy(rng.standard_normal((count, d)))
@@ -66,7 +66,7 @@ def subspace_batch(basis: Tensor, noise: float, count: int, draws: Draws) -> Bat
 
 
 def orthonormal(size: int, dimension: int, seed: int) -> Tensor:
-    """Random U, shape (n, d), float64."""
+    """Draw a random orthonormal U, shape (n, d), float64."""
     rng = Draws(seed).generator("data", "toy basis")
     return torch.from_numpy(np.linalg.qr(rng.standard_normal((size, dimension)))[0])
 
@@ -76,18 +76,24 @@ def fit(
 ) -> list[Tensor]:
     """Minimise a strategy's risk on fresh data.
 
-    Adam with a rate that falls to zero; what is returned averages the last quarter of its path.
+    Adam runs with a rate that falls to zero; the result averages the last quarter of its path.
 
     Parameters
     ----------
-    network, strategy
-        What is trained, and its risk.
-    basis, noise
-        The problem.
-    steps, count
-        Optimiser steps, and samples of each.
+    network
+        Network to train, in place.
+    strategy
+        Risk to minimise.
+    basis
+        Orthonormal basis U of the signals, shape (n, d).
+    noise
+        Standard deviation of the measurement noise per entry.
+    steps
+        Number of optimiser steps.
+    count
+        Number of samples per step.
     seed
-        Of data and jitter.
+        Seed of data and jitter.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""The theory laboratory: exact forms beside what is learned and simulated; writes results/theory.
+"""The theory laboratory: compute closed forms beside what is learned and simulated; writes results/theory.
 
-python -m scripts.theory.run [OUTPUT]      about ten minutes on one core; the default output is results/theory
+About ten minutes on one core.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scripts.common import Parser, status
 from scripts.theory import figures as theory_figures
 from scripts.theory.laboratory import Shrinkage, TwoGains, fit, orthonormal
 from sgdj import attacks, networks, strategies
@@ -22,6 +23,7 @@ from sgdj.data.points import spiral
 from sgdj.draws import Draws
 from sgdj.modes.plan import plan
 from sgdj.runs.network import load_network
+from sgdj.text import Markup, markdown_table, plus_minus
 from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold
 from sgdj.theory.rate import mean_squared_gradient
 from sgdj.theory.regulariser import balance, walk
@@ -35,12 +37,12 @@ SEEDS = range(5)
 
 
 def _mean(values: list[float]) -> tuple[float, float]:
-    """Mean and standard error."""
+    """Return mean and standard error."""
     return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def worst_case(basis: torch.Tensor) -> list[dict[str, Any]]:
-    """α of adversarial training and of the equivalent input jittering, exact and learned."""
+    """Compute α of adversarial training and of the equivalent input jittering, exact and learned."""
     problem, rows = Subspace(DIMENSION, DIMENSION, NOISE), []
     for share in (0.0, 0.05, 0.1, 0.2, 0.3, 0.5):
         epsilon = float(np.sqrt(share * DIMENSION))
@@ -63,12 +65,12 @@ def worst_case(basis: torch.Tensor) -> list[dict[str, Any]]:
 
 
 def parts() -> tuple[Iteration, Iteration]:
-    """The iteration on the subspace and off it."""
+    """Return the iteration on the subspace and off it."""
     return Iteration(ETA, COUNT, 1.0, NOISE**2), Iteration(ETA, COUNT, 0.0, NOISE**2)
 
 
 def jittered(basis: torch.Tensor) -> list[dict[str, Any]]:
-    """θ, gain and risk of SGD jittering, exact and learned."""
+    """Compute θ, gain and risk of SGD jittering, exact and learned."""
     on, off = parts()
     rows = []
     for v in (0.0, 0.01, 0.03, 0.1, 0.3):
@@ -91,7 +93,7 @@ def jittered(basis: torch.Tensor) -> list[dict[str, Any]]:
 
 
 def exact_curves() -> dict[str, Any]:
-    """Exact α over ε and exact gains H over v, for the figure."""
+    """Compute exact α over ε and exact gains H over v, for the figure."""
     problem, (on, off) = Subspace(DIMENSION, DIMENSION, NOISE), parts()
     share, v = np.linspace(0, 0.5, 51), np.concatenate([[0.0], np.geomspace(0.001, 0.3, 40)])
     return {
@@ -101,7 +103,7 @@ def exact_curves() -> dict[str, Any]:
 
 
 def regulariser() -> list[dict[str, Any]]:
-    """The pathwise identity and the four-term balance, for a linear and a nonlinear learned part."""
+    """Check the pathwise identity and the four-term balance, for a linear and a nonlinear learned part."""
     rng = np.random.default_rng(0)
     n = 12
     weight = rng.normal(size=(n, n)) / 3
@@ -121,7 +123,7 @@ def regulariser() -> list[dict[str, Any]]:
 
 
 def thresholds() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
-    """s* and g* over v; Monte Carlo on both sides of them; negative controls."""
+    """Compute s* and g* over v; Monte Carlo on both sides of them; negative controls."""
     on, off = parts()
     v = np.geomspace(0.003, 0.5, 25)
     curves = {
@@ -133,7 +135,7 @@ def thresholds() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, A
     rng, points = np.random.default_rng(1), []
 
     def difference(part: Iteration, level: float, kind: str, variance: float) -> tuple[float, float]:
-        """Risk of the jittered θ minus that of MSE on the same draws, and its standard error."""
+        """Return the risk of the jittered θ minus that of MSE on the same draws, and its standard error."""
         seed = int(rng.integers(2**31))
         errors = [
             simulate(part, part.best(u), 0.0, np.random.default_rng(seed), 4_000_000, **{kind: level})
@@ -169,7 +171,7 @@ def thresholds() -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, A
 
 
 def rates() -> list[dict[str, Any]]:
-    """Mean squared gradient of F with ∇F = (x − 1) + sin(2x)/2 along the jittered iteration."""
+    """Compute the mean squared gradient of F with ∇F = (x − 1) + sin(2x)/2 along the jittered iteration."""
     rng = np.random.default_rng(2)
 
     def gradient(x: np.ndarray) -> np.ndarray:
@@ -199,7 +201,7 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
         planned = plan(job)
         folder = planned.folder
         folder = folder if folder.is_absolute() else ROOT / folder
-        network: Any = load_network(folder / "checkpoints" / "best.ckpt", job.config["architecture"])
+        network: Any = load_network(folder / "checkpoints" / "best.ckpt", job.settings)
         source, acquisition = planned.source, planned.acquisition
         source.prepare()
         from sgdj.data.batch import measure, pose
@@ -213,7 +215,7 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
                 network.iterations = k
                 steps.append(network(batch.y, batch.operator))
         network.iterations = COUNT
-        delta = build(job.config, "attack")(network, batch, Draws(0))
+        delta = build(job.settings, "attack")(network, batch, Draws(0))
         with torch.no_grad():
             attacked = network(batch.y + delta, batch.operator)
         summary = json.loads((folder / "evaluation" / "summary.json").read_text())["network"]
@@ -228,30 +230,25 @@ def points_figure(output: Path) -> list[dict[str, Any]]:
     return [{key: panel[key] for key in ("strategy", "clean", "gaussian", "pgd")} for panel in panels]
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
 def _pm(pair: tuple[float, float]) -> str:
-    return f"{pair[0]:.5f} ± {pair[1]:.5f}"
+    return plus_minus(*pair, 5)
 
 
 def document(found: dict[str, Any]) -> str:
-    """The laboratory's results as Markdown."""
-    worst = _table(
+    """Write the laboratory's results as Markdown."""
+    worst = markdown_table(
         ["ε²/σ_c²", "α exact", "α learned by adversarial training", "input-jitter level σ_w",
          "α learned by input jittering", "risk/d exact", "risk/d of the learned α"],
         [[f"{r['share']:g}", f"{r['exact']:.5f}", _pm(r["adversarial"]), f"{r['level']:.4f}", _pm(r["input_jitter"]),
           f"{r['exact_risk']:.5f}", f"{r['learned_risk']:.5f}"] for r in found["worst_case"]],
     )  # fmt: skip
-    jitter = _table(
+    jitter = markdown_table(
         ["v", "part", "θ exact", "θ learned", "H exact", "H learned", "risk exact", "risk learned"],
         [[f"{r['v']:g}", f"{p} the subspace", *(text for what in ("theta", "H", "risk") for text in
           (f"{r[f'{what}_{p}']:.5f}", _pm(r[f"learned_{what}_{p}"])))]
          for r in found["jitter"] for p in ("on", "off")],
     )  # fmt: skip
-    identity = _table(
+    identity = markdown_table(
         ["f", "largest pathwise gap", "excess loss", "E‖S‖²", "n v Σc²", "−2E⟨W,S⟩", "2⟨r,ES⟩", "sum",
          "difference / s.e."],
         [[r["f"], f"{r['pathwise_gap']:.1e}", *(f"{r[k]:+.5f}" for k in
@@ -259,22 +256,22 @@ def document(found: dict[str, Any]) -> str:
           f"{(r['excess'] - r['terms']) / r['error']:+.2f}"]
          for r in found["regulariser"]],
     )  # fmt: skip
-    points = _table(
+    points = markdown_table(
         ["threshold", "v", "level", "level / threshold", "risk of jitter minus MSE", "standard error"],
-        [[f"{p['kind']}*", f"{p['v']:g}", f"{p['level']:.5f}", f"{p['side']:g}", f"{p['difference']:+.2e}",
+        [[Markup(f"{p['kind']}*"), f"{p['v']:g}", f"{p['level']:.5f}", f"{p['side']:g}", f"{p['difference']:+.2e}",
           f"{p['error']:.1e}"]
          for p in found["threshold_points"]],
     )  # fmt: skip
-    controls = _table(
-        ["control", "H jitter", "H MSE", "s*", "risk of jitter minus MSE at s = 0.1", "standard error"],
+    controls = markdown_table(
+        ["control", "H jitter", "H MSE", Markup("s*"), "risk of jitter minus MSE at s = 0.1", "standard error"],
         [[c["control"], f"{c['H_sgd']:.5f}", f"{c['H_mse']:.5f}", f"{c['s_star']:g}", f"{c['difference_at_0.1']:+.2e}",
           f"{c['error']:.1e}"] for c in found["controls"]],
     )  # fmt: skip
-    rate = _table(
+    rate = markdown_table(
         ["K", "η = 1/√K", "η = 0.3"],
         [[str(r["K"]), f"{r['shrinking']:.4f}", f"{r['fixed']:.4f}"] for r in found["rate"]],
     )
-    plane = _table(
+    plane = markdown_table(
         ["training", "clean PSNR (dB)", "random noise (dB)", "PGD, ε = 0.1 (dB)"],
         [[p["strategy"], f"{p['clean']:.2f}", f"{p['gaussian']:.2f}", f"{p['pgd']:.2f}"] for p in found["points"]],
     )
@@ -336,8 +333,8 @@ Mean squared gradient of the jittered inner iteration (v = 1):
 """
 
 
-def main(output: Path) -> None:
-    """Compute, draw, write."""
+def laboratory(output: Path) -> None:
+    """Compute everything, draw the figures, write the document."""
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
     basis = orthonormal(SIZE, DIMENSION, 0)
@@ -355,5 +352,20 @@ def main(output: Path) -> None:
     print(output / "README.md")
 
 
+def parser() -> Parser:
+    """Make the parser of the command line."""
+    made = Parser("python -m scripts.theory.run", __doc__)
+    made.add_argument(
+        "--output", type=Path, default=ROOT / "results" / "theory", metavar="FOLDER", help="(results/theory)"
+    )
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Run the laboratory from the command line."""
+    laboratory(parser().parse_args(arguments).output)
+    return 0
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "theory")
+    sys.exit(status(lambda: main(sys.argv[1:])))

@@ -1,4 +1,4 @@
-"""Perturbations of the measurement."""
+"""Attacks: perturbations of the measurement, after it was made."""
 
 from sgdj.attacks.apgd import APGD
 from sgdj.attacks.base import Attack

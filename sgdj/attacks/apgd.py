@@ -16,7 +16,10 @@ _IMPROVED = 0.75  # share of steps since the last checkpoint that must have impr
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Steps at which the step size is reconsidered: 0.22 n, then after periods that shrink by 0.03 n to 0.06 n."""
+    """List the steps at which the step size is reconsidered (Croce & Hein, 2020).
+
+    They are at 0.22 n, then after periods that shrink by 0.03 n each, down to 0.06 n, for n `steps`.
+    """
     period, at, found = 0.22, 0.22, []
     while at < 1:
         found.append(max(1, ceil(round(at * steps, 6))))
@@ -27,7 +30,7 @@ def checkpoints(steps: int) -> list[int]:
 
 @dataclass(eq=False, kw_only=True)
 class APGD(Iterative):
-    r"""Auto-PGD (Croce & Hein, 2020) with a regression loss, for ℓ₂ and ℓ∞.
+    """Auto-PGD (Croce & Hein, 2020) with a regression loss, for ℓ₂ and ℓ∞.
 
     Steps start at 2ε with momentum 0.75. At each checkpoint a sample's step is halved, and its search goes on from its
     best point, if fewer than 75 % of the steps since the last one improved it, or if neither step nor best value have
@@ -35,20 +38,22 @@ class APGD(Iterative):
 
     Parameters
     ----------
-    epsilon, rho, support, norm, steps, restarts, random_start, goal, average
-        See `Iterative`.
+    epsilon, rho, support, norm
+        Budget and support of δ; see `Attack`.
+    steps, restarts, random_start, goal, average
+        Extent of the search; see `Iterative`.
     """
 
     @property
     def passes(self) -> int:
-        """One with gradient at the start and per step."""
+        """Number of forward passes: one with gradient at the start and one per step."""
         return (self.steps + 1 + self.random_start) * self.average
 
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
-        """The iteration."""
+        """Run Auto-PGD from `start`, and offer every point to `best`."""
         delta, before = start, start
         value, gradient = hill.gradient(delta)
-        own = Best(delta, value)  # of this search; `best` may know better
+        own = Best(delta, value)  # best of this search alone; `best` also holds those of others
         at_best = gradient.clone()
         eta = 2 * hill.budget.clone()
         improved = torch.zeros_like(value)

@@ -1,4 +1,4 @@
-"""The set that a perturbation is confined to, per sample."""
+"""Norm balls that confine the perturbation of each sample."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -10,7 +10,7 @@ Norm = Literal["l2", "linf"]
 
 
 def _real(x: Tensor) -> Tensor:
-    """Real and imaginary entries of a complex tensor as a view; a real one as it is."""
+    """View a complex tensor as real and imaginary entries; return a real one unchanged."""
     return torch.view_as_real(x) if x.is_complex() else x
 
 
@@ -19,18 +19,18 @@ def _spread(values: Tensor, like: Tensor) -> Tensor:
 
 
 def sample_norm(y: Tensor) -> Tensor:
-    """ℓ₂ norm of each sample, over real and imaginary entries; shape (B, 1, ..., 1)."""
+    """Return the ℓ₂ norm of each sample, over real and imaginary entries; shape (B, 1, ..., 1)."""
     return _spread(torch.linalg.vector_norm(y.flatten(1), dim=1), y)
 
 
 def unit(direction: Tensor) -> Tensor:
-    """Each sample divided by its norm; a zero sample stays zero."""
+    """Divide each sample by its norm; a zero sample stays zero."""
     norm = sample_norm(direction)
     return torch.where(norm > 0, direction / norm.clamp_min(torch.finfo(norm.dtype).tiny), torch.zeros_like(direction))
 
 
 def project(delta: Tensor, budget: Tensor) -> Tensor:
-    """Nearest point of each sample's ℓ₂ ball."""
+    """Return the nearest point of each sample's ℓ₂ ball, of radius `budget` (B, 1, ..., 1)."""
     return delta * (budget / sample_norm(delta).clamp_min(1e-12)).clamp(max=1.0)
 
 
@@ -39,42 +39,42 @@ class Ball(ABC):
 
     @abstractmethod
     def norm(self, y: Tensor) -> Tensor:
-        """Norm of each sample, shape (B, 1, ..., 1)."""
+        """Return the norm of each sample, shape (B, 1, ..., 1)."""
 
     @abstractmethod
     def project(self, delta: Tensor, budget: Tensor) -> Tensor:
-        """Nearest point of the ball of radius `budget`."""
+        """Return the nearest point of the ball of radius `budget` (B, 1, ..., 1)."""
 
     @abstractmethod
     def steepest(self, gradient: Tensor) -> Tensor:
-        """Direction of steepest ascent, of norm 1; zero where the gradient is."""
+        """Return the direction of steepest ascent, of norm 1; zero where the gradient is."""
 
 
 class L2Ball(Ball):
-    """ℓ₂, over real and imaginary entries."""
+    """Ball of the ℓ₂ norm, over real and imaginary entries."""
 
     def norm(self, y: Tensor) -> Tensor:
-        """ℓ₂ norm."""
+        """Return the ℓ₂ norm of each sample."""
         return sample_norm(y)
 
     def project(self, delta: Tensor, budget: Tensor) -> Tensor:
-        """Scale down to the sphere."""
+        """Scale down to the sphere what lies outside."""
         return project(delta, budget)
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        """The gradient, scaled."""
+        """Return the gradient, scaled to norm 1."""
         return unit(gradient)
 
 
 class LinfBall(Ball):
-    """ℓ∞ over real and imaginary entries: each of them lies in [-ε, ε]."""
+    """Ball of the ℓ∞ norm over real and imaginary entries: each of them lies in [-ε, ε]."""
 
     def norm(self, y: Tensor) -> Tensor:
-        """Largest magnitude of a real or imaginary entry."""
+        """Return the largest magnitude of a real or imaginary entry, per sample."""
         return _spread(_real(y).flatten(1).abs().amax(1), y)
 
     def project(self, delta: Tensor, budget: Tensor) -> Tensor:
-        """Clamp every real and imaginary entry."""
+        """Clamp every real and imaginary entry to the budget."""
         out = delta.clone()
         entries = _real(out)
         radius = budget.view(-1, *[1] * (entries.ndim - 1))
@@ -82,7 +82,7 @@ class LinfBall(Ball):
         return out
 
     def steepest(self, gradient: Tensor) -> Tensor:
-        """Signs of real and imaginary entries."""
+        """Return the signs of real and imaginary entries."""
         out = gradient.clone()
         _real(out).sign_()
         return out

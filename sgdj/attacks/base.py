@@ -1,4 +1,4 @@
-"""What an attack is, and the budget it keeps."""
+"""Define what an attack is, and the budget it keeps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from sgdj.operators.base import Operator, Support
 
 @dataclass(frozen=True)
 class Found:
-    """What an attack found, and whether it attacked.
+    """Perturbation that an attack found, and whether its search worked as intended.
 
     Parameters
     ----------
     delta
-        δ, in the shape of the measurements.
+        Perturbation δ, in the shape of the measurements.
     believable
         False for samples that no search attacked: none had a usable gradient, or random draws of equal norm do more
         harm than anything that was found, boolean, shape (B,).
     why
-        What was wrong where it is False; "" otherwise.
+        Reason where `believable` is False; "" otherwise.
     """
 
     delta: Tensor
@@ -44,19 +44,19 @@ class Attack(ABC):
     Parameters
     ----------
     epsilon
-        ε, absolute, the same for all samples.
+        Absolute budget ε, the same for all samples, in the unit of y.
     rho
-        ε_i = ρ ‖y_i‖, in the same norm. Exactly one of the two must be given.
+        Relative budget: ε_i = ρ ‖y_i‖, in the same norm. Exactly one of the two must be given.
     norm
         "l2", or "linf": every real and imaginary entry within ±ε.
     support
-        "measured": δ is zero where the operator measures nothing; "full": it may lie anywhere (the authors' code,
-        whose adjoint lets it through).
+        "measured": δ is zero where the operator measures nothing; "full": it may lie anywhere (the authors' code, whose
+        adjoint lets it through).
 
     Raises
     ------
     SettingError
-        If both or neither are given.
+        If both budgets or neither are given.
     """
 
     epsilon: NonNegative | None = None
@@ -71,16 +71,16 @@ class Attack(ABC):
 
     @property
     def ball(self) -> Ball:
-        """The ball that perturbations are confined to."""
+        """Norm ball that perturbations are confined to."""
         return BALLS[self.norm]
 
     @property
     def level(self) -> float:
-        """ε or ρ, whichever is given."""
+        """Budget ε or ρ, whichever is given."""
         return self.epsilon if self.epsilon is not None else float(self.rho or 0.0)
 
     def scaled(self, factor: float) -> Self:
-        """The same attack with `factor` times the budget."""
+        """Return the same attack with `factor` times the budget."""
         return replace(
             self,
             epsilon=None if self.epsilon is None else factor * self.epsilon,
@@ -88,27 +88,51 @@ class Attack(ABC):
         )
 
     def budget(self, y: Tensor) -> Tensor:
-        """ε_i, shape (B, 1, ..., 1)."""
+        """Return the budget ε_i of each sample, shape (B, 1, ..., 1)."""
         norm = self.ball.norm(y)
         return torch.full_like(norm, self.epsilon) if self.epsilon is not None else self.level * norm
 
     def restrict(self, delta: Tensor, operator: Operator) -> Tensor:
-        """δ on its support."""
+        """Set δ to zero outside its support."""
         return operator.restrict(delta) if self.support == "measured" else delta
 
     @abstractmethod
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """δ, in the shape of `batch.y`, detached."""
-
-    def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """δ as above, for a measurement, and whether it can be believed to be an attack.
+        """Find δ for a batch.
 
         Parameters
         ----------
-        reconstructor, batch, draws
-            As above.
+        reconstructor
+            Network under attack, a differentiable map of y.
+        batch
+            References x and measurements y, with their operator.
+        draws
+            Random numbers of the search.
+
+        Returns
+        -------
+        Tensor
+            Perturbation δ, in the shape of `batch.y`, detached.
+        """
+
+    def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
+        """Find δ for a batch, and say whether the search worked as intended.
+
+        Parameters
+        ----------
+        reconstructor
+            Network under attack, a differentiable map of y.
+        batch
+            References x and measurements y, with their operator.
+        draws
+            Random numbers of the search.
         starts
-            Further perturbations to begin at, for attacks that search.
+            Further perturbations to start from, in the shape of `batch.y`, for attacks that search.
+
+        Returns
+        -------
+        Found
+            Perturbation δ with its credibility, per sample.
         """
         delta = self(reconstructor, batch, draws)
         return Found(delta, torch.ones(len(batch), dtype=torch.bool, device=delta.device))

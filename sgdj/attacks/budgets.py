@@ -1,4 +1,4 @@
-"""An attack at several budgets, as one curve that cannot fall for want of effort."""
+"""Run an attack at several budgets, so that its curve cannot fall for lack of effort."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from sgdj.networks.base import Reconstructor
 
 @dataclass(frozen=True)
 class Swept:
-    """Perturbations by budget.
+    """Perturbations of an attack at several budgets.
 
     Parameters
     ----------
     found
-        What every attack found, in the order given.
+        What the attack found at each budget, in the order given.
     replaced
-        Which samples of each took over a smaller budget's δ, boolean, shape (B,).
+        For each budget, which samples took over a smaller budget's δ, boolean, shape (B,).
     """
 
     found: list[Found]
@@ -31,14 +31,14 @@ class Swept:
 
     @property
     def deltas(self) -> list[Tensor]:
-        """δ of every attack."""
+        """Perturbations δ, one tensor per budget."""
         return [one.delta for one in self.found]
 
 
 def sweep(attacks: Sequence[Attack], reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Swept:
     """Run one attack at several budgets on a batch.
 
-    From the largest budget down, each search also begins at the δ found before, projected. Then each δ of a smaller
+    From the largest budget down, each search also starts from the δ found before, projected. Then each δ of a smaller
     budget, which is feasible at the larger ones, is tried there too. So the curve is monotone by perturbations that
     were found, not by taking running maxima of reported numbers.
 
@@ -46,6 +46,17 @@ def sweep(attacks: Sequence[Attack], reconstructor: Reconstructor, batch: Batch,
     ----------
     attacks
         The same attack at different budgets. Attacks that do not search are simply called.
+    reconstructor
+        Network under attack, a differentiable map of y.
+    batch
+        References x and measurements y, with their operator.
+    draws
+        Random numbers of the search.
+
+    Returns
+    -------
+    Swept
+        Perturbations per budget, in the order of `attacks`.
     """
     levels = [float(attack.budget(batch.y).sum()) for attack in attacks]
     order = sorted(range(len(attacks)), key=levels.__getitem__)

@@ -14,14 +14,23 @@ _TIE = 1e-6  # relative difference of objectives that rounding explains
 
 @torch.no_grad()
 def strongest_draw(hill: Hill, ball: Ball, batch: Batch, draws: Draws) -> Best:
-    """The most harmful of `DRAWS` random perturbations on the surface of the ball, for each sample.
+    """Find the most harmful of `DRAWS` random perturbations on the surface of the ball, for each sample.
 
     Parameters
     ----------
-    hill, ball
-        The objective with its budget, and the ball.
-    batch, draws
-        The samples, and where their random directions come from.
+    hill
+        The objective, with its budget.
+    ball
+        The ball that perturbations are confined to.
+    batch
+        Measurements, whose samples name the random directions.
+    draws
+        Source of the random directions.
+
+    Returns
+    -------
+    Best
+        δ of every sample, in the shape of the measurements, and its objective, shape (B,).
     """
     best = Best(torch.zeros_like(batch.y), torch.full((len(batch),), -torch.inf, device=batch.y.device))
     for i in range(DRAWS):
@@ -32,5 +41,5 @@ def strongest_draw(hill: Hill, ball: Ball, batch: Batch, draws: Draws) -> Best:
 
 
 def is_weaker(value: Tensor, chance: Tensor) -> Tensor:
-    """Whether the objective of an attack lies below that of random draws by more than rounding, boolean, shape (B,)."""
+    """Tell whether an attack's objective is below that of random draws by more than rounding; boolean, shape (B,)."""
     return value + _TIE * value.abs() < chance

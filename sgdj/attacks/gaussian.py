@@ -1,4 +1,4 @@
-"""Random noise of the attack's norm, the average case beside the worst."""
+"""Random noise of the attack's norm: the average case beside the worst."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from sgdj.networks.base import Reconstructor
 
 @dataclass(eq=False, kw_only=True)
 class Gaussian(Attack):
-    """White Gaussian noise on its support, scaled to norm ε exactly."""
+    """White Gaussian noise on the support, scaled to norm ε exactly."""
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """δ of norm ε_i, one draw per sample."""
+        """Draw δ of norm ε_i, independently for each sample."""
         noise = draws.normal("attack", batch.samples, batch.y, "gaussian")
         noise = self.restrict(noise, batch.operator)
         norm = self.ball.norm(noise)

@@ -1,4 +1,4 @@
-"""A search that asks for values alone."""
+"""Search for a perturbation by forward passes alone."""
 
 import torch
 from torch import Tensor
@@ -26,18 +26,22 @@ def climb_without_gradients(
 
     Parameters
     ----------
-    hill, ball
-        What to climb, and the ball to stay in.
+    hill
+        Objective to climb, one value per sample.
+    ball
+        Norm ball to stay in.
     start
-        Where to begin if it is better than every random point.
+        Perturbation to start from, if it is better than every random point; shape of y.
     best
-        Is offered what is found.
-    batch, draws
-        Samples, several copies of each perhaps, and where their random directions come from.
+        Record of the best δ so far; every point is offered to it.
+    batch
+        Samples under attack; there may be several copies of each.
+    draws
+        Random numbers for points and directions.
     steps
-        Steps, each of a length that falls from 2ε to ε/10.
+        Number of steps, of a length that falls from 2ε to ε/10.
     directions
-        Random points at first, and random directions per step.
+        Number of random points at first, and of random directions per step.
     width
         Length of a difference, in units of ε.
     """

@@ -1,4 +1,4 @@
-"""The function that an attack climbs, whether it can be differentiated, and the best point found on it."""
+"""Define the objective that an attack climbs, its gradient if it has one, and the best point found."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,19 +11,26 @@ from sgdj.errors import RunError, as_run_error
 
 
 def differentiate(value: Tensor, delta: Tensor) -> tuple[Tensor, str]:
-    """Gradient of the sum of `value` with respect to `delta`.
+    """Differentiate the sum of `value` with respect to `delta`.
+
+    Parameters
+    ----------
+    value
+        Objective of each sample, shape (B,).
+    delta
+        Perturbation δ that `value` was computed from, requiring a gradient.
 
     Returns
     -------
     tuple
-        The gradient, zero where there is none, and why there is none; "" where there is one.
+        The gradient, zero where there is none, and the reason why there is none ("" where there is one).
     """
     none = torch.zeros_like(delta)
     if not value.requires_grad:
         return none, "its output has no graph that leads back to y"
     try:
         (gradient,) = torch.autograd.grad(value.sum(), delta, allow_unused=True)
-    except Exception as error:  # whatever somebody else's backward pass raises
+    except Exception as error:  # a backward pass from outside may raise anything
         if isinstance(error, RunError) or (isinstance(error, RuntimeError | MemoryError) and as_run_error(error)):
             raise
         return none, f"its backward pass fails ({type(error).__name__}: {(str(error).splitlines() or [''])[0][:100]})"
@@ -32,18 +39,18 @@ def differentiate(value: Tensor, delta: Tensor) -> tuple[Tensor, str]:
 
 @dataclass
 class Hill:
-    """The function that an attack climbs.
+    """Objective that an attack climbs, and a record of where it failed.
 
     Parameters
     ----------
     value
-        δ to the objective of every sample, shape (B,).
+        Function of δ that returns the objective of every sample, shape (B,).
     budget
-        ε_i, shape (B, 1, ..., 1).
+        Budget ε_i of each sample, shape (B, 1, ..., 1).
     restrict
-        Puts a perturbation on its support.
+        Function that sets δ to zero outside its support.
     average
-        Forward passes per value, for reconstructors that are random at test.
+        Number of forward passes averaged per value, for reconstructors that are random at test.
 
     Attributes
     ----------
@@ -65,7 +72,7 @@ class Hill:
     _infinite: Tensor | None = field(default=None, init=False)
 
     def mean(self, delta: Tensor) -> Tensor:
-        """Objective averaged over the reconstructor's own randomness; minus infinity where it is NaN."""
+        """Average the objective over the reconstructor's own randomness; minus infinity where it is NaN."""
         return self._defined(self._mean(delta))
 
     def _mean(self, delta: Tensor) -> Tensor:
@@ -80,7 +87,7 @@ class Hill:
         return torch.where(value.isnan(), -torch.inf, value)  # a search never stays at a NaN
 
     def gradient(self, delta: Tensor) -> tuple[Tensor, Tensor]:
-        """Objective and its gradient with respect to δ alone, on the support; both detached.
+        """Return the objective and its gradient with respect to δ alone, on the support; both detached.
 
         Entries of the gradient that are not finite become zero; `usable` and `reason` tell of them.
         """
@@ -99,7 +106,7 @@ class Hill:
 
     @property
     def reason(self) -> str:
-        """Why a gradient was not usable."""
+        """Say why a gradient was not usable."""
         if self._why or self.usable is None or self._infinite is None:
             return self._why
         infinite = bool((self._infinite & ~self.usable).any())
@@ -107,12 +114,14 @@ class Hill:
 
 
 class Best:
-    """The best δ of every sample so far.
+    """Record of the best δ of every sample so far.
 
     Parameters
     ----------
-    delta, value
-        To begin with.
+    delta
+        First perturbation, in the shape of y.
+    value
+        Its objective, shape (B,).
     """
 
     def __init__(self, delta: Tensor, value: Tensor) -> None:
@@ -123,8 +132,10 @@ class Best:
 
         Parameters
         ----------
-        delta, value
-            Perturbations, and the objective that each reaches, shape (B,).
+        delta
+            Perturbations, in the shape of the measurements.
+        value
+            Objective that each of them reaches, shape (B,).
         among
             Samples that may be replaced, boolean, shape (B,); None for all.
 

@@ -32,17 +32,17 @@ class Iterative(Attack):
     Parameters
     ----------
     epsilon, rho, norm, support
-        See `Attack`.
+        Budget and support of δ; see `Attack`.
     steps
-        Steps per restart.
+        Number of steps per restart.
     restarts
         Number of starts; the first is at zero unless `random_start`.
     random_start
-        Begin every restart at a random point on the ball's surface.
+        Start every restart at a random point on the ball's surface.
     goal
-        What is made large; see `sgdj.attacks.objective.objective`.
+        Quantity to make large; see `sgdj.attacks.objective.objective`.
     average
-        Forward passes averaged per value and gradient, for reconstructors that are random at test.
+        Number of forward passes averaged per value and gradient, for reconstructors that are random at test.
     """
 
     steps: Count
@@ -53,12 +53,26 @@ class Iterative(Attack):
 
     @abstractmethod
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
-        """Search from `start` and offer what is found to `best`."""
+        """Search from `start`, and offer every point to `best`.
+
+        Parameters
+        ----------
+        hill
+            Objective to climb, one value per sample.
+        start
+            Perturbation to start from, in the shape of y.
+        best
+            Record of the best δ so far.
+        batch
+            Samples under attack, the restarts one after the other.
+        draws
+            Random numbers of the search.
+        """
 
     @property
     @abstractmethod
     def passes(self) -> int:
-        """Forward passes per sample and restart; one more at zero if the start is random."""
+        """Number of forward passes per sample and restart; one more at zero if the start is random."""
 
     def _start(self, restart: int, batch: Batch, budget: Tensor, draws: Draws) -> Tensor:
         if restart == 0 and not self.random_start:
@@ -67,7 +81,7 @@ class Iterative(Attack):
         return budget * self.ball.steepest(self.restrict(noise, batch.operator))
 
     def hill(self, reconstructor: Reconstructor, batch: Batch, budget: Tensor) -> Hill:
-        """The function to climb on a batch."""
+        """Return the objective to climb on a batch."""
         height = objective(self.goal, reconstructor, batch)
         return Hill(
             lambda delta: height(reconstructor(batch.y + delta, batch.operator)),
@@ -79,27 +93,47 @@ class Iterative(Attack):
     def __call__(
         self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()
     ) -> Tensor:
-        """δ of the largest objective found for each sample.
+        """Find the δ of the largest objective for each sample.
 
         Parameters
         ----------
-        reconstructor, batch, draws
-            See `Attack`.
+        reconstructor
+            Network under attack, a differentiable map of y.
+        batch
+            References x and measurements y, with their operator.
+        draws
+            Random numbers of the search.
         starts
-            Further perturbations to begin at, in the shape of `batch.y`; they are projected first.
+            Further perturbations to start from, in the shape of `batch.y`; they are projected first.
+
+        Returns
+        -------
+        Tensor
+            Perturbation δ, in the shape of `batch.y`, detached.
         """
         return self._search(reconstructor, batch, draws, starts)[0]
 
     def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """δ, and whether a search attacked.
+        """Find δ, and say whether a search attacked.
 
         Where no gradient is usable, a search without any is tried, too. Where random draws of equal norm do more harm
         than what was found, so are random starts. δ is the strongest of all that was tried, random draws included.
 
         Parameters
         ----------
-        reconstructor, batch, draws, starts
-            As above.
+        reconstructor
+            Network under attack, a differentiable map of y.
+        batch
+            References x and measurements y, with their operator.
+        draws
+            Random numbers of the search.
+        starts
+            Further perturbations to start from, in the shape of `batch.y`; they are projected first.
+
+        Returns
+        -------
+        Found
+            Perturbation δ with its credibility, per sample.
         """
         delta, value, hill = self._search(reconstructor, batch, draws, starts)
         best, needed = Best(delta, value), (self.budget(batch.y) > 0).flatten()
@@ -145,7 +179,7 @@ class Iterative(Attack):
     def _search(
         self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor, Hill]:
-        """δ, its objective, and the hill that was climbed, with what it knows of its gradients."""
+        """Return δ, its objective, and the hill that was climbed, with its record of gradients."""
         budget = self.budget(batch.y)
         begun = [self._start(r, batch, budget, draws) for r in range(self.restarts)]
         begun += [self.ball.project(self.restrict(s, batch.operator), budget) for s in starts]
@@ -153,7 +187,7 @@ class Iterative(Attack):
         hill = self.hill(reconstructor, many, budget.repeat(len(begun), *[1] * (budget.ndim - 1)))
         with torch.no_grad():
             zero = torch.zeros_like(many.y)
-            # a search that starts at zero evaluates zero itself
+            # minus infinity: a search that starts at zero evaluates zero itself
             best = Best(zero, hill.mean(zero) if self.random_start else zero.flatten(1)[:, 0].real - inf)
         self.climb(hill, torch.cat(begun), best, many, draws)
         values = best.value.view(len(begun), len(batch))
@@ -164,7 +198,7 @@ class Iterative(Attack):
 
 
 def repeat(batch: Batch, count: int) -> Batch:
-    """The batch `count` times over, one copy after the other."""
+    """Repeat the batch `count` times, one copy after the other."""
     if count == 1:
         return batch
     return replace(

@@ -1,4 +1,4 @@
-"""What an attack makes large, one value per sample."""
+"""Objectives of attacks, one value per sample."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -16,7 +16,7 @@ Objective = Callable[[Tensor], Tensor]
 
 
 def objective(goal: Goal, reconstructor: Reconstructor, batch: Batch) -> Objective:
-    """Function of the reconstruction (B, C, H, W), of shape (B,).
+    """Return the quantity that an attack makes large, as a function of the reconstruction.
 
     Parameters
     ----------
@@ -24,6 +24,15 @@ def objective(goal: Goal, reconstructor: Reconstructor, batch: Batch) -> Objecti
         "squared_error": mean |x̂ - x|²; "magnitude_error": mean (|x̂| - |x|)²; "region_error": mean |x̂ - x|² over
         `batch.region`, such as a lesion; "output_change": mean |x̂ - x̂(y)|², which needs no reference. The gradient of
         the last is zero at δ = 0, so it needs a random start.
+    reconstructor
+        Network under attack; called once, for "output_change".
+    batch
+        References x and measurements y, with their operator.
+
+    Returns
+    -------
+    Objective
+        Function of x̂ (B, C, H, W) that returns one value per sample, shape (B,).
 
     Raises
     ------

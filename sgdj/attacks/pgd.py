@@ -22,11 +22,13 @@ class PGD(Iterative):
 
     Parameters
     ----------
-    epsilon, rho, support, norm, steps, restarts, random_start, goal, average
-        See `Iterative`.
+    epsilon, rho, support, norm
+        Budget and support of δ; see `Attack`.
+    steps, restarts, random_start, goal, average
+        Extent of the search; see `Iterative`.
     step_size
-        α, in units of ε. On linear reconstructors 20 steps of 2 reach the exact worst case and 20 of 2.5/steps only
-        92 % of it.
+        Step α, in units of ε. On linear reconstructors 20 steps of 2 reach the exact worst case and 20 of 2.5/steps
+        only 92 % of it.
     keep
         "best": the iterate of the largest error over all steps and restarts, per sample; "last": the last one (the
         authors' code).
@@ -37,11 +39,11 @@ class PGD(Iterative):
 
     @property
     def passes(self) -> int:
-        """One with gradient per step, one to look at the end."""
+        """Number of forward passes: one with gradient per step, and one at the end."""
         return (self.steps + 1 + self.random_start) * self.average
 
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
-        """The iteration."""
+        """Run projected gradient ascent from `start`, and offer its points to `best`."""
         delta = start
         for _ in range(self.steps):
             value, gradient = hill.gradient(delta)

@@ -1,4 +1,4 @@
-"""An attack without gradients, to find out whether gradients hide something."""
+"""Attack without gradients, to find out whether they mislead the other attacks."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,19 @@ from sgdj.draws import Draws
 
 @dataclass(eq=False, kw_only=True)
 class SPSA(Iterative):
-    r"""Simultaneous-perturbation ascent (Spall, 1992; as an attack: Uesato et al., 2018), forward passes only.
+    """Simultaneous-perturbation ascent (Spall, 1992; as an attack: Uesato et al., 2018), forward passes only.
 
     Each step estimates the gradient by central differences along random directions and ascends with a step that falls
     from 2ε to ε/10. The first start is the best of `directions` random points rather than zero.
 
     Parameters
     ----------
-    epsilon, rho, support, norm, steps, restarts, random_start, goal, average
-        See `Iterative`.
+    epsilon, rho, support, norm
+        Budget and support of δ; see `Attack`.
+    steps, restarts, random_start, goal, average
+        Extent of the search; see `Iterative`.
     directions
-        Random directions per step.
+        Number of random directions per step.
     width
         Length of a difference, in units of ε.
     """
@@ -34,11 +36,11 @@ class SPSA(Iterative):
 
     @property
     def passes(self) -> int:
-        """Two per direction and step, one to look at each step, the start, the random points."""
+        """Number of forward passes: two per direction and step, one after each step, the start, the random points."""
         return (self.steps * (2 * self.directions + 1) + 1 + self.directions + self.random_start) * self.average
 
     def climb(self, hill: Hill, start: Tensor, best: Best, batch: Batch, draws: Draws) -> None:
-        """The iteration."""
+        """Run the gradient-free ascent from `start`; see `climb_without_gradients`."""
         climb_without_gradients(
             hill, self.ball, start, best, batch, draws, steps=self.steps, directions=self.directions, width=self.width
         )

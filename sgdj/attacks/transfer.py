@@ -1,4 +1,4 @@
-"""A perturbation made for another network."""
+"""Attack with a perturbation made for another network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from sgdj.runs.network import load_network
 
 @dataclass(eq=False, kw_only=True)
 class Transfer(Attack):
-    """Auto-PGD on the network of another run; what it finds is put to the one under test.
+    """Run Auto-PGD on the network of another run, and put its δ to the network under test.
 
     Parameters
     ----------
     epsilon, rho, support, norm
-        See `Attack`.
+        Budget and support of δ; see `Attack`.
     source
         Checkpoint of the other network, ``RUN_DIR/checkpoints/best.ckpt``.
     steps, restarts
-        See `APGD`.
+        Extent of the search; see `APGD`.
 
     Raises
     ------
@@ -44,15 +44,15 @@ class Transfer(Attack):
 
     @cached_property
     def other(self) -> Reconstructor:
-        """The network that the perturbation is made for."""
+        """Network that the perturbation is made for."""
         return load_network(Path(self.source))
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """δ for the other network."""
+        """Find δ for the other network."""
         return self._search(batch)(self.other, batch, draws)
 
     def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """δ for the other network, and whether it attacked that one, and does more harm here than random draws do."""
+        """Find δ for the other network, and say whether it does harm here, too: more than random draws do."""
         search = self._search(batch)
         found = search.found(self.other, batch, draws)
         hill = search.hill(reconstructor, batch, self.budget(batch.y))
@@ -65,7 +65,7 @@ class Transfer(Attack):
         return Found(found.delta, found.believable & ~weaker, "; ".join(filter(None, [found.why, why])))
 
     def _search(self, batch: Batch) -> APGD:
-        """What searches, with the other network on the batch's device."""
+        """Build the search, with the other network on the batch's device."""
         self.other.to(batch.y.device)
         return APGD(
             epsilon=self.epsilon, rho=self.rho, support=self.support, norm=self.norm,

@@ -1,4 +1,4 @@
-"""The strongest of several attacks, for every sample by itself."""
+"""Take the strongest of several attacks, for every sample by itself."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from sgdj.networks.base import Reconstructor
 
 @dataclass(eq=False, kw_only=True)
 class WorstOf(Attack):
-    """For each sample the δ of the largest squared error: the mean of maxima, never the maximum of means.
+    """For each sample, take the δ of the largest squared error: the mean of maxima, never the maximum of means.
 
     Parameters
     ----------
     epsilon, rho, support, norm
-        See `Attack`; they hold for all members.
+        Budget and support of δ for all members; see `Attack`.
     attacks
-        Members by name.
+        Attacks to choose from, by name.
     """
 
     attacks: dict[str, Attack]
@@ -31,12 +31,12 @@ class WorstOf(Attack):
         return replace(attack, epsilon=self.epsilon, rho=self.rho, support=self.support, norm=self.norm)
 
     def __call__(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """The strongest member's δ."""
+        """Return the strongest member's δ, per sample."""
         members = map(self._member, self.attacks.values())
         return _strongest(reconstructor, batch, (member(reconstructor, batch, draws) for member in members))
 
     def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """The strongest member's δ, to be believed where every member's search was what it is meant to be."""
+        """Return the strongest member's δ, believable where every member's search worked as intended."""
         members = [self._member(attack).found(reconstructor, batch, draws) for attack in self.attacks.values()]
         return Found(
             _strongest(reconstructor, batch, (member.delta for member in members)),

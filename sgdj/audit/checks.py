@@ -1,4 +1,4 @@
-"""Checks that tell whether a robustness figure can be believed, each with its number.
+"""Check whether a robustness figure can be believed; each check states its number.
 
 They follow Carlini et al. (2019), Athalye et al. (2018) and Croce & Hein (2020), carried over to reconstruction.
 """
@@ -7,13 +7,13 @@ import math
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
-from sgdj.attacks.ball import sample_norm
+from sgdj.attacks.ball import Norm, sample_norm
 from sgdj.attacks.base import Attack
 from sgdj.attacks.gaussian import Gaussian
 from sgdj.attacks.hill import differentiate
@@ -27,7 +27,7 @@ from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
 from sgdj.networks.starting_point import StartingPoint
-from sgdj.operators.base import Operator
+from sgdj.operators.base import Operator, Support
 
 SMALL = 10
 Status = Literal["PASS", "FAIL", "NOT APPLICABLE"]
@@ -35,18 +35,18 @@ Status = Literal["PASS", "FAIL", "NOT APPLICABLE"]
 
 @dataclass(frozen=True)
 class Check:
-    """One check.
+    """Outcome of one check.
 
     Parameters
     ----------
     number, name
-        In the order of the report.
+        Number and name of the check, in the order of the report.
     status
-        Outcome.
+        Outcome of the check: "PASS", "FAIL" or "NOT APPLICABLE".
     value
-        What was measured.
+        Measured value, as text.
     rule
-        What it must be.
+        Condition that the value must meet, as text.
     self_test
         Whether it tests this tool rather than the reconstructor.
     """
@@ -64,25 +64,34 @@ def _check(number: int, name: str, passed: bool | None, value: str, rule: str, s
     return Check(number, name, status, value, rule, self_test)
 
 
+class _Budget(TypedDict):
+    """What the attacks of an audit have in common with the one that it is about."""
+
+    epsilon: float | None
+    rho: float | None
+    norm: Norm
+    support: Support
+
+
 class Audit:
-    """The checks of one reconstructor on one batch.
+    """Run the checks of one reconstructor on one batch.
 
     Parameters
     ----------
     reconstructor
-        What is audited; in evaluation mode.
+        Network to audit, in evaluation mode.
     batch
-        Measurements, with references.
+        Measurements y with their operator and references x.
     attack
-        Gives budget and norm; the checks choose their own effort.
+        Attack that states budget and norm; the checks choose their own effort.
     draws
-        Random numbers.
+        Random numbers of attacks and noise.
     small
         An operator of the same kind for images of `SMALL` x `SMALL` pixels, for the self-test.
     steps
-        Steps of the main attack, Auto-PGD.
+        Number of steps of the main attack, Auto-PGD.
     random_draws
-        Draws of random noise per sample.
+        Number of draws of random noise per sample.
     """
 
     def __init__(
@@ -97,7 +106,7 @@ class Audit:
     ) -> None:
         self.network, self.batch, self.draws, self.small = reconstructor, batch, draws, small
         self.steps, self.random_draws = steps, random_draws
-        self.budget: dict[str, Any] = {
+        self.budget: _Budget = {
             "epsilon": attack.epsilon,
             "rho": attack.rho,
             "norm": attack.norm,
@@ -118,7 +127,7 @@ class Audit:
         return self._error(attack(self.network, self.batch, self.draws))
 
     def light(self) -> list[Check]:
-        """The cheap checks, for every table."""
+        """Run the cheap checks, for every table."""
         self.delta = self._apgd()(self.network, self.batch, self.draws)
         self.error = self._error(self.delta)
         return [
@@ -127,7 +136,7 @@ class Audit:
         ]  # fmt: skip
 
     def full(self, tell: Callable[[str], None] = lambda line: None) -> list[Check]:
-        """All checks, in the order of their numbers."""
+        """Run all checks, in the order of their numbers."""
         found = self.light()
 
         def rest() -> Iterator[Check]:
@@ -262,7 +271,7 @@ class Audit:
         return _check(13, "gradients are finite and not zero", bad == 0, told, "none")
 
     def _differences(self) -> Check:
-        """In float64 where the network allows it."""
+        """Compare gradients with finite differences, in float64 where the network allows it."""
         network, batch, width, limit = self.network, self.batch, 1e-2, 0.05
         try:
             network = deepcopy(self.network).double()
@@ -272,7 +281,7 @@ class Audit:
             if torch.equal(*pair):
                 raise TypeError("it computes in single precision inside")
             width, limit = 1e-7, 1e-3
-        except Exception as error:  # somebody else's network may raise anything here
+        except Exception as error:  # a network from outside may raise anything here
             if isinstance(error, RunError) and not isinstance(error, InputError):
                 raise
             network, batch = self.network, self.batch
@@ -356,7 +365,7 @@ class Audit:
 
 
 def _tensors(network: Reconstructor) -> dict[str, Tensor]:
-    """Copies of weights and buffers."""
+    """Copy weights and buffers of the network."""
     return {name: x.clone() for name, x in network.state_dict().items() if isinstance(x, Tensor)}
 
 

@@ -5,19 +5,20 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from sgdj.attacks.base import Attack
 from sgdj.audit.checks import SMALL, Audit, Check
 from sgdj.audit.sensitivity import sensitivity
+from sgdj.config.settings import Audit as Thoroughness
 from sgdj.data.loader import Measure
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
 from sgdj.errors import RunError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
+from sgdj.text import bold, markdown_table
 from sgdj.text import markdown as plain
 
 
@@ -28,13 +29,13 @@ class Report:
     Parameters
     ----------
     title
-        What was audited.
+        Name of the audited network.
     checks
-        In the order of their numbers.
+        Outcomes in the order of their numbers.
     largest, frobenius
         Means over samples of `sgdj.audit.sensitivity.Sensitivity`; None without a gradient.
     notes
-        What was changed of what the reconstructor returns, such as its precision.
+        What was converted in the values that the reconstructor returned, such as the precision.
     """
 
     title: str
@@ -50,7 +51,7 @@ class Report:
 
     @property
     def jacobian(self) -> str:
-        """The sensitivity in words."""
+        """State the sensitivity in words."""
         if self.largest is None or self.frobenius is None:
             return "The Jacobian ∂x̂/∂y cannot be computed."
         return (
@@ -67,7 +68,7 @@ def audit_network(
     attack: Attack,
     *,
     seed: int,
-    settings: dict[str, Any],
+    settings: Thoroughness,
     device: torch.device,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Report:
@@ -76,33 +77,40 @@ def audit_network(
     Parameters
     ----------
     title
-        What is audited.
+        Name of the network, for the report.
     reconstructor
-        Itself.
-    images, acquisition
-        Where measurements come from.
+        Network to audit, in evaluation mode.
+    images
+        Test images, of which the first are used.
+    acquisition
+        Protocol that measures the images.
     attack
-        Gives budget, norm and support.
+        Attack that states budget, norm and support.
     seed
-        `dataset.seed`.
+        Seed of masks and noise, `dataset.seed`.
     settings
-        The `audit` node of the configuration.
+        Samples, steps and draws that the checks spend.
     device
-        Where to compute.
+        Device to compute on.
     tell
-        Called with the name of every check before it runs.
+        Function that is called with the name of every check before it runs.
+
+    Returns
+    -------
+    Report
+        Outcomes of all checks.
     """
     draws = Draws(seed)
-    alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][: settings["samples"]]
+    alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][: settings.samples]
     batch = Measure(acquisition, draws)([images[i] for i in alike]).to(device)
     small = acquisition.operator((SMALL, SMALL), batch.volumes[:3], draws).to(device)
-    checks = Audit(reconstructor.eval(), batch, attack, draws, small, settings["steps"], settings["random_draws"])
-    found = checks.light() if settings["light"] else checks.full(tell)
+    checks = Audit(reconstructor.eval(), batch, attack, draws, small, settings.steps, settings.random_draws)
+    found = checks.light() if settings.light else checks.full(tell)
     tell("sensitivity")
     try:
         local = sensitivity(reconstructor, batch, draws)
         means = [float(value.mean()) for value in (local.largest, local.frobenius)]
-    except Exception as error:  # a check has told by now that there is no gradient
+    except Exception as error:  # one of the checks has reported by now that there is no gradient
         if isinstance(error, RunError) or (isinstance(error, RuntimeError | MemoryError) and as_run_error(error)):
             raise
         means = [math.nan]
@@ -110,8 +118,14 @@ def audit_network(
     return Report(title, found, largest, frobenius, getattr(reconstructor, "notes", []))
 
 
+def _line(check: Check) -> tuple[object, ...]:
+    name = f"{check.name} (of this tool)" if check.self_test else check.name
+    outcome = bold(check.status) if check.status == "FAIL" else check.status
+    return check.number, name, outcome, check.value, check.rule
+
+
 def markdown(report: Report) -> str:
-    """The report."""
+    """Write the report as Markdown."""
     checks, failed = report.checks, report.failed
     verdict = f"{len(failed)} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
     text = [
@@ -119,17 +133,12 @@ def markdown(report: Report) -> str:
         "",
         f"{verdict[0].upper()}{verdict[1:]}.",
         "",
-        "| | check | outcome | measured | rule |",
+        markdown_table(("", "check", "outcome", "measured", "rule"), map(_line, checks)),
     ]
-    text.append("|---|---|---|---|---|")
-    for check in checks:
-        name = plain(f"{check.name} (of this tool)" if check.self_test else check.name)
-        outcome = f"**{check.status}**" if check.status == "FAIL" else check.status
-        text.append(f"| {check.number} | {name} | {outcome} | {plain(check.value)} | {plain(check.rule)} |")
     return "\n".join([*text, "", report.jacobian, *(f"The reconstructor: {note}." for note in report.notes)]) + "\n"
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write ``audit.json`` and ``audit.md``."""
+    """Write ``audit.json`` and ``audit.md`` into a folder."""
     (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     (folder / "audit.md").write_text(markdown(report))

@@ -12,14 +12,14 @@ from sgdj.operators.base import Operator
 
 
 class LinearMap(Reconstructor):
-    """x̂ = B Aᴴ y with a fixed matrix B whose singular values are spread by 100.
+    """Reconstruct x̂ = B Aᴴ y with a fixed matrix B whose singular values are spread by 100.
 
     Parameters
     ----------
     size
-        Entries of an image.
+        Number of entries of an image.
     dtype
-        Of B.
+        Number type of B.
     """
 
     def __init__(self, size: int, dtype: torch.dtype) -> None:
@@ -30,20 +30,20 @@ class LinearMap(Reconstructor):
         self.matrix = u @ torch.diag(torch.logspace(0, -2, size, dtype=torch.float64)).to(dtype) @ v
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """B Aᴴ y."""
+        """Return B Aᴴ y, shape (B, C, H, W)."""
         x = operator.adjoint(y)
         return (x.flatten(1) @ self.matrix.T).view_as(x)
 
 
 class GradientMasked(Reconstructor):
-    """A reconstructor behind a rounding of its input, whose gradient is zero almost everywhere.
+    """Round the measurement before a reconstructor, so that its gradient is zero almost everywhere.
 
     Parameters
     ----------
     network
-        What is hidden.
+        Reconstructor whose gradient is masked.
     levels
-        Steps of the rounding over the range of a measurement.
+        Number of rounding steps over the range of a measurement.
     """
 
     def __init__(self, network: Reconstructor, levels: int = 10_000) -> None:
@@ -51,7 +51,7 @@ class GradientMasked(Reconstructor):
         self.network, self.levels = network, levels
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Round, then reconstruct."""
+        """Round the measurement, then reconstruct."""
         step = float(y.detach().abs().max()) / self.levels
         entries = torch.view_as_real(y) if y.is_complex() else y
         rounded = step * torch.round(entries / step)
@@ -59,18 +59,25 @@ class GradientMasked(Reconstructor):
 
 
 def exact_worst_case(network: Reconstructor, batch: Batch, i: int, budget: float) -> float:
-    """Maximum of the squared error over ‖δ‖₂ ≤ ε for a linear reconstructor.
+    """Compute the maximum of the squared error over ‖δ‖₂ ≤ ε for a linear reconstructor.
 
-    By the secular equation of the trust-region problem on its singular values.
+    The secular equation of the trust-region problem is solved on its singular values.
 
     Parameters
     ----------
     network
-        A linear map of y.
-    batch, i
-        The sample.
+        Reconstructor that is a linear map of y.
+    batch
+        Batch that holds the sample.
+    i
+        Index of the sample in the batch.
     budget
-        ε.
+        Budget ε, in the unit of y.
+
+    Returns
+    -------
+    float
+        Largest mean squared error within the budget.
     """
     shape = batch.y[i : i + 1].shape
     size = batch.y[i].numel()
@@ -92,14 +99,21 @@ def exact_worst_case(network: Reconstructor, batch: Batch, i: int, budget: float
 
 
 def linear_share(attack: Attack, operator: Operator, images: Tensor) -> float:
-    """Smallest share over samples of the exact worst case that an ℓ₂ attack reaches on a linear map.
+    """Return the smallest share over samples of the exact worst case that an ℓ₂ attack reaches on a linear map.
 
     Parameters
     ----------
     attack
-        What is tried.
-    operator, images
-        A small problem, so that singular values can be computed; images of shape (B, 1, H, W).
+        Attack to try, with its budget.
+    operator
+        Operator of a small problem, so that singular values can be computed.
+    images
+        Reference images, shape (B, 1, H, W).
+
+    Returns
+    -------
+    float
+        Share between 0 and 1; 1 is the exact worst case.
     """
     x = images.to(torch.complex128 if images.is_complex() else torch.float64)
     generator = torch.Generator().manual_seed(1)

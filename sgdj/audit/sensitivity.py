@@ -1,4 +1,4 @@
-"""How strongly a reconstruction answers to small changes of its measurement."""
+"""Measure how strongly a reconstruction reacts to small changes of its measurement."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class Sensitivity:
     Parameters
     ----------
     largest
-        Its largest singular value, shape (B,): the worst local amplification.
+        Largest singular value of J, shape (B,): the worst local amplification.
     frobenius
-        ‖J‖_F / √m with m the real entries measured, shape (B,): the amplification of white noise.
+        ‖J‖_F / √m with m the number of real entries measured, shape (B,): the amplification of white noise.
     """
 
     largest: Tensor
@@ -30,20 +30,27 @@ class Sensitivity:
 def sensitivity(
     reconstructor: Reconstructor, batch: Batch, draws: Draws, iterations: int = 20, probes: int = 10
 ) -> Sensitivity:
-    """Largest singular value by power iteration on JᴴJ, Frobenius norm by Hutchinson's estimator.
+    """Compute the largest singular value by power iteration on JᴴJ, the Frobenius norm by Hutchinson's estimator.
 
     Both use exact products with J and its adjoint (forward- and reverse-mode differentiation), none stored.
 
     Parameters
     ----------
-    reconstructor, batch
-        Network and measurements; samples do not influence each other.
+    reconstructor
+        Network whose samples do not influence each other.
+    batch
+        Measurements y with their operator.
     draws
-        Random directions.
+        Random numbers of the directions.
     iterations
-        Of the power method.
+        Number of steps of the power method.
     probes
-        Random directions of the estimator; its relative error falls with their square root.
+        Number of random directions of the estimator; its relative error falls with their square root.
+
+    Returns
+    -------
+    Sensitivity
+        Both quantities, per sample.
     """
     operator = batch.operator
 
@@ -51,7 +58,7 @@ def sensitivity(
         return reconstructor(y, operator)
 
     def forward(u: Tensor) -> Tensor:
-        """J u, as the derivative of the adjoint product, which every layer supports."""
+        """Compute J u as the derivative of the adjoint product, which every layer supports."""
         y = batch.y.detach().requires_grad_(True)
         output = reconstruct(y)
         dummy = torch.zeros_like(output, requires_grad=True)

@@ -5,11 +5,24 @@ from typing import Any
 
 from sgdj.config import signature
 from sgdj.config.nodes import get
+from sgdj.config.settings import Settings
 from sgdj.errors import InputError, SettingError
 
 
-def build(config: dict[str, Any], key: str) -> Any:
+def build(settings: Settings, key: str) -> Any:
     """Instantiate the node under a dotted key, inner nodes first.
+
+    Parameters
+    ----------
+    settings
+        Checked settings of the run.
+    key
+        Dotted key of the node, such as ``strategy`` or ``strategy.attack``.
+
+    Returns
+    -------
+    object
+        An instance of the class that the node names.
 
     Raises
     ------
@@ -17,7 +30,7 @@ def build(config: dict[str, Any], key: str) -> Any:
         If the target is no class of this project or of `plugins`, derives from another base class, or does not take
         these settings.
     """
-    return made(key, get(config, key), config["plugins"])
+    return made(key, get(settings.plain(), key), list(settings.plugins))
 
 
 def made(key: str, node: Mapping[str, Any], plugins: Sequence[str], expected: Any = None) -> Any:

@@ -1,7 +1,7 @@
-"""From the command line to a checked configuration.
+"""Turn the command line into a checked configuration.
 
-Every mistake of a job is collected and told in one line each: Hydra composes, `sgdj.config.schema` checks names, types
-and ranges, constructors what one object alone shows, and `sgdj.config.consistency` what shows between several.
+Every mistake of a job is collected and reported in one line each: Hydra composes, `sgdj.config.schema` checks names,
+types and ranges, constructors check single objects, and `sgdj.config.consistency` checks several together.
 """
 
 from collections.abc import Sequence
@@ -13,25 +13,26 @@ from hydra.core.override_parser.types import Override
 from sgdj.config import schema
 from sgdj.config.composition import check_overrides, compose_config, parse
 from sgdj.config.consistency import inconsistencies
+from sgdj.config.settings import Settings
 from sgdj.config.trained import from_checkpoint, is_ours
 from sgdj.errors import InputError, InputErrors
 
 
-@dataclass
+@dataclass(frozen=True)
 class Job:
     """One checked run.
 
     Parameters
     ----------
-    config
-        Resolved configuration in plain types.
+    settings
+        As they were checked.
     overrides
         What reproduces it on the command line.
     notes
         What the user should know, such as an ignored sigma.
     """
 
-    config: dict[str, Any]
+    settings: Settings
     overrides: list[str]
     notes: list[str] = field(default_factory=list)
 
@@ -60,13 +61,20 @@ def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
     )
 
 
-def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
+def check(config: dict[str, Any], in_sweep: bool = False) -> tuple[Settings, list[str]]:
     """Settle and check a composed configuration.
+
+    Parameters
+    ----------
+    config
+        The composed configuration, which is changed where values are settled, such as sigma.
+    in_sweep
+        Whether it is one job of a sweep, where a sigma is ignored by strategies that have none.
 
     Returns
     -------
-    list of str
-        Notes.
+    tuple
+        The settings, and notes on them.
 
     Raises
     ------
@@ -90,7 +98,7 @@ def check(config: dict[str, Any], in_sweep: bool = False) -> list[str]:
         mistakes += inconsistencies(config)
     if mistakes:
         raise InputErrors(mistakes)
-    return notes
+    return Settings.of(config), notes
 
 
 def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
@@ -101,33 +109,39 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     overrides
         Parsed overrides without sweeps.
     in_sweep
-        A sigma without use is then noted rather than refused.
+        Whether a sigma without use is noted rather than refused.
+
+    Returns
+    -------
+    Job
+        Checked run with its notes.
 
     Raises
     ------
     InputErrors
-        With every mistake found.
+        If there are mistakes, with every one.
     """
     accepted, mistakes = check_overrides(overrides)
-    notes: list[str] = []
-    config: dict[str, Any] = {}
     try:
         config = compose_config(accepted)
         given = {o.key_or_group: o for o in overrides}
         if config.get("mode") in ("evaluate", "reconstruct", "audit") and is_ours(config):
             config = from_checkpoint(config, given)
-        notes = check(config, in_sweep)
+        if mistakes:  # an option has no such name: all that is wrong with names is told, without the imports of torch
+            mistakes += schema.mistakes(config, names_only=True)
+        else:
+            settings, notes = check(config, in_sweep)
     except InputErrors as error:
         mistakes += error.mistakes
     except InputError as error:
         mistakes.append(error)
     if mistakes:
         raise InputErrors(mistakes)
-    return Job(config, [o.input_line or "" for o in overrides], notes)
+    return Job(settings, [o.input_line or "" for o in overrides], notes)
 
 
-def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Checked configuration of a trained network alone, whose data set and training are not looked at.
+def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Settings:
+    """Load the settings of a trained network alone; its data set and training are not looked at.
 
     Parameters
     ----------
@@ -138,6 +152,11 @@ def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Se
     overrides
         What else is said of it, each KEY=VALUE.
 
+    Returns
+    -------
+    Settings
+        Checked settings, as of ``mode=reconstruct``.
+
     Raises
     ------
     InputErrors
@@ -145,4 +164,4 @@ def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Se
     """
     said = ["mode=reconstruct", f"checkpoint={checkpoint}", f"plugins=[{','.join(plugins)}]", *overrides]
     unused = [f"input={checkpoint}", "output=nowhere"]  # the mode asks for them; nothing is read or written here
-    return load(parse([*said, *unused])).config
+    return load(parse([*said, *unused])).settings

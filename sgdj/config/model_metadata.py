@@ -1,4 +1,4 @@
-"""What a safetensors file of this project says about its network, read without importing torch."""
+"""Read the metadata of a safetensors file of this project, without importing torch."""
 
 from pathlib import Path
 from typing import Any
@@ -6,15 +6,25 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from sgdj.config.plain_yaml import parse_mapping
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
 
 KEY = "sgdj"
 FORMAT = 1
-_HEADER_BYTES = 2**22  # of a file's names, shapes and metadata; that of ten thousand tensors is smaller
+_HEADER_BYTES = 2**22  # largest header (names, shapes, metadata); that of ten thousand tensors is smaller
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Format and configuration.
+    """Read format and configuration.
+
+    Parameters
+    ----------
+    path
+        File of type ``.safetensors``.
+
+    Returns
+    -------
+    dict
+        Metadata under the keys that this project writes.
 
     Raises
     ------
@@ -29,7 +39,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0][:80]
+        reason = first_line(error, 80)
         raise InputError(f"this is no safetensors file ({reason})", where, "use another file") from error
     mend = "use RUN_DIR/model/weights.safetensors"
     if KEY not in metadata:

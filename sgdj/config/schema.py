@@ -1,112 +1,27 @@
-"""What every configuration has, whatever its classes; and all that is wrong with one."""
+"""All that is wrong with a configuration by itself: names first, then types and ranges, then what cannot be built."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter, ValidationError
 
 from sgdj.config import signature
 from sgdj.config.instantiate import made
 from sgdj.config.messages import told, unknown
 from sgdj.config.nodes import leaves
 from sgdj.config.options import BASES, choices, group_of, is_plugin, nodes, outermost, shipped
-from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, NonNegativeInt, Positive, Seed
+from sgdj.config.settings import Audit, Evaluation, Logger, Settings, Trainer
+from sgdj.config.types import Name
 from sgdj.errors import InputError, as_run_error
 
-
-@dataclass(config=STRICT)
-class Trainer:
-    """How a network is trained, whatever the strategy."""
-
-    lr: Positive
-    batch_size: Count
-    optimizer: Literal["adam", "adamw"]
-    schedule: Literal["constant", "cosine"]
-    clip_norm: Positive | None
-    patience: Count | None
-    workers: Annotated[int, Field(ge=0, le=256)]
-    devices: Count
-    deterministic: bool
-    threads: Annotated[int, Field(ge=1, le=1024)] | None
-    reuse_memory: bool
-    keep: Count
-
-
-@dataclass(config=STRICT)
-class Logger:
-    """What is sent to, or recorded for, Weights & Biases."""
-
-    mode: Literal["offline", "online", "disabled"]
-    project: NonEmpty
-    panels: NonNegativeInt
-    private: bool
-
-
-@dataclass(config=STRICT)
-class Evaluation:
-    """What is measured of a network, and how."""
-
-    batch_size: Count
-    max_samples: Count | None
-    split: Literal["test", "val", "train"]
-    curve: list[NonNegative]
-    iterations: list[Count]
-    shift_levels: dict[Name, list[float]]
-    sweep: Literal["warm", "independent"]
-    panels: NonNegativeInt
-    part: Literal["magnitude", "real"]
-    clamp01_prediction: bool
-    drop_last: bool
-    fresh_noise: Literal["none", "shifts", "all"]
-
-
-@dataclass(config=STRICT)
-class Audit:
-    """How thoroughly a reconstructor is audited."""
-
-    samples: Count
-    steps: Annotated[int, Field(ge=5)]
-    random_draws: Count
-    light: bool
-
-
-@dataclass(config=STRICT)
-class Root:
-    """Every top-level key."""
-
-    task: NonEmpty
-    scale: NonEmpty
-    mode: Literal["train", "evaluate", "reconstruct", "audit", "verify", "tune"]
-    sigma: NonNegative | None
-    seed: Seed
-    epochs: Count
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
-    precision: Literal["32", "bf16"]
-    checkpoint: NonEmpty | None
-    reconstructor: NonEmpty | None
-    input: NonEmpty | None
-    output: NonEmpty | None
-    run_dir: NonEmpty | None
-    output_dir: NonEmpty
-    resume: bool
-    force: bool
-    plugins: list[NonEmpty]
-    operator: dict
-    dataset: dict
-    architecture: dict
-    strategy: dict
-    attack: dict
-    shift: dict
-    trainer: Trainer
-    logger: Logger
-    evaluation: Evaluation
-    audit: Audit
+#: What takes the settings of the nodes without a class, by key; the empty key is the whole configuration.
+NODES: dict[str, type] = {
+    "": Settings, "trainer": Trainer, "logger": Logger, "evaluation": Evaluation, "audit": Audit,
+}  # fmt: skip
 
 
 def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: Sequence[str]) -> list[InputError]:
-    """Class and settings of a node that conf/ does not have."""
+    """Find the class or settings of a node that conf/ does not have."""
     target, group = node["_target_"], group_of(key)
     allowed = choices(group) if group else tuple(shipped())
     found: list[InputError] = []
@@ -125,24 +40,24 @@ def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: 
 
 
 def misnamed(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """Classes and settings that conf/ does not have; nothing is imported for that."""
+    """Find classes and settings that conf/ does not have; nothing is imported for that."""
     known = [key for key, _ in leaves(config)]
     return [mistake for key, node in nodes(config) for mistake in _misnamed(key, node, plugins, known)]
 
 
 def refused(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """Settings of other types or ranges than constructors take; they are imported for that, and torch with them."""
+    """Find settings of other types or ranges than constructors take; this imports the classes, and torch with them."""
     known = [key for key, _ in leaves(config)]
     return [one for key, node in outermost(config) for one in signature.mistakes(key, node, plugins, known)]
 
 
 def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """What constructors refuse of settings that hold one by one.
+    """Find what constructors refuse of settings that are valid one by one.
 
     Every object is built once, and dropped: a constructor keeps what it is given, and opens nothing. Weights of this
     project's networks take no memory here.
     """
-    import torch  # only now: mistakes in names are told without it
+    import torch  # only now: mistakes in names are reported without it
 
     found = []
     for key, node in outermost(config):
@@ -160,17 +75,30 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
     return found
 
 
-def mistakes(config: dict[str, Any]) -> list[InputError]:
-    """All that is missing, unknown or out of range, each key once.
+def mistakes(config: dict[str, Any], names_only: bool = False) -> list[InputError]:
+    """Find all that is missing, unknown or out of range, each key once.
 
-    Names are checked first, which takes no import; settings of classes only if all names hold.
+    Names are checked first, which takes no import; settings of classes only if all names are valid.
+
+    Parameters
+    ----------
+    config
+        Composed configuration.
+    names_only
+        Whether a wrong name is known already, so that settings of classes are not looked at.
+
+    Returns
+    -------
+    list of InputError
+        One for each mistake.
     """
     flat = list(leaves(config))
     found = [InputError("no value", key, f"set {key}=VALUE") for key, value in flat if value == "???"]
     try:
-        TypeAdapter(Root).validate_json(json.dumps(config))
+        Settings.of(config)
     except ValidationError as error:
         found += told(error, "", [key for key, _ in flat])
     plugins = config.get("plugins")
     opened = plugins if isinstance(plugins, list) else []
-    return found + misnamed(config, opened) or refused(config, opened)
+    found += misnamed(config, opened)
+    return found if found or names_only else refused(config, opened)

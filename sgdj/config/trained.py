@@ -1,4 +1,4 @@
-"""The configuration of a trained network, with what an evaluation may change of it."""
+"""Read the configuration of a trained network, with the parts that an evaluation may change."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
 from sgdj.config.composition import compose_config, withdrawn
-from sgdj.config.nodes import get, leaves
+from sgdj.config.nodes import get, leaves, put
 from sgdj.config.roles import Role, has
 from sgdj.config.saved import Saved, check_options, read_saved, settle
 from sgdj.config.search_path import groups, opened, option_file
@@ -15,22 +15,12 @@ from sgdj.errors import InputError, InputErrors
 
 
 def is_ours(config: dict[str, Any]) -> bool:
-    """Whether a checkpoint of this project gives the configuration."""
+    """Check whether the configuration is given by a checkpoint of this project."""
     return isinstance(config.get("checkpoint"), str) and config.get("reconstructor") is None
 
 
-def _put(config: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value under a dotted key."""
-    *parents, last = key.split(".")
-    for part in parents:
-        inner = config.get(part)
-        config[part] = inner if isinstance(inner, dict) else {}
-        config = config[part]
-    config[last] = value
-
-
 def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
-    """Refuse what would make another network of it; to say again what it is already is no change."""
+    """Refuse changes that would make another network of it; repeating a saved value is no change."""
     mistakes = [
         InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
         for key, override in given.items()
@@ -41,7 +31,7 @@ def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
 
 
 def _fresh(saved: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
-    """What the command line alone composes, for the task of the trained network."""
+    """Compose what the command line alone says, for the task of the trained network."""
     scale = given["scale"].value() if "scale" in given else saved["scale"]
     overrides, known = [f"task={saved['task']}", f"scale={scale}"], groups(opened(given.values()))
     for key, override in given.items():
@@ -62,30 +52,30 @@ def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], path: Path) -
         saved[group] = fresh[group]
     for key, _ in leaves(experiment):
         if has(key, Role.EVALUATION):
-            _put(saved, key, get(fresh, key))
+            put(saved, key, get(fresh, key))
     return replaced
 
 
 def _unused(read: Saved) -> list[str]:
-    """Groups that mode=reconstruct has no use for: it reads no data set, trains nothing and attacks nothing.
+    """Return the groups that mode=reconstruct does not use: it reads no data set, trains nothing and attacks nothing.
 
     A data set of this project stays, since masks and noise are drawn from its seed; its files need not be there.
     """
     if "dataset" in read.foreign:
         return ["dataset", "strategy", "attack", "shift"]
     for key in [key for key in read.texts if key.startswith("dataset.")]:
-        _put(read.config, key, "not read")
+        put(read.config, key, "not read")
         read.leave_out(key)
     return ["strategy", "attack", "shift"]
 
 
 def _readable(checkpoint: str) -> Path:
-    """The checkpoint's path.
+    """Return the checkpoint's path.
 
     Raises
     ------
     InputError
-        If it is not that of a file.
+        If there is no such file.
     """
     path, mend = Path(checkpoint), "give RUN_DIR/checkpoints/best.ckpt"
     if not checkpoint.strip():
@@ -106,7 +96,19 @@ def _readable(checkpoint: str) -> Path:
 
 
 def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
-    """The trained network's configuration, with the evaluation parts of the command line put in.
+    """Return the trained network's configuration, with the evaluation parts of the command line put in.
+
+    Parameters
+    ----------
+    config
+        Configuration that the command line composes by itself.
+    given
+        Overrides on the command line, by key.
+
+    Returns
+    -------
+    dict
+        Configuration in plain types.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     known = groups(plugins)
     for key, override in given.items():
         if key not in known and not key.startswith("hydra"):
-            _put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
+            put(saved, key, get(fresh, key) if get(fresh, key) is not None else override.value())
     for key in withdrawn(given):
-        _put(saved, key, None)
+        put(saved, key, None)
     return saved

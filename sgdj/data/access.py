@@ -24,12 +24,22 @@ _MENDS = {
 
 @contextmanager
 def access_told(path: Path) -> Iterator[None]:
-    """Turn what the operating system says against opening a file into an input error.
+    """Turn the operating system's refusal to open a file into an input error.
+
+    Parameters
+    ----------
+    path
+        File that is opened inside the context.
+
+    Yields
+    ------
+    None
+        Nothing; the file is opened by the caller.
 
     Raises
     ------
     InputError
-        With its reason; the file itself may be good.
+        If the file cannot be opened, with the system's reason; the file itself may be good.
     """
     try:
         yield

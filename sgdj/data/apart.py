@@ -6,10 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 
-def content(stack: np.ndarray) -> frozenset[str]:
-    """Hashes of the images of a volume, by their decoded values.
+def content(stack: Array) -> frozenset[str]:
+    """Hash the images of a volume by their decoded values.
 
     Parameters
     ----------
@@ -19,7 +20,7 @@ def content(stack: np.ndarray) -> frozenset[str]:
     Returns
     -------
     frozenset of str
-        One hash per image; constant ones, which say nothing, are left out.
+        One hash per image; constant images, which many volumes share, are left out.
     """
     return frozenset(
         hashlib.sha256(f"{image.shape}{image.dtype.str}".encode() + np.ascontiguousarray(image).data).hexdigest()
@@ -29,19 +30,19 @@ def content(stack: np.ndarray) -> frozenset[str]:
 
 
 def check_apart(splits: Mapping[str, Mapping[str, frozenset[str]]], where: str) -> None:
-    """Refuse an image that is in two splits; equal names of different content are none.
+    """Refuse data in which an image is in two splits; equal names of different content are allowed.
 
     Parameters
     ----------
     splits
         Content of every volume, by split and name of the volume.
     where
-        Names the data set.
+        Name of the data set, for the message.
 
     Raises
     ------
     InputError
-        With both files and splits.
+        If an image is in two splits, with both files and splits.
     """
     seen: dict[str, tuple[str, str]] = {}
     for split, volumes in splits.items():

@@ -1,10 +1,11 @@
-"""Images held in memory."""
+"""Hold images in memory."""
 
 import numpy as np
 import torch
 
 from sgdj.data.batch import Image
 from sgdj.data.source import ImageSet
+from sgdj.runtime.arrays import Array
 
 
 class ArrayImages(ImageSet):
@@ -13,12 +14,14 @@ class ArrayImages(ImageSet):
     Parameters
     ----------
     array
-        Shape (N, H, W).
-    samples, volumes
-        One id per image.
+        Images, shape (N, H, W).
+    samples
+        Id of each image, length N.
+    volumes
+        Id of the volume of each image, length N.
     """
 
-    def __init__(self, array: np.ndarray, samples: list[str], volumes: list[str]) -> None:
+    def __init__(self, array: Array, samples: list[str], volumes: list[str]) -> None:
         self.tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
         self.samples, self.volumes = samples, volumes
 
@@ -29,5 +32,5 @@ class ArrayImages(ImageSet):
         return Image(self.tensor[index][None], self.samples[index], self.volumes[index])
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(H, W), the same for all."""
+        """Return (H, W), the same for all images."""
         return self.tensor.shape[1], self.tensor.shape[2]

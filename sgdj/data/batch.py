@@ -1,4 +1,4 @@
-"""Images, the problems posed with them, and the batches that reach a network."""
+"""Define images, the problems posed with them, and the batches that reach a network."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +18,10 @@ class Image:
     Parameters
     ----------
     x
-        Shape (C, H, W), scaled so that its volume's maximum magnitude is 1 (or left to `Acquisition.normalise`).
+        Reference image, shape (C, H, W), scaled so that its volume's maximum magnitude is 1 (or left to
+        `Acquisition.normalise`).
     sample
-        Unique id.
+        Id that no other image has.
     volume
         Id of the volume (patient, section) it belongs to: the unit of all statistics.
     """
@@ -32,26 +33,26 @@ class Image:
 
 @dataclass(frozen=True)
 class Problem:
-    """What will be measured and how, before any noise is drawn.
+    """Images and their acquisition, before any noise is drawn.
 
     Parameters
     ----------
     x
         Reference images, shape (B, C, H, W).
     samples, volumes
-        One id per image.
+        Id of each image, and id of its volume, length B.
     acquisition
-        Makes the measurements.
+        Protocol that makes the measurements.
     draws
         Source of masks and measurement noise, seeded with `dataset.seed`.
     assumed
-        The acquisition that the network is told; None means the true one. Another one is a model mismatch.
+        Acquisition that the network is told; None means the true one. Another one is a model mismatch.
     noise_key
-        Another key gives another draw of the noise.
+        Name of the noise draw; another key gives another draw.
     region
         Where a shift drew something, boolean, shape (B, 1, H, W).
     colour
-        Filter that makes white noise of unit variance a correlated one.
+        Filter that turns white noise of unit variance into correlated noise.
     """
 
     x: Tensor
@@ -76,11 +77,11 @@ class Batch:
     y
         Measurements, in the shape that `operator.forward` returns.
     operator
-        The operator that the network is given.
+        Operator A that the network is given.
     samples, volumes
-        One id per image.
+        Id of each image, and id of its volume, length B.
     region
-        Where a shift drew something, boolean, shape (B, 1, H, W); None without one.
+        Where a shift drew something, boolean, shape (B, 1, H, W); None without such a shift.
     """
 
     x: Tensor
@@ -94,7 +95,7 @@ class Batch:
         return len(self.samples)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
-        """The batch on `device`."""
+        """Return the batch with its tensors on `device`."""
         return replace(
             self,
             x=self.x.to(device, non_blocking=non_blocking),

@@ -1,4 +1,4 @@
-"""What numbers a folder of data holds, whatever wrote them down."""
+"""Hash the numbers in a folder of data, whatever library wrote them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sgdj.runtime.arrays import Array
+
 if TYPE_CHECKING:
     import h5py
 
 _PIECE = 2**24  # bytes hashed at a time
 
 
-def _arrays(path: Path) -> Iterator[tuple[str, np.ndarray | h5py.Dataset]]:
+def _arrays(path: Path) -> Iterator[tuple[str, Array | h5py.Dataset]]:
     if path.suffix == ".npy":
         yield "", np.load(path, mmap_mode="r", allow_pickle=False)
     elif path.suffix == ".h5":
@@ -27,7 +29,7 @@ def _arrays(path: Path) -> Iterator[tuple[str, np.ndarray | h5py.Dataset]]:
 
 
 def content_digest(folder: Path) -> str:
-    """SHA-256 of all numeric arrays in ``.npy`` and ``.h5`` files, by file, name, type, shape and value.
+    """Compute SHA-256 of all numeric arrays in ``.npy`` and ``.h5`` files, by file, name, type, shape and value.
 
     The bytes of an HDF5 file differ between versions of that library; its arrays do not.
 
@@ -35,6 +37,11 @@ def content_digest(folder: Path) -> str:
     ----------
     folder
         Folder of intact files, at any depth.
+
+    Returns
+    -------
+    str
+        Digest as 64 hexadecimal digits.
     """
     found = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

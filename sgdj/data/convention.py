@@ -1,38 +1,49 @@
-"""Hold k-space to the image that its own file stores beside it."""
+"""Compare k-space with the image that its own file stores beside it."""
 
 import numpy as np
 
 from sgdj.data.fft import center_crop, kspace_to_image
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 _TOLERANCE = 1e-3  # files of the fastMRI layout agree to 1e-6; a crop that is off by one pixel differs by some percent
 _AT_THE_EDGE = 4.0  # energy of the outer half of k-space over that of the inner half; white noise has 1, images < 0.1
 
 
-def difference(kspace: np.ndarray, reference: np.ndarray) -> float:
-    """Relative difference of a slice's stored reference and the centred orthonormal transform of its k-space.
+def difference(kspace: Array, reference: Array) -> float:
+    """Compare a slice's stored reference with the centred orthonormal transform of its k-space.
 
     Parameters
     ----------
     kspace
-        Complex, shape (H, W).
+        One slice of k-space, complex, shape (H, W).
     reference
-        Magnitude, shape (h, w), at most (H, W).
+        Stored magnitude image, shape (h, w), at most (H, W).
 
     Returns
     -------
     float
-        ‖ |crop(F⁻¹k)| − r ‖ / ‖r‖.
+        Relative difference ‖ |crop(F⁻¹k)| − r ‖ / ‖r‖.
     """
     image = np.abs(center_crop(kspace_to_image(kspace), (reference.shape[0], reference.shape[1])))
     wanted = reference.astype(np.float64)
     return float(np.linalg.norm(image - wanted)) / max(float(np.linalg.norm(wanted)), 1e-300)
 
 
-def off_centre(kspace: np.ndarray) -> bool:
-    """Whether zero frequency lies at the edge: most of the energy is in the outer half of the rows or columns.
+def off_centre(kspace: Array) -> bool:
+    """Check whether zero frequency lies at the edge: most of the energy is in the outer half of the rows or columns.
 
     The magnitude of the image does not show it, and a sampling mask would keep the wrong lines.
+
+    Parameters
+    ----------
+    kspace
+        One slice of k-space, complex, shape (H, W).
+
+    Returns
+    -------
+    bool
+        True if zero frequency lies at the edge.
     """
     energy = np.abs(kspace).astype(np.float64) ** 2
     for axis in (0, 1):
@@ -44,7 +55,7 @@ def off_centre(kspace: np.ndarray) -> bool:
     return False
 
 
-def check_convention(kspace: np.ndarray, reference: np.ndarray, where: str) -> None:
+def check_convention(kspace: Array, reference: Array, where: str) -> None:
     """Refuse k-space of another convention than fastMRI's: a centred orthonormal transform, cropped at the centre.
 
     Parameters
@@ -54,12 +65,12 @@ def check_convention(kspace: np.ndarray, reference: np.ndarray, where: str) -> N
     reference
         Its ``reconstruction_esc``, shape (h, w); a slice of zeros is passed over.
     where
-        File and slice.
+        File and slice, for the message.
 
     Raises
     ------
     InputError
-        With the relative difference, or if zero frequency lies at the edge.
+        If the two differ, with the relative difference, or if zero frequency lies at the edge.
     """
     if not np.any(reference):
         return

@@ -1,6 +1,6 @@
 """Say what a file or folder holds, whether it can be used, and how.
 
-What is called usable was read by the readers that a run uses.
+A file is called usable only if the readers that a run uses have read it.
 """
 
 import shlex
@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,30 +23,31 @@ from sgdj.data.section import read_section
 from sgdj.data.values import check_values
 from sgdj.errors import InputError
 from sgdj.metrics.image import SSIM_WINDOW
+from sgdj.runtime.arrays import Array
 
 _READ_WHOLE = 2**30  # bytes of a volume's k-space up to which every slice is read, as a run does
-_USUAL_CROP, _FEW_SLICES = 320, 9  # what the options of dataset=fastmri are made for
-_PANEL, _GAP, _SMALLEST_SHARE = (128, 64), 16, 0.1  # of dataset=section
+_USUAL_CROP, _FEW_SLICES = 320, 9  # smallest side and number of slices for the default options of dataset=fastmri
+_PANEL, _GAP, _SMALLEST_SHARE = (128, 64), 16, 0.1  # default options of dataset=section
 
 
 @dataclass
 class Description:
-    """What is known of one file.
+    """Findings about one file.
 
     Parameters
     ----------
     path
-        The file.
+        File that was looked into.
     kind
-        "fastmri", "section", "images", "complex" or "other".
+        Kind of data: "fastmri", "section", "images", "complex" or "other".
     facts
-        Name and value of what was found.
+        What was found, by name, as text for people.
     uses
-        What it can be used for: "train" (references are there), "reconstruct", "convert".
+        Possible uses: "train" (references are there), "reconstruct", "convert".
     problem
-        Why it cannot be used, if it cannot.
+        Why the file cannot be used; empty if it can.
     settings
-        What the data set's options must be for it.
+        Values that the data set's options need for this file.
     """
 
     path: Path
@@ -55,32 +55,32 @@ class Description:
     facts: dict[str, str] = field(default_factory=dict)
     uses: list[str] = field(default_factory=list)
     problem: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A command line that uses what was found.
+    """Command line that uses what was found.
 
     Parameters
     ----------
     words
-        The program and its first arguments, as they are typed.
+        Program and first arguments, as they are typed.
     dataset
-        The data set's options, by dotted key; empty where the command line has none.
+        Options of the data set, by dotted key; empty where the command line has none.
     task
-        Task whose data this is.
+        Name of the task whose data this is.
     """
 
     words: str
-    dataset: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, object] = field(default_factory=dict)
     task: str = ""
 
     def __str__(self) -> str:
         return " ".join([self.words, *(argument(key, value) for key, value in self.dataset.items())])
 
 
-def _span(array: np.ndarray) -> str:
+def _span(array: Array) -> str:
     return f"{array.min():.4g} … {array.max():.4g}"
 
 
@@ -89,7 +89,7 @@ def _reason(error: InputError) -> str:
 
 
 def _training(path: Path, found: Description, max_gib: float | None) -> None:
-    """Whether a volume can be trained on, as `FastMRISource` finds it."""
+    """Record whether a volume can be used for training, by the checks of `FastMRISource`."""
     try:
         volume = scan_volume(path, None, max_gib)
         if min(volume.shape) < SSIM_WINDOW:
@@ -150,7 +150,7 @@ def _describe_kspace(path: Path, max_gib: float | None) -> Description:
 
 
 def _arrays(path: Path) -> list[str]:
-    """Names of the arrays in an ``.npz`` file; none if it is damaged, which its reader tells."""
+    """List the names of the arrays in an ``.npz`` file; empty if it is damaged, which its reader reports."""
     try:
         with zipfile.ZipFile(path) as archive:
             return [name.removesuffix(".npy") for name in archive.namelist()]
@@ -158,8 +158,8 @@ def _arrays(path: Path) -> list[str]:
         return []
 
 
-def _any_section(path: Path, max_gib: float | None) -> tuple[np.ndarray, str | None]:
-    """The section under a known name, or the first array that is one, with its key."""
+def _any_section(path: Path, max_gib: float | None) -> tuple[Array, str | None]:
+    """Return the section under a known name, or the first array that is a section, with its key."""
     try:
         return read_section(path, None, max_gib), None
     except InputError as error:
@@ -177,7 +177,7 @@ def _describe_section(path: Path, max_gib: float | None) -> Description:
     positive = section.min() > 0
     facts["quantity"] = "velocity or impedance (positive)" if positive else "reflectivity or traces"
     uses = [] if positive or key else ["reconstruct"]
-    settings: dict[str, Any] = {"dataset.quantity": "velocity" if positive else "reflectivity"}
+    settings: dict[str, object] = {"dataset.quantity": "velocity" if positive else "reflectivity"}
     if key:
         settings["dataset.key"] = key
     depth, traces = section.shape
@@ -229,9 +229,14 @@ def describe_file(path: Path, max_gib: float | None = None) -> Description:
     Parameters
     ----------
     path
-        The file.
+        File to look into.
     max_gib
-        `dataset.max_gib`.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    Description
+        Kind, facts, uses and problems of the file.
     """
     kind, reader = _KINDS.get(path.suffix.lower(), ("other", None))
     if reader is None:
@@ -244,6 +249,18 @@ def describe_file(path: Path, max_gib: float | None = None) -> Description:
 
 def describe(path: Path, max_gib: float | None = None) -> list[Description]:
     """Look into a file, or every file of a folder and its sub-folders.
+
+    Parameters
+    ----------
+    path
+        File or folder to look into.
+    max_gib
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    list of Description
+        One description per file.
 
     Raises
     ------
@@ -268,11 +285,11 @@ def _volumes_in(folder: Path) -> int:
 
 
 def _trains(items: Sequence[Description]) -> bool:
-    """Whether a run could read all of a folder's files."""
+    """Check whether a run could read all of a folder's files."""
     return bool(items) and all("train" in item.uses for item in items)
 
 
-def _run(task: str, dataset: str, settings: dict[str, Any], train: bool) -> Suggestion:
+def _run(task: str, dataset: str, settings: dict[str, object], train: bool) -> Suggestion:
     words = f"python run.py task={task}" if train else "python run.py mode=evaluate checkpoint=CHECKPOINT"
     place = next(iter(settings))
     everything = {"dataset": dataset, place: settings[place]} | ({} if train else {"dataset.partition": "none"})
@@ -307,16 +324,21 @@ def _image_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestio
 
 
 def suggestions(path: Path, found: list[Description]) -> list[Suggestion]:
-    """Command lines that use what was found, quoted for the shell and for Hydra.
+    """Suggest command lines that use what was found, quoted for the shell and for Hydra.
 
     A file that cannot be used keeps its folder from being a data set, as a run would.
 
     Parameters
     ----------
     path
-        What was described.
+        File or folder that was described.
     found
-        What `describe` found there.
+        Descriptions that `describe` returned for it.
+
+    Returns
+    -------
+    list of Suggestion
+        One suggestion per possible use.
     """
     lines = [*_kspace_lines(path, found)]
     usable = [d for d in found if not d.problem]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
 _FOLDERS = ("singlecoil_train", "singlecoil_val")
@@ -42,14 +43,21 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _
     Parameters
     ----------
     path
-        The file.
-    crop, max_gib
-        See `FastMRISource`.
+        Volume file in the fastMRI layout.
+    crop
+        Side of the central square that will be used, in pixels; None for the stored size.
+    max_gib
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    _Volume
+        Shapes, the reference's maximum, and the hashes of its images.
 
     Raises
     ------
     InputError
-        If it cannot be used for training.
+        If the file cannot be used for training.
     """
     with open_hdf5(path) as file:
         kspace = safe_dataset(file, "kspace", "c", 3, max_gib)
@@ -92,7 +100,7 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _
         return _Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak, images)
 
 
-def _compare(kspace: np.ndarray, reference: np.ndarray, path: Path, s: int) -> None:
+def _compare(kspace: Array, reference: Array, path: Path, s: int) -> None:
     where = f"{path}:kspace"
     check_values(kspace, f"slice {s}", where)
     check_convention(kspace, reference, f"{where}, slice {s}")
@@ -104,15 +112,15 @@ class FastMRIImages(ImageSet):
     Parameters
     ----------
     volumes
-        Volumes, scanned.
+        Volumes that `scan_volume` accepted.
     slices
-        (volume index, slice index) pairs.
+        Pairs (volume index, slice index), one per image.
     reference
-        "complex" or "magnitude"; see `FastMRISource`.
+        Kind of reference image, "complex" or "magnitude"; see `FastMRISource`.
     cache_gib
-        Slices are kept in memory up to this size.
+        Memory for slices that were read, in GiB.
     max_gib
-        `dataset.max_gib`.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     def __init__(
@@ -128,15 +136,15 @@ class FastMRIImages(ImageSet):
         self._room = cache_gib * 2**30
         self._cache: dict[int, torch.Tensor] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the cache: a worker that is spawned reads what it needs, one that is forked shares it."""
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out the cache: a worker that is spawned reads what it needs, one that is forked shares it."""
         return self.__dict__ | {"_cache": {}}
 
     def __len__(self) -> int:
         return len(self.slices)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(h, w) after the crop."""
+        """Return (h, w) after the crop."""
         return self.volumes[self.slices[index][0]].shape
 
     def __getitem__(self, index: int) -> Image:
@@ -176,12 +184,12 @@ class FastMRISource(Source):
         Folder with ``singlecoil_train`` and ``singlecoil_val``, or a flat folder. The real test split has no
         references: held-out volumes of ``singlecoil_val`` stand in for it.
     seed
-        `dataset.seed`; steers the split.
+        Seed `dataset.seed`, which determines the split.
     crop
-        Side of the central square that is used, in image space; None for the stored size.
+        Side of the central square that is used, in image space, in pixels; None for the stored size.
     slice_offsets
-        Slices around the middle one (the authors: -4, -2, 0, 2, 4); None for all. Those that lie outside a short
-        volume are left out.
+        Slices around the middle one (the authors: -4, -2, 0, 2, 4); None for all. Those that lie outside a short volume
+        are left out.
     reference
         "complex": crop of the inverse FFT of k-space; "magnitude": the stored ``reconstruction_esc``, as in the paper.
     partition
@@ -192,7 +200,7 @@ class FastMRISource(Source):
     cache_gib
         Memory for slices that were read, in GiB.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     fastmri_layout = True
@@ -259,12 +267,12 @@ class FastMRISource(Source):
         }
         self._check_slices()
         paths = [volume.path for volumes in self.scanned.values() for volume in volumes]
-        self._digests = file_digests(paths, "hashing the volumes")  # last: it is the dearest, and finds no fault
+        self._digests = file_digests(paths, "hashing the volumes")  # last: it takes longest, and finds no fault
 
     def _check_slices(self) -> None:
-        """Read the slices, so that a damaged one is told before a training and not in the middle of it.
+        """Read the slices, so that a damaged one is reported before a training and not in the middle of it.
 
-        What is read stays in the cache, as far as it reaches.
+        They stay in the cache, as far as its size allows.
         """
         room = _CHECK_AHEAD
         for split, images in self._images.items():
@@ -291,8 +299,8 @@ class FastMRISource(Source):
             selected += [(v, s) for s in inside if s not in empty]
         return selected
 
-    def manifest(self) -> dict[str, Any]:
-        """Files with size and content hash, and what is taken from them."""
+    def manifest(self) -> dict[str, object]:
+        """List files with size and content hash, and the settings that choose from them."""
         if not hasattr(self, "scanned"):
             self.prepare()
         files = {}
@@ -308,7 +316,17 @@ class FastMRISource(Source):
         }
 
     def images(self, split: Split) -> ImageSet:
-        """The slices of a split.
+        """Return the slices of a split.
+
+        Parameters
+        ----------
+        split
+            Split to read: "train", "val" or "test".
+
+        Returns
+        -------
+        ImageSet
+            Slices as images of shape (1, h, w), complex64.
 
         Raises
         ------
@@ -322,5 +340,5 @@ class FastMRISource(Source):
         return self._images[split]
 
     def notes(self) -> list[str]:
-        """Files passed over and slices excluded."""
+        """List files passed over and slices excluded."""
         return list(self._notes)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from sgdj.data.fft import center_crop, kspace_to_image
+from sgdj.runtime.arrays import Array
 
 _HEADER = """<?xml version="1.0" encoding="utf-8"?>
 <ismrmrdHeader xmlns="http://www.ismrm.org/ISMRMRD">
@@ -19,7 +20,7 @@ _HEADER = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acquisition: str, patient_id: str) -> None:
+def write_volume(path: Path, kspace: Array, shape: tuple[int, int], *, acquisition: str, patient_id: str) -> None:
     """Write one fully sampled volume.
 
     Parameters
@@ -30,8 +31,10 @@ def write_volume(path: Path, kspace: np.ndarray, shape: tuple[int, int], *, acqu
         Centred orthonormal k-space, complex, shape (S, H, W).
     shape
         Size (h, w) of the reconstruction, at most (H, W).
-    acquisition, patient_id
-        Attributes of the file.
+    acquisition
+        Attribute `acquisition` of the file, the name of the sequence.
+    patient_id
+        Attribute `patient_id` of the file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Generate embedded data once, atomically, also when several jobs start at the same time; use it only intact."""
+"""Generate embedded data once, atomically, even when several jobs start at the same time; use it only intact."""
 
 import errno
 import io
@@ -8,12 +8,12 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
 from sgdj.errors import InputError, ResourceError
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import digest, file_digest, file_digests
 
 __all__ = ["MANIFEST", "digest", "file_digest", "generate_once", "write_array"]
@@ -23,7 +23,7 @@ _DATA = (".h5", ".npy")  # what the readers of generated data take from a folder
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
+def write_array(path: Path, array: Array) -> None:
     """Write a ``.npy`` file; on a full disk this raises an `OSError` that says so, which `np.save` does not."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
@@ -31,14 +31,14 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Everything in a folder but its manifest, by relative path."""
+    """List everything in a folder but its manifest, by relative path."""
     found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     found.pop(MANIFEST, None)
     return found
 
 
-def _damage(folder: Path, spec: dict[str, Any]) -> str | None:
-    """How a folder differs from its manifest, and that from what is wanted; None if both agree.
+def _damage(folder: Path, spec: dict[str, object]) -> str | None:
+    """Say how a folder differs from its manifest, or the manifest from what is wanted; None if all agree.
 
     Every file is read whole, once per process: a rewritten slice gives other results under the same name.
 
@@ -72,23 +72,23 @@ def _damage(folder: Path, spec: dict[str, Any]) -> str | None:
     return f"{changed[0]} is not what its manifest says" if changed else None
 
 
-def _intact(folder: Path, spec: dict[str, Any]) -> bool:
+def _intact(folder: Path, spec: dict[str, object]) -> bool:
     return folder.is_dir() and _damage(folder, spec) is None
 
 
-def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path], None]) -> Path:
+def generate_once(directory: Path, spec: dict[str, object], build: Callable[[Path], None]) -> Path:
     """Return the folder that holds the data of `spec`, building it if it is not there or not intact.
 
-    A damaged folder is moved aside, with everything in it, and told.
+    A damaged folder is moved aside, with everything in it, and the user is told.
 
     Parameters
     ----------
     directory
-        Where generated data lives.
+        Folder under which generated data is kept.
     spec
         Generator name (key `generator`), version and parameters, in plain types.
     build
-        Fills an empty folder.
+        Function that fills an empty folder.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path],
     Raises
     ------
     InputError
-        If it cannot be read or written, or holds somebody else's data.
+        If the folder cannot be read or written, or holds data of another origin.
     ResourceError
         If the disk is full.
     """
@@ -120,14 +120,14 @@ def generate_once(directory: Path, spec: dict[str, Any], build: Callable[[Path],
         ) from error
 
 
-def _generate(directory: Path, folder: Path, spec: dict[str, Any], build: Callable[[Path], None]) -> Path:
+def _generate(directory: Path, folder: Path, spec: dict[str, object], build: Callable[[Path], None]) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     with FileLock(directory / f".{folder.name}.lock"):
         damage = _damage(folder, spec) if os.path.lexists(folder) else None
         if damage is None and folder.is_dir():  # another job built it while this one waited
             return folder
         partial = directory / f".{folder.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         try:
             partial.mkdir()
             build(partial)
@@ -150,7 +150,7 @@ def _generate(directory: Path, folder: Path, spec: dict[str, Any], build: Callab
 
 
 def _aside(folder: Path) -> Path:
-    """A free name beside a folder."""
+    """Return a free name beside a folder."""
     number = 1
     while os.path.lexists(aside := folder.with_name(f"{folder.name}.damaged-{number}")):
         number += 1

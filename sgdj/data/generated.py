@@ -1,8 +1,7 @@
-"""Base of the embedded data sets."""
+"""Define what all embedded data sets have in common."""
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
 
 from sgdj.data.content import content_digest
 from sgdj.data.generate import generate_once
@@ -17,7 +16,7 @@ class GeneratedSource(Source):
     directory
         Folder under which generated data is kept.
     seed
-        `dataset.seed`: everything about the data is a function of it.
+        Seed `dataset.seed`: everything about the data is a function of it.
     """
 
     synthetic = True
@@ -28,15 +27,15 @@ class GeneratedSource(Source):
         self.directory, self.seed = Path(directory), seed
 
     @abstractmethod
-    def parameters(self) -> dict[str, Any]:
-        """What the generator is given, in plain types."""
+    def parameters(self) -> dict[str, object]:
+        """Return the parameters of the generator, in plain types."""
 
     @abstractmethod
     def build(self, folder: Path) -> None:
-        """Fill an empty folder."""
+        """Fill an empty folder with the data."""
 
-    def manifest(self) -> dict[str, Any]:
-        """Generator, version, seed and parameters."""
+    def manifest(self) -> dict[str, object]:
+        """Return generator, version, seed and parameters."""
         return {"generator": self.generator, "version": self.version, "seed": self.seed, **self.parameters()}
 
     def prepare(self) -> None:
@@ -44,5 +43,5 @@ class GeneratedSource(Source):
         self.folder = generate_once(self.directory, self.manifest(), self.build)
 
     def content_hash(self) -> str:
-        """Hash of the arrays that were generated; rounding of another processor shows in it."""
+        """Hash the arrays that were generated; rounding of another processor shows in it."""
         return content_digest(self.folder)

@@ -1,10 +1,11 @@
-"""What image files hold, before it becomes gray values."""
+"""Turn decoded pixels into gray values."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 _RGB = np.array([0.2125, 0.7154, 0.0721])  # luminance, as scikit-image's rgb2gray
 
@@ -16,20 +17,32 @@ class Pixels:
     Parameters
     ----------
     array
-        Shape (…, H, W), or (…, H, W, 3 or 4) where `colour`.
+        Pixels, shape (…, H, W), or (…, H, W, 3 or 4) where `colour`.
     white
-        The value that stands for white.
+        Value that stands for white.
     colour
         Whether the last axis holds red, green and blue, and perhaps alpha.
     """
 
-    array: np.ndarray
+    array: Array
     white: float
     colour: bool
 
 
-def as_gray(pixels: Pixels, where: str) -> np.ndarray:
-    """Gray values, float64, white being 1.
+def as_gray(pixels: Pixels, where: str) -> Array:
+    """Convert pixels to gray values.
+
+    Parameters
+    ----------
+    pixels
+        Decoded pixels, gray or in colour.
+    where
+        Name of the file, for the message.
+
+    Returns
+    -------
+    np.ndarray
+        Gray values, shape (…, H, W), float64, white being 1.
 
     Raises
     ------
@@ -41,5 +54,5 @@ def as_gray(pixels: Pixels, where: str) -> np.ndarray:
         return array.astype(np.float64) / pixels.white
     if array.shape[-1] == 4 and (array[..., 3] != pixels.white).any():
         raise InputError("the image has transparent pixels", where, "flatten it onto a background")
-    colours: np.ndarray = (array.astype(np.float64) / pixels.white)[..., :3] @ _RGB
+    colours: Array = (array.astype(np.float64) / pixels.white)[..., :3] @ _RGB
     return colours

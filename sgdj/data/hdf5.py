@@ -1,4 +1,4 @@
-"""Read HDF5 files that nobody has vouched for."""
+"""Read HDF5 files of unknown origin safely."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array
 
 if TYPE_CHECKING:  # it is slow to load, and imported where it is used
     import h5py
 
-_LITTLE = 64 * 2**20  # bytes that may be declared whatever is stored
-_MAX_RATIO = 100  # of declared to stored bytes: no real data compresses so well, and reading allocates the former
+_LITTLE = 64 * 2**20  # bytes that may be declared, however little is stored
+_MAX_RATIO = 100  # declared to stored bytes: no real data compresses so well, and reading allocates the declared ones
 _MAX_TEXT = 16 * 2**20  # bytes of an ISMRMRD header; real ones have some ten thousand
 _DEFLATE_RATIO = 1032  # the most that deflate compresses
 _SPARE = 64  # bytes that filters may add to a chunk
-_checked: set[tuple[str, str, int, int, int, int]] = set()  # data sets whose chunks hold what they declare
+_checked: set[tuple[str, str, int, int, int, int]] = set()  # data sets whose chunks were checked
 #: What h5py raises when a file's inner structure is damaged.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
@@ -31,6 +32,16 @@ _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading.
+
+    Parameters
+    ----------
+    path
+        HDF5 file to open.
+
+    Yields
+    ------
+    h5py.File
+        The open file, closed at the end of the context.
 
     Raises
     ------
@@ -60,24 +71,34 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 
 @contextmanager
 def damage_told(where: str) -> Iterator[None]:
-    """Turn what h5py raises on damaged content into an input error.
+    """Turn h5py's exceptions on damaged content into an input error.
+
+    Parameters
+    ----------
+    where
+        Name of the file, for the message.
+
+    Yields
+    ------
+    None
+        Nothing; the content is read by the caller.
 
     Raises
     ------
     InputError
-        Instead of it.
+        If h5py meets damaged content inside the context.
     """
     try:
         yield
     except _DAMAGE as error:
-        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        reason = first_line(error, 100)
         raise InputError(
             f"the file is damaged ({reason})", where, "compare it with its source, copy it again"
         ) from error
 
 
 def _own(file: h5py.File, name: str) -> h5py.Dataset:
-    """A dataset that the file itself holds."""
+    """Return a dataset that the file itself holds, behind no link."""
     import h5py
 
     where = f"{file.filename}:{name}"
@@ -113,7 +134,7 @@ def _check_filters(node: h5py.Dataset, where: str) -> None:
 
 
 def _check_storage(node: h5py.Dataset, where: str, max_gib: float | None) -> None:
-    """Refuse what would take more memory than allowed, as a whole or by one chunk."""
+    """Refuse a dataset that would take more memory than allowed, as a whole or by one chunk."""
     declared, stored = node.size * node.dtype.itemsize, node.id.get_storage_size()
     check_size(declared, "the dataset", where, max_gib)
     if declared > max(_LITTLE, _MAX_RATIO * stored):
@@ -162,19 +183,19 @@ def _check_chunks(node: h5py.Dataset, where: str) -> None:
         if skipped or chunk.size * _DEFLATE_RATIO <= max(_LITTLE, declared):
             continue
         raw = node.id.read_direct_chunk(chunk.chunk_offset)[1]
-        with suppress(zlib.error):  # told by HDF5 when it is read
+        with suppress(zlib.error):  # HDF5 reports the damage when the chunk is read
             if len(zlib.decompressobj().decompress(raw, declared + 1)) > declared:
                 raise told
     _checked.add(identity)
 
 
 def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gib: float | None = None) -> h5py.Dataset:
-    """A dataset that holds its own data, of the right kind and a credible size.
+    """Return a dataset that holds its own data, of the right kind and a credible size.
 
     Parameters
     ----------
     file
-        An open file.
+        Open file to look into.
     name
         Name at the root of the file.
     kind
@@ -182,7 +203,12 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
     ndim
         Expected rank; None for any.
     max_gib
-        `dataset.max_gib`.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    h5py.Dataset
+        Dataset of the file, not yet read.
 
     Raises
     ------
@@ -204,16 +230,21 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
 
 
 def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
-    """A text at the root of a file, such as ``ismrmrd_header``.
+    """Read a text at the root of a file, such as ``ismrmrd_header``.
 
     Parameters
     ----------
     file
-        An open file.
+        Open file to look into.
     name
         Name at the root of the file.
     max_gib
-        `dataset.max_gib`; None for 16 MiB, since no header has more.
+        Largest size that the text may declare, in GiB; None for 16 MiB, since no header has more.
+
+    Returns
+    -------
+    str
+        Text as it is stored.
 
     Raises
     ------
@@ -235,22 +266,22 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def read_mask(file: h5py.File, columns: int, name: str = "mask") -> np.ndarray:
-    """The sampling mask of a file: which columns of k-space were measured.
+def read_mask(file: h5py.File, columns: int, name: str = "mask") -> Array:
+    """Read the sampling mask of a file: which columns of k-space were measured.
 
     Parameters
     ----------
     file
-        An open file.
+        Open file to look into.
     columns
         Number of columns of its k-space.
     name
-        Name of the dataset.
+        Name of the dataset at the root of the file.
 
     Returns
     -------
     np.ndarray
-        Shape (columns,), boolean, with at least one True.
+        Boolean mask, shape (columns,), with at least one True.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,14 +21,15 @@ from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.tiff import read_tiff
 from sgdj.data.values import check_values
 from sgdj.draws import Draws
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 
 
-def _decode(path: Path, max_gib: float | None) -> np.ndarray:
-    """Gray values of whatever the file's first bytes say that it is, white being 1."""
+def _decode(path: Path, max_gib: float | None) -> Array:
+    """Decode gray values by the format that the file's first bytes show, white being 1."""
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"\x93NUM":
@@ -42,7 +43,7 @@ def _decode(path: Path, max_gib: float | None) -> np.ndarray:
     return as_gray(read_picture(path, max_gib), str(path))
 
 
-def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
+def read_stack(path: Path, max_gib: float | None = None) -> Array:
     """Read an image or a stack of images as gray values.
 
     Parameters
@@ -50,12 +51,13 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
     path
         PNG, TIFF, JPEG (gray or colour) or NPY without pickle; shape (H, W), (H, W, 3 or 4) or (S, H, W).
     max_gib
-        What the file may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
+        Largest size that the file may declare, in GiB, counted in double precision; None for a quarter of the machine's
+        memory.
 
     Returns
     -------
     np.ndarray
-        Shape (S, H, W), float64; integer types are divided by their maximum.
+        Gray values, shape (S, H, W), float64; integer types are divided by their maximum.
 
     Raises
     ------
@@ -65,12 +67,12 @@ def read_stack(path: Path, max_gib: float | None = None) -> np.ndarray:
     where = str(path)
     try:
         with access_told(path), warnings.catch_warnings(), np.errstate(invalid="ignore"):
-            warnings.simplefilter("ignore")  # a damaged file is told once, by the error
+            warnings.simplefilter("ignore")  # a damaged file is reported once, by the error
             array = _decode(path, max_gib)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # every image library fails in its own way
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        reason = first_line(error, 80)
         raise InputError(
             f"the image cannot be read ({reason})", where, "open it elsewhere and save it again"
         ) from error
@@ -91,7 +93,7 @@ class StackImages(ImageSet):
         Arrays (S, H, W), real or complex, by volume.
     """
 
-    def __init__(self, stacks: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, stacks: Mapping[str, Array]) -> None:
         self.items = [
             (f"{Path(volume).stem}/{i:03d}", volume, torch.from_numpy(np.ascontiguousarray(image)))
             for volume, stack in stacks.items()
@@ -106,18 +108,32 @@ class StackImages(ImageSet):
         return Image(x[None], sample, volume)
 
     def shape(self, index: int) -> tuple[int, int]:
-        """(H, W) of an image."""
+        """Return (H, W) of an image."""
         x = self.items[index][2]
         return x.shape[0], x.shape[1]
 
 
-def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
-    """Central squares of side `crop`; None leaves the stack as it is.
+def crop_center(stack: Array, crop: int | None, where: str) -> Array:
+    """Cut out central squares of side `crop`.
+
+    Parameters
+    ----------
+    stack
+        Images, shape (S, H, W).
+    crop
+        Side of the square in pixels; None leaves the stack as it is.
+    where
+        Name of the file, for the message.
+
+    Returns
+    -------
+    np.ndarray
+        Images, shape (S, crop, crop).
 
     Raises
     ------
     InputError
-        If the images are smaller.
+        If the images are smaller than the square.
     """
     if crop is None:
         return stack
@@ -129,13 +145,20 @@ def crop_center(stack: np.ndarray, crop: int | None, where: str) -> np.ndarray:
     return stack[:, top : top + crop, left : left + crop]
 
 
-def check_contrast(stack: np.ndarray, where: str) -> None:
+def check_contrast(stack: Array, where: str) -> None:
     """Refuse images that are all constant: there is nothing to reconstruct, and metrics have no data range.
+
+    Parameters
+    ----------
+    stack
+        Images, shape (S, H, W).
+    where
+        Name of the file, for the message.
 
     Raises
     ------
     InputError
-        With the value.
+        If all images are constant, with their value.
     """
     if not stack.any():
         raise InputError("the image is zero everywhere", where, "leave it out, or save the image that you mean")
@@ -151,19 +174,19 @@ class ImageSource(Source):
     Parameters
     ----------
     path
-        A file, or a folder whose image files are read.
+        Image file, or folder whose image files are read.
     seed
-        `dataset.seed`; steers the split and the phase.
+        Seed `dataset.seed`, which determines the split and the phase.
     kind
         "real" for denoising; "magnitude" gives each image a smooth random phase, for MRI.
     crop
-        Side of the central square; None for the whole image.
+        Side of the central square, in pixels; None for the whole image.
     partition
         "volume" splits the files at random; "none" makes all of them the test split.
     volumes
         Number of files per split; None for all there are.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     def __init__(
@@ -194,14 +217,14 @@ class ImageSource(Source):
             raise InputError("no image", f"dataset.path={self.path}", f"give {', '.join(SUFFIXES)} files")
         return found
 
-    def _stack(self, path: Path) -> np.ndarray:
+    def _stack(self, path: Path) -> Array:
         stack = crop_center(read_stack(path, self.max_gib), self.crop, f"dataset.path: {path}")
         if self.kind == "magnitude" and stack.min() < 0:
             raise InputError("a magnitude cannot be negative", str(path), "set dataset.kind=real")
         check_contrast(stack, str(path))
         return stack / float(np.abs(stack).max())
 
-    def _with_phase(self, stack: np.ndarray, name: str) -> np.ndarray:
+    def _with_phase(self, stack: Array, name: str) -> Array:
         if self.kind == "real":
             return stack.astype(np.float32)
         draws = Draws(self.seed)
@@ -227,7 +250,7 @@ class ImageSource(Source):
         self._sets = {}
         contents: dict[str, dict[str, frozenset[str]]] = {}
         for split, paths in self._chosen.items():
-            stacks: dict[str, np.ndarray] = {}
+            stacks: dict[str, Array] = {}
             contents[split] = {}
             for path in paths:
                 stack = self._stack(path)
@@ -239,8 +262,8 @@ class ImageSource(Source):
             self._sets[split] = StackImages(stacks)
         check_apart(contents, f"dataset.path={self.path}")
 
-    def manifest(self) -> dict[str, Any]:
-        """Files with size and content hash, and what is taken from them."""
+    def manifest(self) -> dict[str, object]:
+        """List files with size and content hash, and the settings that choose from them."""
         if not hasattr(self, "_chosen"):
             self.prepare()
         found = file_digests([p for paths in self._chosen.values() for p in paths], "hashing the images")
@@ -250,7 +273,17 @@ class ImageSource(Source):
         return {"source": "images", "files": files, "kind": self.kind, "crop": self.crop}
 
     def images(self, split: Split) -> ImageSet:
-        """The images of a split.
+        """Return the images of a split.
+
+        Parameters
+        ----------
+        split
+            Split to read: "train", "val" or "test".
+
+        Returns
+        -------
+        ImageSet
+            Images of shape (1, H, W), real, or complex if `kind` is "magnitude".
 
         Raises
         ------
@@ -262,5 +295,5 @@ class ImageSource(Source):
         return self._sets[split]
 
     def notes(self) -> list[str]:
-        """Files passed over."""
+        """List files passed over."""
         return list(self._notes)

@@ -1,7 +1,6 @@
-"""Synthetic layered reflectivity sections."""
+"""Draw synthetic layered reflectivity sections."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,36 +11,39 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.progress import follow
 
 
-def reflectivity(impedance: np.ndarray) -> np.ndarray:
-    """Normal-incidence reflection coefficients down each trace.
+def reflectivity(impedance: Array) -> Array:
+    """Compute normal-incidence reflection coefficients down each trace.
 
     Parameters
     ----------
     impedance
-        Acoustic impedance, or velocity where density is constant; shape (H, W), positive.
+        Acoustic impedance, or velocity where density is constant; shape (H, W), positive, in any unit.
 
     Returns
     -------
     np.ndarray
-        r_i = (Z_i - Z_{i-1}) / (Z_i + Z_{i-1}), shape (H, W); the first row is zero.
+        Coefficients r_i = (Z_i - Z_{i-1}) / (Z_i + Z_{i-1}), shape (H, W); the first row is zero.
     """
     r = np.zeros_like(impedance)
     r[1:] = np.diff(impedance, axis=0) / (impedance[1:] + impedance[:-1])
     return r
 
 
-def layered_section(height: int, width: int, rng: np.random.Generator, thickness_scale: float = 1.0) -> np.ndarray:
-    """One section with layers of varying thickness and contrast, dipping, folded and faulted.
+def layered_section(height: int, width: int, rng: np.random.Generator, thickness_scale: float = 1.0) -> Array:
+    """Draw one section with layers of varying thickness and contrast, dipping, folded and faulted.
 
     Parameters
     ----------
-    height, width
-        Size in samples and traces.
+    height
+        Height of the section, in samples.
+    width
+        Width of the section, in traces.
     rng
-        Source of everything random.
+        Random generator of layers, folds and faults.
     thickness_scale
         Multiple of the layers' usual mean thickness beyond two samples.
 
@@ -79,14 +81,18 @@ class LayeredSource(GeneratedSource):
 
     Parameters
     ----------
-    directory, seed
-        See `GeneratedSource`.
-    height, width
-        Size of a section in samples and traces.
+    directory
+        Folder under which generated data is kept.
+    seed
+        Seed `dataset.seed`: everything about the data is a function of it.
+    height
+        Height of a section, in samples.
+    width
+        Width of a section, in traces.
     samples
         Number of sections per split.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "layered"
@@ -104,8 +110,8 @@ class LayeredSource(GeneratedSource):
         self.max_gib = max_gib
         self.height, self.width, self.samples = height, width, dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
-        """Size and number of the sections."""
+    def parameters(self) -> dict[str, object]:
+        """Return size and number of the sections."""
         return {"height": self.height, "width": self.width, "samples": self.samples}
 
     def build(self, folder: Path) -> None:
@@ -120,7 +126,7 @@ class LayeredSource(GeneratedSource):
             write_array(folder / f"{split}.npy", np.stack(sections))
 
     def images(self, split: Split) -> ImageSet:
-        """The sections of a split."""
+        """Return the sections of a split."""
         x = read_npy(self.folder / f"{split}.npy", self.max_gib)
         names = [f"{split}{i:05d}" for i in range(len(x))]
         return ArrayImages(x, names, names)

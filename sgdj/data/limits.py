@@ -1,4 +1,4 @@
-"""How much data a file may declare before anything of it is decompressed."""
+"""Limit how much data a file may declare before anything of it is decompressed."""
 
 import math
 import os
@@ -12,7 +12,7 @@ _CONTROL_GROUP = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 
 def machine_memory() -> int:
-    """Bytes of memory that this process can have: the machine's, or what its control group leaves of it."""
+    """Return the bytes of memory that this process can have: the machine's, or what its control group leaves of it."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in _CONTROL_GROUP:
         with suppress(OSError, ValueError):  # "max" is no number
@@ -26,18 +26,18 @@ def check_size(size: int, what: str, where: str, max_gib: float | None) -> None:
     Parameters
     ----------
     size
-        Bytes that the declared data takes in memory.
+        Memory that the declared data takes, in bytes.
     what
-        Names the data in the message.
+        Name of the data, for the message.
     where
-        The file.
+        Name of the file, for the message.
     max_gib
-        `dataset.max_gib`: the limit in GiB; None for a quarter of the machine's memory.
+        Limit in GiB (`dataset.max_gib`); None for a quarter of the machine's memory.
 
     Raises
     ------
     InputError
-        With the size, the limit and the value of `dataset.max_gib` that admits the file.
+        If the data is larger, with the size, the limit and the value of `dataset.max_gib` that admits the file.
     """
     limit = machine_memory() / 4 / GIB if max_gib is None else max_gib
     if size <= limit * GIB:

@@ -1,8 +1,7 @@
-"""From images to batches."""
+"""Load images and measure them, batch by batch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch.utils.data import DataLoader, Sampler
 
@@ -13,14 +12,14 @@ from sgdj.operators.acquisition import Acquisition
 
 
 class EpochOrder(Sampler[int]):
-    """The order of an epoch as a function of (seed, epoch).
+    """Order the images of an epoch as a function of (seed, epoch).
 
     Parameters
     ----------
     count
         Number of images.
     draws
-        Steers the shuffling; None keeps the order.
+        Random numbers of the shuffling; None keeps the order.
     """
 
     def __init__(self, count: int, draws: Draws | None) -> None:
@@ -70,8 +69,10 @@ class Shard(Sampler[list[int]]):
     ----------
     batches
         Batches of all processes together.
-    rank, world
-        Number of this process, and of all.
+    rank
+        Number of this process, from 0.
+    world
+        Number of all processes.
     """
 
     def __init__(self, batches: ShapeBatches, rank: int, world: int) -> None:
@@ -91,13 +92,13 @@ class Measure:
     Parameters
     ----------
     acquisition
-        Makes the measurements.
+        Protocol that makes the measurements.
     draws
         Source of masks and noise, seeded with `dataset.seed`.
     shift
-        Changes the problem before it is measured.
+        Change of the problem before it is measured.
     noise_key
-        See `Problem`.
+        Name of the noise draw; another key gives another draw.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Measure:
         self.acquisition, self.draws, self.shift, self.noise_key = acquisition, draws, shift, noise_key
 
     def __call__(self, images: Sequence[Image]) -> Batch:
-        """Pose, shift and measure."""
+        """Pose the problem, shift it and measure it."""
         problem = replace(pose(images, self.acquisition, self.draws), noise_key=self.noise_key)
         return measure(problem if self.shift is None else self.shift(problem))
 
@@ -122,19 +123,28 @@ def batches(
     shuffle: Draws | None = None,
     workers: int = 0,
     part: tuple[int, int] = (0, 1),
-) -> DataLoader[Any]:
-    """Loader of measured batches; none is dropped, and no batch mixes shapes.
+) -> DataLoader[Image]:
+    """Return a loader of measured batches; no image is dropped, and no batch mixes shapes.
 
     Parameters
     ----------
-    images, collate, batch_size
-        What is loaded.
+    images
+        Images of one split.
+    collate
+        Protocol that turns images into a measured batch.
+    batch_size
+        Largest number of images per batch.
     shuffle
-        Steers the order; None keeps it.
+        Random numbers of the order; None keeps it.
     workers
-        Processes that read.
+        Number of processes that read.
     part
         Number of this process and number of processes that share each batch.
+
+    Returns
+    -------
+    DataLoader
+        Loader of `Batch` objects.
     """
     whole = ShapeBatches(EpochOrder(len(images), shuffle), images, batch_size)
     order = whole if part[1] == 1 else Shard(whole, *part)

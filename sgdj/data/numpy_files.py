@@ -10,14 +10,27 @@ import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array, Kind
 
 _LONGEST_HEADER = 2**16  # bytes; NumPy's own limit is shorter
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of the array that begins here; a header that is longer than any plain array's is not read.
+def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], Kind]:
+    """Read shape and type of the array that begins here; a header longer than any plain array's is not read.
+
+    Parameters
+    ----------
+    file
+        Open file, at the first byte of the array's header.
+    where
+        Name of the file, for the message.
+
+    Returns
+    -------
+    tuple
+        Shape and dtype that the header declares.
 
     Raises
     ------
@@ -40,7 +53,7 @@ def read_header(file: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]
     return shape, dtype
 
 
-def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
+def _array(file: IO[bytes], where: str, max_gib: float | None) -> Array:
     shape, dtype = read_header(file, where)
     if dtype.hasobject:
         raise InputError("the array holds Python objects", where, "save plain numbers, without pickle")
@@ -55,22 +68,27 @@ def _array(file: IO[bytes], where: str, max_gib: float | None) -> np.ndarray:
 
 
 def _told(error: Exception, where: str) -> InputError:
-    """What the parsers of headers, zipfile and its decompressors say, in one line."""
-    reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+    """Turn an exception of the parsers of headers, zipfile or its decompressors into a message of one line."""
+    reason = first_line(error, 80)
     return InputError(f"the file cannot be read ({reason})", where, "save or copy it again")
 
 
-def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.ndarray:
+def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> Array:
     """Read an array of real or complex numbers.
 
     Parameters
     ----------
     path
-        ``.npy`` file.
+        File of type ``.npy``.
     max_gib
-        `dataset.max_gib`.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
     where
-        Names the file in messages; its path by default.
+        Name of the file in messages; its path by default.
+
+    Returns
+    -------
+    np.ndarray
+        Array as it is stored.
 
     Raises
     ------
@@ -87,21 +105,26 @@ def read_npy(path: Path, max_gib: float | None = None, where: str = "") -> np.nd
         raise _told(error, where) from error
 
 
-def read_npz(
-    path: Path, key: str | None, known: Sequence[str], max_gib: float | None = None, where: str = ""
-) -> np.ndarray:
+def read_npz(path: Path, key: str | None, known: Sequence[str], max_gib: float | None = None, where: str = "") -> Array:
     """Read one array of several.
 
     Parameters
     ----------
     path
-        ``.npz`` file.
+        File of type ``.npz``.
     key
         Name of the array; None takes the first known name that is there.
     known
         Names to look for.
-    max_gib, where
-        See `read_npy`.
+    max_gib
+        Largest size that the array may declare, in GiB; None for a quarter of the machine's memory.
+    where
+        Name of the file in messages; its path by default.
+
+    Returns
+    -------
+    np.ndarray
+        Array as it is stored.
 
     Raises
     ------

@@ -26,13 +26,18 @@ def partition_volumes(
         Either {"train": ..., "held_out": ...} (the held-out half is divided into validation and test) or {"all": ...}
         (divided 80/10/10, at least one each), in a fixed order.
     wanted
-        Volumes per split; None for all there are.
+        Number of volumes per split; None for all there are.
     rng
-        Draws the order.
+        Random generator of the order.
     all_test
-        Put everything into the test split.
+        Whether to put everything into the test split.
     where
-        Named in error messages.
+        Name of the data set, for messages.
+
+    Returns
+    -------
+    dict
+        Volumes by split, "train", "val" and "test".
 
     Raises
     ------

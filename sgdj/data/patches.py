@@ -1,7 +1,7 @@
-"""Patches of natural photographs, for denoising."""
+"""Cut patches from natural photographs, for denoising."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -35,14 +35,16 @@ class PatchSource(GeneratedSource):
 
     Parameters
     ----------
-    directory, seed
-        See `GeneratedSource`.
+    directory
+        Folder under which generated data is kept.
+    seed
+        Seed `dataset.seed`: everything about the data is a function of it.
     size
-        Side of a patch.
+        Side of a patch, in pixels.
     samples
         Number of patches per split.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "patches"
@@ -60,8 +62,8 @@ class PatchSource(GeneratedSource):
         self.max_gib = max_gib
         self.size, self.samples = size, dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
-        """Size, number of patches, and the photographs with their hashes."""
+    def parameters(self) -> dict[str, object]:
+        """Return size and number of patches, and the photographs with their hashes."""
         photographs = {
             split: {name: file_digest(_folder() / name)[:16] for name in PHOTOGRAPHS[split]} for split in SPLITS
         }
@@ -84,6 +86,6 @@ class PatchSource(GeneratedSource):
                     write_array(folder / f"{split}-{Path(name).stem}.npy", np.stack(patches).astype(np.float32))
 
     def images(self, split: Split) -> ImageSet:
-        """The patches of a split."""
+        """Return the patches of a split."""
         files = sorted(self.folder.glob(f"{split}-*.npy"))
         return StackImages({path.stem: read_npy(path, self.max_gib) for path in files})

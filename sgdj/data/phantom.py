@@ -1,7 +1,7 @@
-"""Synthetic knee-like MR volumes, written as fastMRI-layout HDF5 files."""
+"""Draw synthetic knee-like MR volumes, written as fastMRI-layout HDF5 files."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,25 +15,26 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.smooth import smooth_noise
 from sgdj.data.source import ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.progress import follow
 
-_SCALE = 1e-4  # of the order of fastMRI images
+_SCALE = 1e-4  # magnitude of the images, of the order of fastMRI's
 
 
 class _Canvas:
-    """Paints soft-edged structures, given in coordinates warped by a smooth field, over one another."""
+    """Paint soft-edged structures over one another, in coordinates warped by a smooth field."""
 
-    def __init__(self, v: np.ndarray, u: np.ndarray, edge: float) -> None:
+    def __init__(self, v: Array, u: Array, edge: float) -> None:
         self.v, self.u, self.edge = v, u, edge
         self.image = np.zeros_like(v)
 
-    def paint(self, distance: np.ndarray, value: np.ndarray | float, opacity: float = 1.0) -> None:
-        """Cover where the signed distance is negative."""
+    def paint(self, distance: Array, value: Array | float, opacity: float = 1.0) -> None:
+        """Cover the canvas with `value` where the signed distance is negative."""
         alpha = opacity / (1 + np.exp(np.clip(distance / self.edge, -40, 40)))
         self.image = self.image * (1 - alpha) + alpha * value
 
-    def ellipse(self, v: float, u: float, a: float, b: float, power: float = 2.0, angle: float = 0.0) -> np.ndarray:
-        """First-order signed distance of a superellipse with half axes a (along v) and b (along u)."""
+    def ellipse(self, v: float, u: float, a: float, b: float, power: float = 2.0, angle: float = 0.0) -> Array:
+        """Compute the first-order signed distance of a superellipse with half axes a (along v) and b (along u)."""
         dv, du = self.v - v, self.u - u
         c, s = np.cos(angle), np.sin(angle)
         p, q = (c * dv + s * du) / a, (-s * dv + c * du) / b
@@ -42,8 +43,8 @@ class _Canvas:
         return (radius - 1) / np.maximum(slope, 1e-9)
 
 
-def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Complex images of one synthetic knee in coronal slices.
+def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.Generator) -> Array:
+    """Draw complex images of one synthetic knee in coronal slices.
 
     Femur with two condyles, tibia, fibula, cartilage, menisci, ligaments, muscle, fat, skin and vessels, in random
     proportions that vary smoothly along the slices; tissue texture, coil bias field and smooth phase.
@@ -51,26 +52,26 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
     Parameters
     ----------
     slices
-        Number of slices.
+        Number of slices S.
     matrix
-        Matrix (H, W); the anatomy fills the central `size` x `size` pixels and air the rest.
+        Matrix (H, W) in pixels; the anatomy fills the central `size` x `size` pixels and air the rest.
     size
         Pixels per field of view.
     rng
-        Source of all randomness.
+        Random generator of the anatomy.
 
     Returns
     -------
     np.ndarray
-        Complex, shape (slices, H, W), of magnitude about 1.
+        Complex images, shape (S, H, W), of magnitude about 1.
     """
     grid = [(np.arange(n) - n / 2 + 0.5) / (size / 2) for n in matrix]
     v0, u0 = np.meshgrid(*grid, indexing="ij")
     shape = (slices, *matrix)
     smooth = 0.16 * size
 
-    def wander(amount: float) -> np.ndarray:
-        """A parameter that drifts along the slices."""
+    def wander(amount: float) -> Array:
+        """Draw a parameter that drifts along the slices."""
         return amount * (rng.normal() + rng.normal() * np.linspace(-1, 1, slices) + 0.3 * rng.normal(size=slices))
 
     warp_v, warp_u = (0.025 * smooth_noise(rng, (1, *matrix), smooth)[0] for _ in range(2))
@@ -153,22 +154,28 @@ def knee_volume(slices: int, matrix: tuple[int, int], size: int, rng: np.random.
 class PhantomSource(GeneratedSource):
     """Knee-like phantoms as fastMRI-layout files, read back by the reader of real files.
 
-    Train volumes go to ``singlecoil_train``, validation and test volumes to ``singlecoil_val``: like the real data,
-    the layout has no test split with targets.
+    Train volumes go to ``singlecoil_train``, validation and test volumes to ``singlecoil_val``: like the real data, the
+    layout has no test split with targets.
 
     Parameters
     ----------
-    directory, seed
-        See `GeneratedSource`.
+    directory
+        Folder under which generated data is kept.
+    seed
+        Seed `dataset.seed`: everything about the data is a function of it.
     size
-        Image size n; k-space is stored with twice the readout and 1.15 times the phase-encoding field of view, about
-        the proportions of the real files.
+        Image size n in pixels; k-space is stored with twice the readout and 1.15 times the phase-encoding field of
+        view, about the proportions of the real files.
     slices
-        Slices per volume.
+        Number of slices per volume.
     volumes
         Number of volumes per split; every volume is another anatomy.
-    reference, cache_gib, max_gib
-        See `FastMRISource`.
+    reference
+        Kind of reference image, "complex" or "magnitude"; see `FastMRISource`.
+    cache_gib
+        Memory for slices that were read, in GiB.
+    max_gib
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "phantom"
@@ -190,12 +197,12 @@ class PhantomSource(GeneratedSource):
         self.size, self.slices, self.volumes = size, slices, dict(volumes)
         self.reference, self.cache_gib, self.max_gib = reference, cache_gib, max_gib
 
-    def parameters(self) -> dict[str, Any]:
-        """Size and number of slices and volumes."""
+    def parameters(self) -> dict[str, object]:
+        """Return size and number of slices and volumes."""
         return {"size": self.size, "slices": self.slices, "volumes": self.volumes}
 
-    def manifest(self) -> dict[str, Any]:
-        """Parameters of the generator, and which reference is read."""
+    def manifest(self) -> dict[str, object]:
+        """Return the parameters of the generator, and which reference is read."""
         return super().manifest() | {"reference": self.reference}
 
     def build(self, folder: Path) -> None:
@@ -237,9 +244,9 @@ class PhantomSource(GeneratedSource):
         self.reader.prepare()
 
     def images(self, split: Split) -> ImageSet:
-        """The slices of a split, read by `FastMRISource`."""
+        """Return the slices of a split, read by `FastMRISource`."""
         return self.reader.images(split)
 
     def notes(self) -> list[str]:
-        """The reader's notes."""
+        """Return the notes of the reader."""
         return self.reader.notes()

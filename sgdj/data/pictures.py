@@ -1,15 +1,18 @@
-"""Decode PNG, JPEG and the TIFF files that Pillow reads truly."""
+"""Decode PNG, JPEG and the TIFF files that Pillow reads without loss."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdj.data.gray import Pixels
 from sgdj.data.limits import check_size
 from sgdj.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP")
 _GRAY = {"1": 1, "L": 255, "I;16": 65535, "I;16B": 65535, "I;16L": 65535, "I": 2**31 - 1, "F": 1}
@@ -18,8 +21,8 @@ _KINDS = {"CMYK": "CMYK colours", "LAB": "L*a*b* colours", "YCbCr": "YCbCr colou
 
 
 @contextmanager
-def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Any]:
-    """A picture whose header was read; Pillow's own limit gives way to `dataset.max_gib`."""
+def _opened(path: Path, formats: tuple[str, ...]) -> Iterator["Image.Image"]:
+    """Open a picture and read its header; Pillow's own limit gives way to `dataset.max_gib`."""
     from PIL import Image
 
     former, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -30,7 +33,7 @@ def _opened(path: Path, formats: tuple[str, ...]) -> Iterator[Any]:
         Image.MAX_IMAGE_PIXELS = former
 
 
-def _frame(image: Any, where: str) -> Pixels:
+def _frame(image: "Image.Image", where: str) -> Pixels:
     from PIL import ImageOps
 
     image.load()
@@ -53,11 +56,16 @@ def read_picture(path: Path, max_gib: float | None, formats: tuple[str, ...] = _
     Parameters
     ----------
     path
-        The file.
+        Picture file to read.
     max_gib
-        `dataset.max_gib`.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
     formats
         Pillow's names of the formats that are tried.
+
+    Returns
+    -------
+    Pixels
+        Decoded pixels, shape (H, W), (H, W, 3) or (H, W, 4).
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Points on a spiral, the nonlinear toy problem in the plane."""
+"""Draw points on a spiral, the nonlinear toy problem in the plane."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.runtime.arrays import Array
 
 
-def spiral(t: np.ndarray) -> np.ndarray:
-    """Points of the curve at t in [0, 1]; shape (..., 2), within the unit circle."""
+def spiral(t: Array) -> Array:
+    """Compute the points of the curve at t in [0, 1]; shape (..., 2), within the unit circle."""
     angle, radius = 3 * np.pi * t, 0.25 + 0.75 * t
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
@@ -27,14 +28,16 @@ class PointSource(GeneratedSource):
 
     Parameters
     ----------
-    directory, seed
-        See `GeneratedSource`.
+    directory
+        Folder under which generated data is kept.
+    seed
+        Seed `dataset.seed`: everything about the data is a function of it.
     size
-        Entries of a point: 2.
+        Number of entries of a point, which is 2.
     samples
         Number of points per split.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     """
 
     generator = "points"
@@ -48,8 +51,8 @@ class PointSource(GeneratedSource):
             raise ValueError(f"points lie in the plane, size is 2, got {size}")
         self.samples = dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
-        """The number of points."""
+    def parameters(self) -> dict[str, object]:
+        """Return the number of points."""
         return {"samples": self.samples}
 
     def build(self, folder: Path) -> None:
@@ -59,7 +62,7 @@ class PointSource(GeneratedSource):
             write_array(folder / f"{split}.npy", spiral(t).astype(np.float32))
 
     def images(self, split: Split) -> ImageSet:
-        """The points of a split."""
+        """Return the points of a split."""
         x = read_npy(self.folder / f"{split}.npy", self.max_gib)
         names = [f"{split}{i:05d}" for i in range(len(x))]
         return ArrayImages(x[:, :, None], names, names)

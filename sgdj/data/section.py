@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,28 +15,30 @@ from sgdj.data.segy import read_segy
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import check_values
 from sgdj.errors import InputError, SettingError
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
 _NAMES = ("model", "velocity", "vp", "impedance", "reflectivity", "data")
 SUFFIXES = (".npy", ".npz", ".sgy", ".segy")
 
 
-def read_section(path: Path, key: str | None, max_gib: float | None = None) -> np.ndarray:
+def read_section(path: Path, key: str | None, max_gib: float | None = None) -> Array:
     """Read a 2-D array (depth, traces) from SEG-Y, or from ``.npy`` or ``.npz`` without pickle.
 
     Parameters
     ----------
     path
-        The file.
+        File that holds the section.
     key
         Name of the array in an ``.npz`` file; None takes the first known name.
     max_gib
-        What the file may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
+        Largest size that the file may declare, in GiB, counted in double precision; None for a quarter of the machine's
+        memory.
 
     Returns
     -------
     np.ndarray
-        Shape (depth, traces), float64.
+        Section, shape (depth, traces), float64.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def read_section(path: Path, key: str | None, max_gib: float | None = None) -> n
     return _checked(array, where)
 
 
-def _checked(array: np.ndarray, where: str) -> np.ndarray:
+def _checked(array: Array, where: str) -> Array:
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InputError(
             f"the array has shape {array.shape} and type {array.dtype}",
@@ -76,7 +78,7 @@ class SectionSource(Source):
     path
         SEG-Y file, or ``.npz`` or ``.npy`` file with an array (depth, traces).
     seed
-        `dataset.seed`; the cut into panels does not depend on it.
+        Seed `dataset.seed`; the cut into panels does not depend on it.
     quantity
         "velocity" (with constant density), "impedance" or "reflectivity".
     key
@@ -84,13 +86,13 @@ class SectionSource(Source):
     panel
         Height and width of a panel in samples and traces.
     stride
-        Traces between training panels; validation and test panels do not overlap.
+        Number of traces between training panels; validation and test panels do not overlap.
     fractions
-        Share of the traces for train, val and test.
+        Share of the traces for train, val and test; they add up to 1.
     gap
-        Traces left out between two blocks.
+        Number of traces left out between two blocks.
     max_gib
-        What the file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
 
     Raises
     ------
@@ -137,7 +139,7 @@ class SectionSource(Source):
             raise InputError(
                 f"the section has {depth} samples in depth", where, f"set dataset.panel=[{depth},{self.width}] at most"
             )
-        self._panels: dict[str, tuple[list[np.ndarray], list[str]]] = {}
+        self._panels: dict[str, tuple[list[Array], list[str]]] = {}
         usable = traces - 2 * self.gap
         total = sum(self.fractions.values())
         left = 0
@@ -163,8 +165,8 @@ class SectionSource(Source):
             self._panels[split] = (panels, names)
             left += block + self.gap
 
-    def manifest(self) -> dict[str, Any]:
-        """Name and hash of the file, and how it is cut."""
+    def manifest(self) -> dict[str, object]:
+        """Return name and hash of the file, and how it is cut."""
         if not self.path.is_file():
             raise InputError("no such file", f"dataset.path={self.path}", "give a .npz or .npy file")
         found = file_digests([self.path], "hashing the section")
@@ -180,6 +182,6 @@ class SectionSource(Source):
         }
 
     def images(self, split: Split) -> ImageSet:
-        """The panels of a split."""
+        """Return the panels of a split."""
         panels, names = self._panels[split]
         return ArrayImages(np.stack(panels), names, [self.path.stem] * len(names))

@@ -1,22 +1,26 @@
 """Read SEG-Y files that hold one 2-D post-stack section, or say what they hold instead."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.limits import check_size
-from sgdj.errors import InputError
+from sgdj.errors import InputError, first_line
+from sgdj.runtime.arrays import Array
 
-_TEXT, _HEADERS, _TRACE_HEADER = 3200, 3600, 240  # bytes
+if TYPE_CHECKING:
+    import segyio
+
+_TEXT, _HEADERS, _TRACE_HEADER = 3200, 3600, 240  # lengths in bytes
 _WIDTHS = {1: 4, 2: 4, 3: 2, 5: 4, 6: 8, 8: 1, 9: 8, 10: 4, 11: 2, 12: 8, 16: 1}  # bytes of a sample, by format code
-_OFFSET, _CDP, _INLINE, _CROSSLINE, _SAMPLES = 37, 21, 189, 193, 115  # bytes of the trace header
+_OFFSET, _CDP, _INLINE, _CROSSLINE, _SAMPLES = 37, 21, 189, 193, 115  # byte positions in the trace header
 _MEND = "extract one stacked 2-D section, or save it as NPY (depth, traces)"
 
 
 def _check_binary_header(path: Path, where: str, max_gib: float | None) -> None:
-    """Hold what the binary header declares to the file's size."""
+    """Compare what the binary header declares with the file's size."""
     with path.open("rb") as file:
         start = file.read(_HEADERS)
     size = path.stat().st_size
@@ -52,7 +56,7 @@ def _check_binary_header(path: Path, where: str, max_gib: float | None) -> None:
         )
 
 
-def _check_geometry(file: Any, where: str) -> None:
+def _check_geometry(file: "segyio.SegyFile", where: str) -> None:
     """Refuse pre-stack gathers, 3-D volumes and traces of other lengths, by the trace headers."""
     count = file.tracecount
     lengths = np.unique(file.attributes(_SAMPLES)[:]).tolist()
@@ -82,15 +86,21 @@ def _check_geometry(file: Any, where: str) -> None:
         )
 
 
-def read_segy(path: Path, max_gib: float | None = None) -> np.ndarray:
-    """Traces of a post-stack SEG-Y file as the columns of an array (depth, traces), in file order.
+def read_segy(path: Path, max_gib: float | None = None) -> Array:
+    """Read the traces of a post-stack SEG-Y file as the columns of an array (depth, traces), in file order.
 
     Parameters
     ----------
     path
-        The file.
+        SEG-Y file to read.
     max_gib
-        What it may declare, in GiB, counted in double precision; None for a quarter of the machine's memory.
+        Largest size that the file may declare, in GiB, counted in double precision; None for a quarter of the machine's
+        memory.
+
+    Returns
+    -------
+    np.ndarray
+        Samples, shape (depth, traces).
 
     Raises
     ------
@@ -109,5 +119,5 @@ def read_segy(path: Path, max_gib: float | None = None) -> np.ndarray:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # segyio raises whatever its C layer meets
-        reason = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        reason = first_line(error, 80)
         raise InputError(f"the SEG-Y file cannot be read ({reason})", where, "copy it again from its source") from error

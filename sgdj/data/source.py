@@ -1,7 +1,7 @@
-"""What a data set is to the rest of the program."""
+"""Define what a data set is to the rest of the program."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import Literal
 
 from torch.utils.data import Dataset
 
@@ -23,7 +23,7 @@ class ImageSet(Dataset[Image], ABC):
 
     @abstractmethod
     def shape(self, index: int) -> tuple[int, int]:
-        """(H, W) of an image, without reading it."""
+        """Return (H, W) of an image, without reading it."""
 
 
 class Source(ABC):
@@ -42,14 +42,14 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def manifest(self) -> dict[str, Any]:
-        """What the data is, in plain types and without absolute paths: it is hashed into the run's identity.
+    def manifest(self) -> dict[str, object]:
+        """Return what identifies the data, in plain types, without absolute paths; it is hashed into a run's identity.
 
         Generated data is identified by generator, version and parameters; files by name, size and content hash.
         """
 
     def content_hash(self) -> str:
-        """SHA-256 of what the data holds; call `prepare` first.
+        """Return SHA-256 of the data's content; call `prepare` first.
 
         Files are named by their content in the manifest already; data that is made from parameters is hashed here.
         """
@@ -57,7 +57,17 @@ class Source(ABC):
 
     @abstractmethod
     def images(self, split: Split) -> ImageSet:
-        """The images of a split; call `prepare` first.
+        """Return the images of a split; call `prepare` first.
+
+        Parameters
+        ----------
+        split
+            Split to read: "train", "val" or "test".
+
+        Returns
+        -------
+        ImageSet
+            Images of the split, in a fixed order.
 
         Raises
         ------
@@ -66,5 +76,5 @@ class Source(ABC):
         """
 
     def notes(self) -> list[str]:
-        """What the user should know about the data: files passed over, slices excluded."""
+        """List what the user should know about the data: files passed over, slices excluded."""
         return []

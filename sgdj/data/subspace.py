@@ -1,7 +1,6 @@
-"""Signals on a random subspace, the toy problem with closed forms."""
+"""Draw signals on a random subspace, the toy problem with closed forms."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,25 +12,28 @@ from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
 from sgdj.errors import SettingError
+from sgdj.runtime.arrays import Array
 
 
 class SubspaceSource(GeneratedSource):
-    r"""Vectors x = U c with U orthonormal (n x d) and c ~ N(0, I), as images of shape (1, n, 1).
+    """Vectors x = U c with U orthonormal (n x d) and c ~ N(0, I), as images of shape (1, n, 1).
 
     Each vector is a volume of its own. The expected squared norm is d (τ² = 1 in the closed forms).
 
     Parameters
     ----------
-    directory, seed
-        See `GeneratedSource`.
+    directory
+        Folder under which generated data is kept.
+    seed
+        Seed `dataset.seed`: everything about the data is a function of it.
     size
-        n.
+        Number n of entries of a vector.
     dimension
-        d.
+        Dimension d of the subspace, at most n.
     samples
         Number of vectors per split.
     max_gib
-        What a file may declare, in GiB; None for a quarter of the machine's memory.
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
 
     Raises
     ------
@@ -56,8 +58,8 @@ class SubspaceSource(GeneratedSource):
         self.max_gib = max_gib
         self.size, self.dimension, self.samples = size, dimension, dict(samples)
 
-    def parameters(self) -> dict[str, Any]:
-        """n, d and the number of samples."""
+    def parameters(self) -> dict[str, object]:
+        """Return n, d and the number of samples."""
         return {"size": self.size, "dimension": self.dimension, "samples": self.samples}
 
     def build(self, folder: Path) -> None:
@@ -69,12 +71,12 @@ class SubspaceSource(GeneratedSource):
             c = draws.generator("data", split).standard_normal((self.samples[split], self.dimension))
             write_array(folder / f"{split}.npy", (c @ basis.T).astype(np.float32))
 
-    def basis(self) -> np.ndarray:
-        """U, shape (n, d), float64."""
+    def basis(self) -> Array:
+        """Return the basis U, shape (n, d), float64."""
         return read_npy(self.folder / "basis.npy", self.max_gib)
 
     def images(self, split: Split) -> ImageSet:
-        """The vectors of a split."""
+        """Return the vectors of a split."""
         x = read_npy(self.folder / f"{split}.npy", self.max_gib)
         names = [f"{split}{i:05d}" for i in range(len(x))]
         return ArrayImages(x[:, :, None], names, names)

@@ -5,7 +5,7 @@ import zlib
 from math import prod
 from pathlib import Path
 from struct import unpack
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from sgdj.data.gray import Pixels
 from sgdj.data.limits import check_size
 from sgdj.data.pictures import read_picture
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 _NONE, _DEFLATE = 1, (8, 32946)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -21,8 +25,8 @@ _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _SAVE = "save it as uncompressed or deflate TIFF, or as PNG"
 
 
-def _turned(array: np.ndarray, orientation: int, rows: int) -> np.ndarray:
-    """Pages turned as the orientation tag says; `rows` is the axis of the rows, columns follow."""
+def _turned(array: Array, orientation: int, rows: int) -> Array:
+    """Turn pages as the orientation tag says; `rows` is the axis of the rows, columns follow."""
     axes = (rows, rows + 1)
     if orientation in (5, 6, 7, 8):
         array = np.swapaxes(array, *axes)
@@ -31,7 +35,7 @@ def _turned(array: np.ndarray, orientation: int, rows: int) -> np.ndarray:
     return np.flip(array, flips)
 
 
-def _check_chain(tif: Any, where: str) -> None:
+def _check_chain(tif: "TiffFile", where: str) -> None:
     """Refuse pages that refer back to an earlier one: tifffile would count them without end."""
     form, file = tif.tiff, tif.filehandle
     file.seek(8 if form.is_bigtiff else 4)
@@ -49,8 +53,8 @@ def _check_chain(tif: Any, where: str) -> None:
         file.seek(offset + form.tagnosize + unpack(form.tagnoformat, content)[0] * form.tagsize)
 
 
-def _pages(tif: Any, where: str) -> Any:
-    """The one series of equal pages that the file shows."""
+def _pages(tif: "TiffFile", where: str) -> "TiffPageSeries":
+    """Return the one series of equal pages that the file shows."""
     shown = [s for s in tif.series if not int(s.keyframe.subfiletype) & (_REDUCED | _MASK)]
     if any(int(s.keyframe.subfiletype) & _MASK for s in tif.series):
         raise InputError("the file holds a transparency mask", where, "flatten the image onto a background")
@@ -66,9 +70,9 @@ def _pages(tif: Any, where: str) -> Any:
     return shown[0]
 
 
-def _check_segments(tif: Any, series: Any, expected: int, where: str) -> None:
+def _check_segments(tif: "TiffFile", series: "TiffPageSeries", expected: int, where: str) -> None:
     """Refuse strips or tiles that hold more than they declare, decompressing no more than that of each."""
-    for page in filter(None, series.pages):
+    for page in (page for page in series.pages if page is not None):
         for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
             tif.filehandle.seek(offset)
             data = tif.filehandle.read(count)
@@ -76,8 +80,8 @@ def _check_segments(tif: Any, series: Any, expected: int, where: str) -> None:
                 raise InputError(f"a strip or tile holds more than its {expected} bytes", where, _SAVE)
 
 
-def _by_pillow(page: Any) -> bool:
-    """Whether Pillow decodes this page without loss: 8 bits a sample, or 16-bit or float gray."""
+def _by_pillow(page: "TiffPage") -> bool:
+    """Check whether Pillow decodes this page without loss: 8 bits a sample, or 16-bit or float gray."""
     bits, samples = page.bitspersample, page.samplesperpixel
     sampleformat = int(page.sampleformat or 1)
     if page.photometric == _PALETTE:
@@ -93,8 +97,8 @@ def _by_pillow(page: Any) -> bool:
     )
 
 
-def _check_kind(page: Any, where: str) -> None:
-    """Refuse what has no gray value of its own."""
+def _check_kind(page: "TiffPage", where: str) -> None:
+    """Refuse pages whose samples have no gray value."""
     name = getattr(page.photometric, "name", str(page.photometric))
     if page.photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR):
         raise InputError(f"the image has {name} colours", where, "save it as gray values or RGB")
@@ -115,8 +119,9 @@ def _check_kind(page: Any, where: str) -> None:
         )
 
 
-def _white(page: Any) -> float:
-    """The value of white: 1 for floats, else the largest that the bits of a sample hold."""
+def _white(page: "TiffPage") -> float:
+    """Return the value of white: 1 for floats, else the largest that the bits of a sample hold."""
+    assert page.dtype is not None  # see _check_kind
     if page.dtype.kind in "fb":
         return 1
     return float(2 ** (page.bitspersample - (page.dtype.kind == "i")) - 1)
@@ -132,9 +137,14 @@ def read_tiff(path: Path, max_gib: float | None) -> Pixels:
     Parameters
     ----------
     path
-        The file.
+        TIFF file to read.
     max_gib
-        `dataset.max_gib`.
+        Largest size that the file may declare, in GiB; None for a quarter of the machine's memory.
+
+    Returns
+    -------
+    Pixels
+        Decoded pages, shape (S, H, W), or with a last axis of colours.
 
     Raises
     ------
@@ -146,7 +156,7 @@ def read_tiff(path: Path, max_gib: float | None) -> Pixels:
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     where = str(path)
-    with TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False) as tif:  # whose metadata may name other files
+    with TiffFile(path, is_ome=False, is_mmstack=False, is_ndtiff=False) as tif:  # their metadata may name other files
         _check_chain(tif, where)
         series = _pages(tif, where)
         page = series.keyframe
@@ -154,18 +164,18 @@ def read_tiff(path: Path, max_gib: float | None) -> Pixels:
         segment = prod(page.chunks) if page.is_tiled else prod(page.chunks[1:]) * min(page.chunks[0], page.imagelength)
         check_size(segment * 8, f"one strip or tile {page.chunks}", where, max_gib)
         _check_kind(page, where)
-        orientations = {int(p.tags.valueof(274, 1) or 1) for p in series.pages if hasattr(p, "tags")}
+        orientations = {int(p.tags.valueof(274, 1) or 1) for p in series.pages if p is not None and hasattr(p, "tags")}
         if len(orientations) > 1:
             raise InputError("the pages are turned in different ways", where, "save them upright")
         plain = page.compression in (_NONE, *_DEFLATE) and page.photometric not in (_PALETTE, _YCBCR)
         if plain:
-            if page.compression in _DEFLATE:
+            if page.compression in _DEFLATE and page.dtype is not None:
                 _check_segments(tif, series, segment * page.dtype.itemsize, where)
             array, axes = series.asarray(level=0), series.axes
         elif not _by_pillow(page):
-            how = getattr(page.compression, "name", page.compression)
+            how, kind = (getattr(value, "name", value) for value in (page.compression, page.photometric))
             raise InputError(
-                f"TIFF of {page.bitspersample} bits, {page.photometric.name}, compressed by {how}, cannot be read here",
+                f"TIFF of {page.bitspersample} bits, {kind}, compressed by {how}, cannot be read here",
                 where,
                 _SAVE,
             )

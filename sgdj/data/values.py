@@ -1,29 +1,30 @@
-"""Numbers that single precision can work with."""
+"""Check that single precision can work with the numbers of a file."""
 
 import numpy as np
 
 from sgdj.errors import InputError
+from sgdj.runtime.arrays import Array
 
 LARGEST = 1e15  # its square, and sums of many squares, are still finite in single precision
 SMALLEST = 1e-15  # the least maximum that an image may have, since images are divided by it
 
 
-def check_values(array: np.ndarray, what: str, where: str) -> None:
+def check_values(array: Array, what: str, where: str) -> None:
     """Refuse values that are not finite, or so large that their squares overflow.
 
     Parameters
     ----------
     array
-        Real or complex.
+        Numbers to check, real or complex, of any shape.
     what
-        Names it in the message.
+        Name of the array, for the message.
     where
-        File or option.
+        File or option, for the message.
 
     Raises
     ------
     InputError
-        With the number of such values.
+        If there are such values, with their number.
     """
     bad = int((~np.isfinite(array)).sum())
     if bad:

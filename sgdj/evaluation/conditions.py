@@ -1,28 +1,29 @@
-"""Conditions: under what reconstructors are measured, as columns of a table."""
+"""Define the conditions under which reconstructors are measured, as columns of a table."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sgdj.attacks.base import Attack
 from sgdj.attacks.gaussian import Gaussian
+from sgdj.config.settings import Evaluation
 from sgdj.shifts.base import Shift
 
 
 class Key(NamedTuple):
-    """A condition as columns; what does not apply is empty.
+    """Condition as columns; columns that do not apply are empty.
 
     Parameters
     ----------
     attack
         Name of an attack on the measurement, or empty.
     factor
-        Its budget, as a multiple of the budget that the attack was configured with; None without an attack.
+        Budget of the attack, as a multiple of the budget that it was configured with; None without an attack.
     shift
         Name of a shift before the measurement, or empty.
     level
         Level of the shift where it is not the shift's own (`evaluation.shift_levels`), else None.
     iterations
-        K to reconstruct with where it is not the network's own (`evaluation.iterations`), else None.
+        Number of iterations K where it is not the network's own (`evaluation.iterations`), else None.
     """
 
     attack: str = ""
@@ -37,20 +38,20 @@ CLEAN = Key()
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of an evaluation, with the objects that bring it about.
+    """One condition of an evaluation, with its shift and its attack.
 
     Parameters
     ----------
     name
-        Unique name, for people.
+        Name for people, that no other condition has.
     key
-        What the condition is.
+        Condition as columns of a table.
     shift, attack
-        The objects, or None.
+        Shift before the measurement and attack after it, or None.
     noise_key
-        Another key gives another draw of the measurement noise.
+        Name of the noise draw; another key gives another draw.
     pictured
-        Whether panels show it.
+        Whether panels show this condition.
     """
 
     name: str
@@ -68,17 +69,24 @@ class Condition:
         return float(self.key.iterations or 0) if self.shift is None else self.shift.level
 
 
-def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: dict[str, Any]) -> list[Condition]:
-    """Clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
+def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: Evaluation) -> list[Condition]:
+    """List the conditions of an evaluation.
+
+    They are: clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
 
     Parameters
     ----------
     attack
-        Name and attack.
+        Name of the attack, and the attack.
     shifts
-        By name.
+        Shifts by their names.
     settings
-        The `evaluation` node of the configuration.
+        What is to be measured.
+
+    Returns
+    -------
+    list of Condition
+        Conditions in the order of tables and figures.
     """
     name, main = attack
     attacks: dict[str, Attack] = {"gaussian": Gaussian(epsilon=main.epsilon, rho=main.rho, norm=main.norm)}
@@ -87,15 +95,15 @@ def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: d
     listed += [Condition(label, Key(label, 1.0), attack=one) for label, one in attacks.items()]
     for label, shift in shifts.items():
         listed.append(Condition(label, Key(shift=label), shift))
-        for level in settings["shift_levels"].get(label, []):
+        for level in settings.shift_levels.get(label, ()):
             key = Key(shift=label, level=float(level))
             listed.append(Condition(f"{label}@{level:g}", key, shift.at(level), pictured=False))
-    for factor in settings["curve"]:
+    for factor in settings.curve:
         for label, one in attacks.items():
             key = Key(label, float(factor))
             listed.append(Condition(f"{label}-x{factor:g}", key, attack=one.scaled(factor), pictured=False))
-    listed += [Condition(f"clean-K{k}", Key(iterations=k), pictured=False) for k in settings["iterations"]]
-    if settings["fresh_noise"] != "none":
-        fresh = [settings["fresh_noise"] == "all" or c.shift is not None for c in listed]
+    listed += [Condition(f"clean-K{k}", Key(iterations=k), pictured=False) for k in settings.iterations]
+    if settings.fresh_noise != "none":
+        fresh = [settings.fresh_noise == "all" or c.shift is not None for c in listed]
         listed = [replace(c, noise_key=c.name) if f else c for c, f in zip(listed, fresh, strict=True)]
     return listed

@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,8 @@ from sgdj.attacks.ball import sample_norm
 from sgdj.attacks.base import Found
 from sgdj.attacks.budgets import sweep
 from sgdj.attacks.iterative import repeat
-from sgdj.data.batch import Batch
+from sgdj.config.settings import Evaluation
+from sgdj.data.batch import Batch, Image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
@@ -26,6 +26,7 @@ from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import Foreign
 from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
 from sgdj.operators.acquisition import Acquisition
+from sgdj.runtime.contents import SampleRow, Summary
 from sgdj.runtime.progress import follow
 
 COLUMNS = (
@@ -37,7 +38,7 @@ COLUMNS = (
 
 @dataclass
 class Panel:
-    """What a reconstruction panel shows of one sample."""
+    """Images of one sample that a reconstruction panel shows, each without the batch axis."""
 
     condition: str
     sample: str
@@ -56,27 +57,35 @@ class Panel:
 class Result:
     """Outcome of an evaluation."""
 
-    rows: list[dict[str, Any]]
-    summary: dict[str, Any]
+    rows: list[SampleRow]
+    summary: Summary
     panels: list[Panel]
     notes: list[str] = field(default_factory=list)
     """What must be known about the numbers: conditions that cannot be believed, and why."""
 
 
-def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: Any) -> None:
-    """Reconstruct one measurement, and two at once, so that what cannot be used is told before anything is written.
+def trial(
+    reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisition, seed: int, device: torch.device
+) -> None:
+    """Reconstruct one measurement, and two at once, so that failures are reported before anything is written.
 
     Parameters
     ----------
     reconstructor
-        Somebody else's.
-    images, acquisition, seed, device
-        See `evaluate`.
+        Reconstructor from outside the project.
+    images
+        Test images, of which the first are used.
+    acquisition
+        Protocol that measures the images.
+    seed
+        Seed of masks and noise, `dataset.seed`.
+    device
+        Device to compute on.
 
     Raises
     ------
     InputError
-        If it fails.
+        If the reconstructor fails.
     """
     measured = Measure(acquisition, Draws(seed))([images[0]]).to(device)
     reconstructor = reconstructor.to(device).eval()
@@ -87,11 +96,11 @@ def trial(reconstructor: Reconstructor, images: ImageSet, acquisition: Acquisiti
 
 @contextmanager
 def _with_iterations(reconstructor: Reconstructor, count: int | None) -> Iterator[None]:
-    """Another K for a while, where the reconstructor has one."""
+    """Set another K for the length of the context, where the reconstructor has one."""
     if count is None or not hasattr(reconstructor, "iterations"):
         yield
         return
-    own: Any = reconstructor.iterations
+    own = reconstructor.iterations
     reconstructor.iterations = count  # type: ignore[assignment]
     try:
         yield
@@ -106,7 +115,7 @@ def evaluate(
     listed: list[Condition],
     *,
     seed: int,
-    settings: dict[str, Any],
+    settings: Evaluation,
     device: torch.device,
     volume_metrics: bool,
     workers: int = 0,
@@ -116,46 +125,51 @@ def evaluate(
     Parameters
     ----------
     reconstructors
-        By name; panels show the first one, with the last one as starting point.
+        Reconstructors by name; panels show the first one, with the last one as starting point.
     images
-        Test images.
+        Test images to measure.
     acquisition
-        Makes the measurements.
+        Protocol that measures the images.
     listed
-        Conditions.
+        Conditions to measure under.
     seed
-        `dataset.seed`: masks, noise and the random starts of attacks do not depend on the training seed.
+        Seed `dataset.seed`: masks, noise and the random starts of attacks do not depend on the training seed.
     settings
-        The `evaluation` node of the configuration.
+        What is to be measured, and how.
     device
-        Where to compute.
+        Device to compute on.
     volume_metrics
-        Also compute fastMRI's volume metrics.
+        Whether to compute fastMRI's volume metrics, too.
     workers
-        Processes that read data.
+        Number of processes that read data.
+
+    Returns
+    -------
+    Result
+        Rows, summary and panels.
     """
     draws = Draws(seed)
-    count = len(images) if settings["max_samples"] is None else min(settings["max_samples"], len(images))
-    if settings["drop_last"] and count >= settings["batch_size"]:
-        count -= count % settings["batch_size"]
+    count = len(images) if settings.max_samples is None else min(settings.max_samples, len(images))
+    if settings.drop_last and count >= settings.batch_size:
+        count -= count % settings.batch_size
     chosen = images if count == len(images) else _First(images, count)
     table = _Table(reconstructors, settings, volume_metrics)
     measured: dict[tuple[str, str], list[Condition]] = defaultdict(list)
     for condition in listed:
         measured["" if condition.shift is None else condition.name, condition.noise_key].append(condition)
-    steps = len(measured) * len(batches(chosen, Measure(acquisition, draws), settings["batch_size"]))
+    steps = len(measured) * len(batches(chosen, Measure(acquisition, draws), settings.batch_size))
 
     def work() -> Iterator[tuple[list[Condition], Batch]]:
         for group in measured.values():
             collate = Measure(acquisition, draws, group[0].shift, group[0].noise_key)
-            for batch in batches(chosen, collate, settings["batch_size"], workers=workers):
+            for batch in batches(chosen, collate, settings.batch_size, workers=workers):
                 yield group, batch.to(device)
 
     for group, batch in follow(work(), steps, "evaluating"):
         if not table.tried:
             table.try_out(batch)
         found = {
-            name: _perturbations(reconstructor.eval(), group, batch, draws, settings["sweep"])
+            name: _perturbations(reconstructor.eval(), group, batch, draws, settings.sweep)
             for name, reconstructor in reconstructors.items()
         }
         for condition in group:
@@ -173,7 +187,7 @@ class _Perturbation:
 def _perturbations(
     reconstructor: Reconstructor, group: list[Condition], batch: Batch, draws: Draws, how: str
 ) -> dict[str, _Perturbation]:
-    """δ of every condition that shares a measurement."""
+    """Find δ for every condition that shares a measurement."""
     none = _Perturbation(Found(torch.zeros_like(batch.y), torch.ones(len(batch), dtype=torch.bool)))
     found = {condition.name: none for condition in group if condition.attack is None}
     families: dict[str, list[Condition]] = defaultdict(list)
@@ -196,20 +210,21 @@ def _or_nan(value: float | None) -> float:
 
 
 class _Table:
-    """Collects rows and panels.
+    """Collect the rows and panels of an evaluation.
 
     Parameters
     ----------
-    reconstructors, settings, volume_metrics
-        See `evaluate`.
+    reconstructors
+        Reconstructors by name.
+    settings
+        The `evaluation` node of the configuration.
+    volume_metrics
+        Whether to compute fastMRI's volume metrics, too.
     """
 
-    def __init__(
-        self, reconstructors: dict[str, Reconstructor], settings: dict[str, Any], volume_metrics: bool
-    ) -> None:
+    def __init__(self, reconstructors: dict[str, Reconstructor], settings: Evaluation, volume_metrics: bool) -> None:
         self.reconstructors, self.settings, self.volume_metrics = reconstructors, settings, volume_metrics
-        self.how = {"part": settings["part"], "clamp": settings["clamp01_prediction"]}
-        self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.rows: dict[str, list[SampleRow]] = defaultdict(list)
         self.panels: dict[str, list[Panel]] = defaultdict(list)
         self.volumes: VolumePairs = defaultdict(list)
         self.tried, self.notes = False, list[str]()
@@ -217,7 +232,7 @@ class _Table:
         self.doubts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def try_out(self, batch: Batch) -> None:
-        """Whether somebody else's reconstructors depend on more than their measurement."""
+        """Check whether reconstructors from outside the project depend on more than their measurement."""
         self.tried = True
         for name, reconstructor in self.reconstructors.items():
             if not isinstance(reconstructor, Foreign):
@@ -242,10 +257,10 @@ class _Table:
             delta = found.delta
             with torch.no_grad(), _with_iterations(reconstructor, condition.key.iterations):
                 made[name] = reconstructor(batch.y + delta, batch.operator)
-            values = sample_metrics(made[name], batch.x, **self.how)
+            values = sample_metrics(made[name], batch.x, self.settings.part, self.settings.clamp01_prediction)
             local = [math.nan] * len(batch)
             if batch.region is not None:
-                local = local_psnr(made[name], batch.x, batch.region, self.settings["part"])
+                local = local_psnr(made[name], batch.x, batch.region, self.settings.part)
             norms = sample_norm(delta).flatten().tolist()
             believable, finite = found.believable.cpu(), torch.isfinite(made[name]).flatten(1).all(1).cpu()
             together = torch.full_like(finite, name in self.dependent)
@@ -282,9 +297,9 @@ class _Table:
         self._picture(condition, batch, made, next(iter(perturbations.values())).found.delta)
 
     def _picture(self, condition: Condition, batch: Batch, made: dict[str, Tensor], delta: Tensor) -> None:
-        """Panels of the first samples; all of a panel belongs to the measurement of the first reconstructor."""
+        """Keep panels of the first samples; a panel belongs to the measurement of the first reconstructor."""
         have = self.panels[condition.name]
-        wanted = min(self.settings["panels"] - len(have), len(batch)) if condition.pictured else 0
+        wanted = min(self.settings.panels - len(have), len(batch)) if condition.pictured else 0
         if wanted <= 0:
             return
         start = list(self.reconstructors.values())[-1]
@@ -297,10 +312,11 @@ class _Table:
             have.append(Panel(condition.name, batch.samples[i], x, start_i, made_i, delta_i, back_i, region))
 
     def result(self, listed: list[Condition]) -> Result:
-        """Rows and panels in the order of the conditions."""
+        """Return rows and panels in the order of the conditions."""
         rows = [row for condition in listed for row in self.rows[condition.name]]
         panels = [panel for condition in listed for panel in self.panels[condition.name]]
-        summary = {**summarise(rows, self.volumes), "definitions": definitions(**self.how)}
+        how = definitions(self.settings.part, self.settings.clamp01_prediction)
+        summary = {**summarise(rows, self.volumes), "definitions": how}
         notes = self._notes()
         return Result(rows, summary | ({"notes": notes} if notes else {}), panels, notes)
 
@@ -316,7 +332,7 @@ class _Table:
 
 
 class _First(ImageSet):
-    """The first images of a set."""
+    """Limit an image set to its first images."""
 
     def __init__(self, images: ImageSet, count: int) -> None:
         self._images, self._subset = images, Subset(images, range(count))
@@ -324,7 +340,7 @@ class _First(ImageSet):
     def __len__(self) -> int:
         return len(self._subset)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> Image:
         return self._subset[index]
 
     def shape(self, index: int) -> tuple[int, int]:

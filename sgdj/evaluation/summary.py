@@ -1,15 +1,15 @@
-"""Means over volumes of what was measured sample by sample: the content of `summary.json`."""
+"""Average over volumes what was measured sample by sample: the content of `summary.json`."""
 
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from sgdj.metrics.image import fastmri_metrics
 from sgdj.metrics.volumes import volume_mean, volume_std
+from sgdj.runtime.contents import SampleRow, Summary
 
 SAMPLE_METRICS = ("psnr", "ssim", "nmse", "loss")
 #: Reconstructions and references of a volume's slices, by reconstructor, condition and volume.
@@ -27,8 +27,8 @@ def _entry(values: list[tuple[str, float]]) -> dict[str, float | int | None]:
     }
 
 
-def summarise(rows: Sequence[dict[str, Any]], volumes: VolumePairs) -> dict[str, Any]:
-    """Mean and standard deviation over volumes of every metric.
+def summarise(rows: Sequence[SampleRow], volumes: VolumePairs) -> Summary:
+    """Compute mean and standard deviation over volumes of every metric.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def summarise(rows: Sequence[dict[str, Any]], volumes: VolumePairs) -> dict[str,
     Returns
     -------
     dict
-        {reconstructor: {name of the condition: {metric: {mean, std, n_samples, n_volumes}}}}.
+        Summary {reconstructor: {name of the condition: {metric: {mean, std, n_samples, n_volumes}}}}.
     """
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    grouped: dict[tuple[str, str], list[SampleRow]] = defaultdict(list)
     for row in rows:
         grouped[row["reconstructor"], row["condition"]].append(row)
-    summary: dict[str, Any] = defaultdict(dict)
+    summary: Summary = defaultdict(dict)
     for (name, condition), group in grouped.items():
         metrics = (*SAMPLE_METRICS, "epsilon", "delta_norm", "y_norm", "noise_norm", "believable")
         entries = {metric: _entry([(row["volume"], row[metric]) for row in group]) for metric in metrics}

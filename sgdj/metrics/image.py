@@ -1,4 +1,4 @@
-"""Image metrics, one value per sample.
+"""Compute image metrics, one value per sample.
 
 References are scaled so that the data range is 1 (see `Image`); nothing is clamped. Complex images are compared by
 magnitude, real ones with their sign.
@@ -8,6 +8,7 @@ import math
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
@@ -25,12 +26,12 @@ DEFINITIONS = {
     "mean, std": "mean over samples within a volume, then mean and standard deviation (n - 1) over volumes",
 }
 SSIM_WINDOW = 11
-FASTMRI_WINDOW = 7  # of its SSIM
+FASTMRI_WINDOW = 7  # side of the window of fastMRI's SSIM, in pixels
 REGION_MARGIN = 2
 
 
 def definitions(part: str, clamp: bool) -> dict[str, str]:
-    """What each metric of a summary is, under the settings of `sample_metrics`."""
+    """Describe each metric of a summary in words, under the settings of `sample_metrics`."""
     changed = dict(DEFINITIONS)
     for name in ("psnr", "ssim"):
         if part == "real":
@@ -41,17 +42,19 @@ def definitions(part: str, clamp: bool) -> dict[str, str]:
 
 
 def squared_error(reconstruction: Tensor, reference: Tensor) -> Tensor:
-    """Mean of |x̂ - x|² over the entries of each sample.
+    """Compute the mean of |x̂ - x|² over the entries of each sample.
 
     Parameters
     ----------
-    reconstruction, reference
-        Shape (B, ...), real or complex.
+    reconstruction
+        Reconstruction x̂, shape (B, ...), real or complex.
+    reference
+        Reference x, of the same shape.
 
     Returns
     -------
     Tensor
-        Shape (B,), real.
+        Mean squared error of each sample, shape (B,), real.
     """
     difference = reconstruction - reference
     if difference.is_complex():
@@ -64,7 +67,7 @@ Part = Literal["magnitude", "real"]
 
 
 def to_real(x: Tensor, part: Part = "magnitude") -> Tensor:
-    """Magnitude or real part of a complex image; a real one as it is."""
+    """Return the magnitude or the real part of a complex image; a real one as it is."""
     if not x.is_complex():
         return x
     return x.abs() if part == "magnitude" else x.real
@@ -73,16 +76,23 @@ def to_real(x: Tensor, part: Part = "magnitude") -> Tensor:
 def sample_metrics(
     reconstruction: Tensor, reference: Tensor, part: Part = "magnitude", clamp: bool = False
 ) -> dict[str, list[float]]:
-    """PSNR (dB), SSIM, NMSE and loss of each sample; see `DEFINITIONS`.
+    """Compute PSNR (dB), SSIM, NMSE and loss of each sample; see `DEFINITIONS`.
 
     Parameters
     ----------
-    reconstruction, reference
-        Shape (B, C, H, W), real or complex.
+    reconstruction
+        Reconstruction x̂, shape (B, C, H, W), real or complex.
+    reference
+        Reference x, of the same shape.
     part
-        What PSNR and SSIM compare of complex images ("real": the authors' code).
+        What PSNR and SSIM compare of complex images: "magnitude" or "real" (the authors' code).
     clamp
-        Clamp the reconstruction, not the reference, to [0, 1] for PSNR and SSIM (the authors' code).
+        Whether to clamp the reconstruction, not the reference, to [0, 1] for PSNR and SSIM (the authors' code).
+
+    Returns
+    -------
+    dict
+        One value per sample, by the metric's name.
     """
     from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
@@ -105,16 +115,23 @@ def sample_metrics(
 
 
 def local_psnr(reconstruction: Tensor, reference: Tensor, region: Tensor, part: Part = "magnitude") -> list[float]:
-    """PSNR (dB, data range 1) of each sample in and around a region; NaN where the region is empty.
+    """Compute the PSNR (dB, data range 1) of each sample in and around a region.
 
     Parameters
     ----------
-    reconstruction, reference
-        Shape (B, 1, H, W), real or complex.
+    reconstruction
+        Reconstruction x̂, shape (B, 1, H, W), real or complex.
+    reference
+        Reference x, of the same shape.
     region
         Boolean, shape (B, 1, H, W); it is widened by `REGION_MARGIN` pixels.
     part
-        See `sample_metrics`.
+        What is compared of complex images: "magnitude" or "real".
+
+    Returns
+    -------
+    list of float
+        One PSNR per sample, NaN where the region is empty.
     """
     side = 2 * REGION_MARGIN + 1
     near = max_pool2d(region.float(), side, stride=1, padding=REGION_MARGIN)
@@ -122,13 +139,23 @@ def local_psnr(reconstruction: Tensor, reference: Tensor, region: Tensor, part: 
     return (-10 * torch.log10(error.flatten(1).sum(1) / near.flatten(1).sum(1))).tolist()
 
 
-def fastmri_metrics(reconstruction: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """FastMRI's own metrics of one volume.
+_Magnitudes = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+
+def fastmri_metrics(reconstruction: _Magnitudes, reference: _Magnitudes) -> dict[str, float]:
+    """Compute fastMRI's own metrics of one volume.
 
     Parameters
     ----------
-    reconstruction, reference
-        Magnitudes, shape (S, H, W).
+    reconstruction
+        Magnitudes of the reconstruction, shape (S, H, W).
+    reference
+        Magnitudes of the reference, shape (S, H, W).
+
+    Returns
+    -------
+    dict
+        One value for the volume, by the metric's name; PSNR in dB.
     """
     from fastmri.evaluate import nmse, psnr, ssim
 

@@ -1,14 +1,15 @@
-"""Averages whose unit is the volume, and tests whose unit is the seed."""
+"""Average over volumes, and test over seeds."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 
 def volume_averages(values: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Mean of each volume's samples; samples without a value (NaN) are left out."""
+    """Return the mean of each volume's samples; samples without a value (NaN) are left out."""
     groups: dict[str, list[float]] = defaultdict(list)
     for volume, value in values:
         if not math.isnan(value):
@@ -17,19 +18,19 @@ def volume_averages(values: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def volume_mean(values: Iterable[tuple[str, float]]) -> float:
-    """Mean over volumes of the means over their samples; NaN if there is none."""
+    """Return the mean over volumes of the means over their samples; NaN if there is none."""
     averages = list(volume_averages(values).values())
     return float(np.mean(averages)) if averages else math.nan
 
 
 def volume_std(values: Iterable[tuple[str, float]]) -> float:
-    """Standard deviation (n - 1) over volumes of the means over their samples; NaN below two or if one is infinite."""
+    """Return the standard deviation (n - 1) over volumes of their means; NaN below two or if one is infinite."""
     averages = list(volume_averages(values).values())
     return float(np.std(averages, ddof=1)) if len(averages) > 1 and np.isfinite(averages).all() else math.nan
 
 
 def volume_interval(values: Iterable[tuple[str, float]]) -> tuple[float, float, float, int]:
-    """Mean over volumes, its 95 % interval by Student's t, and their number.
+    """Return the mean over volumes, the limits of its 95 % interval by Student's t, and the number of volumes.
 
     The limits are NaN for fewer than two volumes, or if one is infinite.
     """
@@ -46,12 +47,12 @@ def volume_interval(values: Iterable[tuple[str, float]]) -> tuple[float, float, 
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    """Exact two-sided p of a mean difference of zero, by flipping the sign of every paired difference.
+    """Compute the exact two-sided p of a mean difference of zero, by flipping the sign of every paired difference.
 
     Parameters
     ----------
     differences
-        One per seed; under the null each is symmetric around zero.
+        Paired differences, one per seed; under the null hypothesis each is symmetric around zero.
 
     Returns
     -------
@@ -68,12 +69,12 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 
 
 def smallest_p(n: int, family: int) -> float:
-    """Smallest Holm-adjusted p that n seeds can reach in a family of tests."""
+    """Return the smallest Holm-adjusted p that n seeds can reach in a family of tests."""
     return min(1.0, family * 2.0 ** (1 - n))
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values (Holm, 1979), in the order given."""
+    """Return Holm's adjusted p values (Holm, 1979), in the order given."""
     order = np.argsort(p, kind="stable")
     adjusted, highest = [0.0] * len(p), 0.0
     for rank, index in enumerate(order):
@@ -82,15 +83,22 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def crossed_bootstrap(values: np.ndarray, draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the mean of paired differences, resampling seeds and volumes independently.
+def crossed_bootstrap(values: npt.NDArray[np.float64], draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap the mean of paired differences, resampling seeds and volumes independently.
 
     Parameters
     ----------
     values
-        Shape (seeds, volumes): every seed was measured on the same volumes.
-    draws, seed
-        Number of resamples, and their seed.
+        Paired differences, shape (seeds, volumes): every seed was measured on the same volumes.
+    draws
+        Number of bootstrap resamples.
+    seed
+        Seed of the resampling.
+
+    Returns
+    -------
+    tuple of float
+        Limits of the 95 % percentile interval.
     """
     rng = np.random.default_rng(seed)
     rows, columns = values.shape

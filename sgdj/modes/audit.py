@@ -1,8 +1,7 @@
-"""mode=audit: whether what is measured of a network under attack can be believed."""
+"""mode=audit: check whether the robustness measured of a network can be believed."""
 
 import sys
 from functools import partial
-from typing import Any
 
 from sgdj.audit.report import audit_network, write
 from sgdj.config.instantiate import build
@@ -15,27 +14,28 @@ from sgdj.reporting.terminal import audit_table, show
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
+from sgdj.runtime.contents import Record
 from sgdj.text import say
 
 
-def audit(job: Job) -> dict[str, Any]:
+def audit(job: Job) -> Record:
     """Audit the network of `checkpoint` or `reconstructor`; the record's exit code tells if a check failed."""
     planned = plan(job)
-    return conduct(planned, Steps(partial(given_network, job.config), partial(_measure, planned)))
+    return conduct(planned, Steps(partial(given_network, job.settings), partial(_measure, planned)))
 
 
 def _measure(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
     """Run the checks, write the report, and show it."""
-    config = planned.config
-    who = config["reconstructor"] or f"{config['architecture']['name']}, {config['strategy']['name']}"
+    settings = planned.settings
+    who = settings.reconstructor or f"{settings.architecture.name}, {settings.strategy.name}"
     found = audit_network(
-        f"Audit: {config['task']}, {who}",
+        f"Audit: {settings.task}, {who}",
         network.to(planned.device),
         planned.images,
         planned.acquisition,
-        build(config, "attack"),
+        build(settings, "attack"),
         seed=planned.data_seed,
-        settings=config["audit"],
+        settings=settings.audit,
         device=planned.device,
         tell=lambda name: say(f"checking: {name}", sys.stderr),
     )

@@ -1,4 +1,4 @@
-"""What is seen to before the first file is written: a mistake that is found here costs nothing."""
+"""Check everything before the first file is written, so that a mistake costs nothing."""
 
 from sgdj.config.instantiate import build
 from sgdj.data.generated import GeneratedSource
@@ -13,15 +13,25 @@ from sgdj.runtime.hashing import digest
 
 def check_parts(plan: Plan) -> None:
     """Build everything but the network that is needed later."""
-    build(plan.config, "attack")
-    for name in plan.config["shift"]:
-        build(plan.config, f"shift.{name}")
+    build(plan.settings, "attack")
+    for name in plan.settings.shift:
+        build(plan.settings, f"shift.{name}")
     if plan.trains:
-        build(plan.config, "strategy")
+        build(plan.settings, "strategy")
 
 
 def prepared_data(plan: Plan) -> str:
-    """Generate the data if they are not there, see that they can be measured on, and hash what they are.
+    """Generate the data if they are missing, check that they can be measured, and hash them.
+
+    Parameters
+    ----------
+    plan
+        Run that is going to use the data.
+
+    Returns
+    -------
+    str
+        Hash of the data's content.
 
     Raises
     ------
@@ -39,8 +49,8 @@ def prepared_data(plan: Plan) -> str:
 
 
 def _check_sizes(plan: Plan) -> None:
-    """SSIM needs images as large as its window; signals of one column have none, and need none."""
-    splits: list[Split] = [plan.config["evaluation"]["split"]]
+    """Refuse images smaller than the window of SSIM; signals of one column have no SSIM, and pass."""
+    splits: list[Split] = [plan.settings.evaluation.split]
     splits += ["val"] if plan.trains else []
     for images in map(plan.source.images, splits):
         for i in range(len(images)):
@@ -54,6 +64,6 @@ def _check_sizes(plan: Plan) -> None:
 
 
 def try_out(plan: Plan, network: Reconstructor) -> None:
-    """Call somebody else's network once: whether it takes a measurement and gives an image is not known before."""
-    if plan.config["reconstructor"]:
+    """Call an outside network once, to see whether it takes a measurement and returns an image."""
+    if plan.settings.reconstructor:
         trial(network, plan.images, plan.acquisition, plan.data_seed, plan.device)

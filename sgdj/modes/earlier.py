@@ -1,39 +1,52 @@
-"""What a run does about an earlier one in its folder: refuse, skip, go on from it, or begin again."""
+"""Decide about an earlier run in the folder: refuse, skip, resume, or begin again."""
 
 from pathlib import Path
-from typing import Any
 
-from sgdj.config.identity import decides
-from sgdj.config.nodes import leaves
+from sgdj.config.identity import settings
+from sgdj.config.nodes import get, leaves
 from sgdj.errors import CheckFailed, InputError
 from sgdj.modes.plan import Plan
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier, look, same_settings
 from sgdj.runs.resuming import has_own
 from sgdj.runs.verification import damaged
+from sgdj.runtime.contents import Record
+from sgdj.runtime.hashing import digest
 from sgdj.runtime.ranks import rank, tell
 
 
 def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
-    """What the folder holds; another run is refused, unless it is to be replaced.
+    """Return what the folder holds; another run is refused, unless it is to be replaced.
+
+    Parameters
+    ----------
+    plan
+        Run that is going to use the folder.
+    run
+        Folder of the run.
+
+    Returns
+    -------
+    Earlier
+        Earlier run in the folder, if any.
 
     Raises
     ------
     InputError
-        If it holds another run, what is no run, or what this one reads.
+        If the folder holds another run, something that is no run, or files that this run reads.
     """
     if rank() > 0:  # the leader decides, and may be changing it already
         record = run.read_record()
         return Earlier(record, bool(record), record.get("config_hash") == plan.key)
-    earlier = look(run, plan.key, plan.config)
-    if earlier.found and not earlier.same and not plan.config["force"]:
+    earlier = look(run, plan.key, plan.settings.plain())
+    if earlier.found and not earlier.same and not plan.settings.force:
         raise InputError(
-            f"the folder holds another run ({_difference(plan, run)})",
+            f"the folder holds another run ({_difference(plan, run, earlier.record)})",
             f"run_dir={run.path}",
             "choose another folder, or force=true to replace it",
         )
     if earlier.found:
-        _refuse_loss(plan, run, begins_again=not earlier.same or plan.config["force"] or not plan.config["resume"])
+        _refuse_loss(plan, run, begins_again=not earlier.same or plan.settings.force or not plan.settings.resume)
     return earlier
 
 
@@ -43,10 +56,10 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
     Raises
     ------
     InputError
-        Naming what would be lost.
+        If something would be lost, naming it.
     """
     own = {path.resolve() for path in run.own_files()}
-    for key, value in leaves(plan.config):
+    for key, value in leaves(plan.settings.plain()):
         reads = isinstance(value, str) and (key == "checkpoint" or key.endswith(".source"))
         if reads and Path(value).resolve() in own:
             raise InputError("the run would remove what it reads", f"{key}={value}", "choose another run_dir")
@@ -56,24 +69,49 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
         raise InputError(what, str(linked[0]), "choose another run_dir, or take the link away")
 
 
-def _difference(plan: Plan, run: RunDirectory) -> str:
-    """How the planned configuration differs from the one in the folder."""
-    there, here = dict(leaves(run.read_config())), dict(leaves(plan.config))
-    keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key) and decides(key)]
-    shown = "; ".join(f"{key} is {there.get(key)} there, {here.get(key)} here" for key in keys[:5])
-    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-    return shown + more or "of other data or another version of this program"
+def _difference(plan: Plan, run: RunDirectory, record: Record) -> str:
+    """How the planned run differs from the one in the folder."""
+    config, planned, plugins = run.read_config(), plan.settings.plain(), plan.settings.plugins
+    there, here = settings(config, plugins), settings(planned, plugins)
+    keys = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+    shown = [f"{key} is {get(config, key)} there, {get(planned, key)} here" for key in keys[:5]]
+    if keys:
+        return "; ".join(shown) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+    if record.get("data_hash") != digest(plan.source.manifest()):
+        return "of other data"
+    files = [name for name, content in plan.subject.items() if record.get(name) != content]
+    if files:
+        return f"of another {files[0]}"
+    state, commit = record.get("status"), str(record.get("commit") or "unknown")[:12]
+    return (
+        f"of the same configuration and data, {state}, by another version of this program or of a plugin, commit "
+        f"{commit}; its network can be evaluated"
+    )
 
 
 def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
-    """Whether the run was finished, and what it measured is as it was.
+    """Check whether the run was finished, and its results are intact.
+
+    Parameters
+    ----------
+    plan
+        Run that was asked for.
+    run
+        Folder of the run.
+    earlier
+        Earlier run in the folder.
+
+    Returns
+    -------
+    bool
+        True if nothing is left to do.
 
     Raises
     ------
     CheckFailed
-        If it is not, and nothing is left to make it from.
+        If results are damaged, and nothing is left to make them from.
     """
-    if not earlier.same or earlier.record.get("status") != "finished" or plan.config["force"]:
+    if not earlier.same or earlier.record.get("status") != "finished" or plan.settings.force:
         return False
     changed = damaged(run, earlier.record)
     if not changed:
@@ -89,17 +127,17 @@ def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     return False
 
 
-def skipped(run: RunDirectory, earlier: Earlier) -> dict[str, Any]:
-    """The record of a run that is finished already."""
+def skipped(run: RunDirectory, earlier: Earlier) -> Record:
+    """Return the record of a run that is finished already."""
     tell(f"already finished: {run.path} (force=true repeats it)")
     return {**earlier.record, "folder": str(run.path), "skipped": True}
 
 
 def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
-    """Whether the run goes on from checkpoints of an earlier one; says so if there is one and it does not."""
+    """Check whether the run resumes from checkpoints of an earlier one; says so if there is one and it does not."""
     if not earlier.found:
         return False
-    wanted = earlier.same and plan.config["resume"] and not plan.config["force"]
+    wanted = earlier.same and plan.settings.resume and not plan.settings.force
     if wanted and earlier.record.get("diverged"):
         tell("beginning again: the earlier run diverged")
     elif wanted and plan.trains:
@@ -110,4 +148,4 @@ def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
 
 
 def _has_checkpoints(plan: Plan, run: RunDirectory) -> bool:
-    return has_own(run, plan.key, same_settings(plan.config))
+    return has_own(run, plan.key, same_settings(plan.settings.plain()))

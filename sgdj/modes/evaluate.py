@@ -1,7 +1,6 @@
-"""mode=evaluate: measure a network that is there, a trained one or somebody else's, in a folder of its own."""
+"""mode=evaluate: measure an existing network, trained here or elsewhere, in a folder of its own."""
 
 from functools import partial
-from typing import Any
 
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
@@ -15,34 +14,35 @@ from sgdj.reporting.run_report import report
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
+from sgdj.runtime.contents import Record
 
 
-def evaluate(job: Job) -> dict[str, Any]:
-    """Measure the network of `checkpoint` or `reconstructor`; the run's record."""
+def evaluate(job: Job) -> Record:
+    """Measure the network of `checkpoint` or `reconstructor`; returns the run's record."""
     planned = plan(job)
-    return conduct(planned, Steps(partial(given_network, job.config), partial(measured, planned)))
+    return conduct(planned, Steps(partial(given_network, job.settings), partial(measured, planned)))
 
 
 def measured(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: Tracker) -> Result:
     """Measure a network and its starting point under every condition, write the numbers, and report them."""
-    config = planned.config
+    settings = planned.settings
     start = getattr(network, "start", "adjoint")
     result = evaluate_networks(
         {"network": network.to(planned.device), "x0": StartingPoint(start).to(planned.device)},
         planned.images,
         planned.acquisition,
         conditions(
-            (config["attack"]["name"], build(config, "attack")),
-            {name: build(config, f"shift.{name}") for name in config["shift"]},
-            config["evaluation"],
+            (settings.attack.name, build(settings, "attack")),
+            {name: build(settings, f"shift.{name}") for name in settings.shift},
+            settings.evaluation,
         ),
         seed=planned.data_seed,
-        settings=config["evaluation"],
+        settings=settings.evaluation,
         device=planned.device,
         volume_metrics=planned.source.fastmri_layout,
-        workers=config["trainer"]["workers"],
+        workers=settings.trainer.workers,
     )
     run.write_rows("samples.csv", COLUMNS, result.rows)
     run.write_json("summary.json", result.summary)
-    report(config, result, run, tracker, planned.source.synthetic)
+    report(settings, result, run, tracker, planned.source.synthetic)
     return result

@@ -1,27 +1,39 @@
-"""One job from command line to exit code."""
+"""Run one job from command line to exit code."""
 
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, print_error
+from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, first_line, print_error
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import rank
 from sgdj.runtime.signals import stop
 from sgdj.text import say, say_traceback
 
-#: The page of a mode, where it is not named after it.
+if TYPE_CHECKING:
+    from sgdj.config.load import Job
+
+#: Module of a mode, where it is not named after the mode.
 _PAGES = {"tune": "train"}
 
 
-def _page(mode: str) -> Callable[..., dict[str, Any]]:
-    """What runs a job of this mode; imported only now, and no other mode's."""
-    return getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
+def _page(mode: str) -> Callable[["Job"], Record]:
+    """Return the function that runs a job of this mode; only its module is imported, and only now."""
+    page: Callable[[Job], Record] = getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
+    return page
 
 
-def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
+def execute(overrides: Sequence[str], in_sweep: bool = False) -> Record:
     """Check and run one job; never raises.
+
+    Parameters
+    ----------
+    overrides
+        Arguments KEY=VALUE of the command line.
+    in_sweep
+        Whether the job is one of a sweep.
 
     Returns
     -------
@@ -35,8 +47,8 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
         job = load(parse(overrides), in_sweep)
         from sgdj.runtime.devices import torch_device
 
-        torch_device(job.config["device"])  # a missing device is told before the slow imports
-        run = _page(job.config["mode"])
+        torch_device(job.settings.device)  # a missing device is told before the slow imports
+        run = _page(job.settings.mode)
         with stop.obeyed():  # until here nothing is written, and a signal may end the process at once
             return {"exit_code": int(ExitCode.DONE), **run(job)}
     except BaseException as error:
@@ -49,4 +61,4 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> dict[str, Any]:
             print_error(known)
         if rank() == 0 and isinstance(known, Interrupted) and not in_sweep:
             say(f"continue with: python run.py {shlex.join(overrides)}", sys.stderr)
-        return {"exit_code": int(known.exit_code), "error": str(known).splitlines()[0]}
+        return {"exit_code": int(known.exit_code), "error": first_line(known)}

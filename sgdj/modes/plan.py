@@ -1,10 +1,9 @@
-"""From checked settings to what a run is: its data, its operator, its identity and its folder."""
+"""Plan a run from checked settings: its data, its operator, its identity and its folder."""
 
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from sgdj.config.consistency import TRAINING
 from sgdj.config.identity import identity
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
+from sgdj.config.settings import Settings
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import ImageSet, Source
 from sgdj.networks.external import source_file
@@ -23,18 +23,18 @@ from sgdj.runtime.hashing import file_digest
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a job is going to be, before anything is done: nothing is written, generated or set.
+    """A run before anything is done: nothing is written, generated or set.
 
-    Files of the user's are read once `key` or `folder` is asked for, since their content is part of the identity.
+    The user's files are read once `key` or `folder` is asked for, since their content is part of the identity.
 
     Parameters
     ----------
     job
-        Checked settings.
+        Checked settings of the run.
     source
-        The data set, not yet prepared.
+        Data set, not yet prepared.
     acquisition
-        Makes the operators.
+        Protocol that makes the operators.
     """
 
     job: Job
@@ -42,41 +42,39 @@ class Plan:
     acquisition: Acquisition
 
     @property
-    def config(self) -> dict[str, Any]:
-        """The settings in plain types."""
-        return self.job.config
+    def settings(self) -> Settings:
+        """What was asked for."""
+        return self.job.settings
 
     @property
     def device(self) -> torch.device:
-        """Where to compute."""
-        return torch_device(self.config["device"])
+        """Device to compute on."""
+        return torch_device(self.settings.device)
 
     @property
     def trains(self) -> bool:
         """Whether the mode trains a network."""
-        return self.config["mode"] in TRAINING
+        return self.settings.mode in TRAINING
 
     @property
     def data_seed(self) -> int:
         """Seed of masks, noise and the random starts of attacks, whatever the training's."""
-        return self.config["dataset"]["seed"]
+        return self.settings.data_seed
 
     @property
     def images(self) -> ImageSet:
-        """What is measured on."""
-        return self.source.images(self.config["evaluation"]["split"])
+        """Images that are measured."""
+        return self.source.images(self.settings.evaluation.split)
 
     @cached_property
-    def subject(self) -> dict[str, Any]:
-        """What else than settings and data decides the numbers: files of the network, and how it is audited."""
-        config, found = self.config, dict[str, Any]()
-        if not self.trains and config["checkpoint"]:
-            found["checkpoint"] = file_digest(Path(config["checkpoint"]))
-        if config["mode"] == "audit":
-            found["audit"] = config["audit"]
-        if config["reconstructor"]:
-            given_network(config)  # it is told before anything is written if this fails
-            file = source_file(config["reconstructor"])
+    def subject(self) -> dict[str, object]:
+        """What else than settings and data decides the numbers: files of the network."""
+        settings, found = self.settings, dict[str, object]()
+        if not self.trains and settings.checkpoint:
+            found["checkpoint"] = file_digest(Path(settings.checkpoint))
+        if settings.reconstructor:
+            given_network(settings)  # it is told before anything is written if this fails
+            file = source_file(settings.reconstructor)
             found["reconstructor"] = "unknown" if file is None else file_digest(file)
         return found
 
@@ -86,26 +84,36 @@ class Plan:
         if not isinstance(self.source, GeneratedSource):  # reading only; what is generated is known by its parameters
             self.source.prepare()
         manifest = self.source.manifest()
-        return identity(self.config, manifest, self.subject)
+        return identity(self.settings.plain(), manifest, self.subject)
 
     @cached_property
     def folder(self) -> Path:
-        """The run directory: the one that was asked for, or the one that task, design, seed and hash name."""
-        config = self.config
-        if config["run_dir"]:
-            return Path(config["run_dir"])
-        design = f"{config['architecture']['name']}-{config['strategy']['name']}"
-        if config["reconstructor"]:
-            design = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(config["reconstructor"]).name)
-        return Path(config["output_dir"]) / config["task"] / design / f"seed{config['seed']}-{self.key}"
+        """Run directory: the one that was asked for, or the one that task, design, seed and hash name."""
+        settings = self.settings
+        if settings.run_dir:
+            return Path(settings.run_dir)
+        design = f"{settings.architecture.name}-{settings.strategy.name}"
+        if settings.reconstructor:
+            design = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(settings.reconstructor).name)
+        return Path(settings.output_dir) / settings.task / design / f"seed{settings.seed}-{self.key}"
 
 
 def plan(job: Job) -> Plan:
     """Plan a job of a mode that leaves a run directory.
 
+    Parameters
+    ----------
+    job
+        Checked settings of the run.
+
+    Returns
+    -------
+    Plan
+        Run that nothing has been done for yet.
+
     Raises
     ------
     InputError
-        If its data set or operator cannot be made of the settings.
+        If its data set or operator cannot be built from the settings.
     """
-    return Plan(job, build(job.config, "dataset"), build(job.config, "operator"))
+    return Plan(job, build(job.settings, "dataset"), build(job.settings, "operator"))

@@ -1,8 +1,7 @@
-"""What ``run.json`` says of a run from its beginning."""
+"""Write the first entries of ``run.json``."""
 
 import shlex
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
 
@@ -11,43 +10,49 @@ from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
 from sgdj.operators import CartesianFourier
 from sgdj.runtime import provenance
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import world
 
 
 def now() -> str:
-    """The time, to the second."""
+    """Return the time, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: dict[str, Any]) -> dict[str, Any]:
-    """What is known when a run begins.
+def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: Record) -> Record:
+    """Make the record of what is known when a run begins.
 
     Parameters
     ----------
     plan
-        The run.
+        The run that begins.
     network
         What is trained or measured.
     data_hash
         Of the data's manifest.
     earlier
         The record of the run that this one goes on from; empty if it begins.
+
+    Returns
+    -------
+    dict
+        Content of ``run.json``.
     """
-    trainer, device = plan.config["trainer"], plan.device
+    trainer, device = plan.settings.trainer, plan.device
     return {
         "status": "running",
         "config_hash": plan.key,
         "data_hash": data_hash,
         "content_hash": plan.source.content_hash(),
-        "seed": plan.config["seed"],
+        "seed": plan.settings.seed,
         "commit": provenance.commit(),
         "versions": provenance.versions(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "machine": provenance.machine(),
         "threads": torch.get_num_threads(),
         "processes": world(),
-        "workers": trainer["workers"],
-        "deterministic": trainer["deterministic"] or device.type == "cpu",
+        "workers": trainer.workers,
+        "deterministic": trainer.deterministic or device.type == "cpu",
         "started": earlier.get("started", now()),
         "parameters": sum(p.numel() for p in network.parameters()),
         "command": shlex.join(["python", "run.py", *plan.job.overrides]),
@@ -61,7 +66,7 @@ def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: di
 
 
 def _acceleration(plan: Plan) -> dict[str, float] | None:
-    """The acceleration that the masks of the test data have, which a drawn mask only has on average."""
+    """Measure the acceleration of the masks of the test data, which a drawn mask has on average only."""
     images, draws, values = plan.source.images("test"), Draws(plan.data_seed), []
     for i in range(len(images)):
         operator = plan.acquisition.operator(images.shape(i), [images[i].volume], draws)

@@ -1,4 +1,4 @@
-"""Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
+"""Run sweeps by Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
 
 import json
 import os
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from omegaconf import OmegaConf
 
 from sgdj.config.composition import expand, parse, swept
 from sgdj.config.load import Job, load
+from sgdj.config.nodes import get
 from sgdj.config.search_path import CONF, groups, search_path
 from sgdj.errors import (
     ExitCode,
@@ -26,20 +26,22 @@ from sgdj.errors import (
     writing,
 )
 from sgdj.modes.execute import execute
+from sgdj.runtime.contents import Record
 from sgdj.runtime.importable import python_path
 from sgdj.runtime.signals import stop
 from sgdj.text import say
 
 _RESULT = "result.json"
+_KIND = ("task", "scale", "epochs", "dataset.name", "architecture.name", "strategy.name")
 
 
 def _search(overrides: Sequence[str]) -> bool:
-    """Whether a sweeper chooses values by the scores of earlier jobs.
+    """Check whether a sweeper chooses values by the scores of earlier jobs.
 
     Raises
     ------
     InputError
-        If there is nothing to go by, or intervals with nobody to search them.
+        If there is no score to search by, or there are intervals without a sweeper that searches.
     """
     given = {o.key_or_group: o for o in parse(overrides)}
     searching = given["hydra/sweeper"].value() == "optuna" if "hydra/sweeper" in given else False
@@ -57,13 +59,13 @@ def _check_all(overrides: Sequence[str]) -> list[Job]:
     Raises
     ------
     InputErrors
-        With every mistake of every job, once each.
+        If there are mistakes, each of every job once.
     """
     jobs, mistakes = [], {}
     for job in expand(parse(overrides)):
         try:
             jobs.append(load(job, in_sweep=True))
-            if jobs[-1].config["run_dir"]:
+            if jobs[-1].settings.run_dir:
                 raise InputError("all jobs of a sweep would share one folder", "run_dir", "leave it out")
         except InputErrors as error:
             mistakes.update({str(mistake): mistake for mistake in error.mistakes})
@@ -74,27 +76,26 @@ def _check_all(overrides: Sequence[str]) -> list[Job]:
     return jobs
 
 
-def _seconds(record: dict[str, Any]) -> float:
+def _seconds(record: Record) -> float:
     """How long a run took; 0 if its record is damaged."""
     value = record.get("wall_s")
     return float(value) if isinstance(value, int | float) else 0.0
 
 
 def estimate(jobs: Sequence[Job]) -> str:
-    """Time and disk that a sweep will take, from finished runs of the same kind under its output folder."""
+    """Estimate time and disk space of a sweep, from finished runs of the same kind under its output folder."""
     from statistics import median
 
     from sgdj.runs.catalogue import RunView, find
 
-    def kind(config: dict[str, Any]) -> tuple[Any, ...]:
-        names = ((config.get(node) or {}).get("name") for node in ("dataset", "architecture", "strategy"))
-        return (config.get("task"), config.get("scale"), config.get("epochs"), *names)
+    def kind(config: dict[str, object]) -> tuple[object, ...]:
+        return tuple(get(config, key) for key in _KIND)
 
-    known: dict[tuple[Any, ...], list[RunView]] = {}
-    folders = {Path(job.config["output_dir"]) for job in jobs}
+    known: dict[tuple[object, ...], list[RunView]] = {}
+    folders = {Path(job.settings.output_dir) for job in jobs}
     for run in find([folder for folder in folders if folder.is_dir()], {"status": "finished", "mode": "train"}):
         known.setdefault(kind(run.config), []).append(run)
-    like = [known[kind(job.config)] for job in jobs if kind(job.config) in known]
+    like = [known[kind(job.settings.plain())] for job in jobs if kind(job.settings.plain()) in known]
     if not like:
         return "no finished run of the same kind to estimate time and disk from"
     seconds = sum(median(_seconds(run.record) for run in runs) for runs in like)
@@ -103,16 +104,17 @@ def estimate(jobs: Sequence[Job]) -> str:
     return f"estimate, one after the other: {seconds / 60:.1f} minutes, {size / 2**20:.1f} MiB{rest}"
 
 
-class JobResult(dict[str, Any]):
-    """What became of a job; a sweeper that searches takes it for its score."""
+class JobResult(dict[str, object]):
+    """Outcome of a job; a sweeper that searches takes it for its score."""
 
     def __float__(self) -> float:
-        if self.get("score") is None:
+        score = self.get("score")
+        if not isinstance(score, int | float):
             raise ValueError(self.get("error") or "no score")
-        return float(self["score"])
+        return float(score)
 
 
-def _run_one(config: Any) -> JobResult:
+def _run_one(config: object) -> JobResult:
     """What a launcher runs: one job, from the overrides that Hydra gave it; the result is also left in its folder."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -130,17 +132,20 @@ def _run_one(config: Any) -> JobResult:
     return JobResult(kept)
 
 
-def _results(folder: Path) -> list[dict[str, Any]]:
-    """Results of all jobs that came to an end, in the order of their start."""
+def _results(folder: Path) -> list[Record]:
+    """Read the results of all finished jobs, in the order of their start."""
     found = sorted(folder.glob(f"*/{_RESULT}"), key=lambda path: int(path.parent.name))
     return [json.loads(path.read_text()) for path in found]
 
 
 def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextManager[str]:
-    """Folder of Hydra's own record; other machines have to see it, so with a launcher it lies beside the runs."""
+    """Create the temporary folder of Hydra's job records.
+
+    With a launcher it lies under the output folder, because workers on other machines must be able to write to it.
+    """
     if not any(override.startswith("hydra/launcher=") for override in overrides):
         return TemporaryDirectory()
-    place = Path(jobs[0].config["output_dir"]).resolve()
+    place = Path(jobs[0].settings.output_dir).resolve()
     place.mkdir(parents=True, exist_ok=True)
     return TemporaryDirectory(prefix=".sweep-", dir=place)
 
@@ -168,7 +173,7 @@ def _launch(overrides: Sequence[str], folder: str, plugins: Sequence[str]) -> No
         GlobalHydra.instance().clear()
 
 
-def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str], count: int) -> int:
+def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> int:
     """A line for each job that came to an end, of as many as there should be, and the exit code of all."""
     for result in results:
         code = result["exit_code"]
@@ -191,6 +196,11 @@ def _tell(results: Sequence[dict[str, Any]], overrides: Sequence[str], count: in
 def sweep(overrides: Sequence[str]) -> int:
     """Check and run all jobs through Hydra's sweeper and launcher, then print a line for each.
 
+    Parameters
+    ----------
+    overrides
+        Arguments of the command line.
+
     Returns
     -------
     int
@@ -209,11 +219,11 @@ def sweep(overrides: Sequence[str]) -> int:
 
 
 def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> int:
-    """Run checked jobs and tell what became of them."""
+    """Run checked jobs and report their outcome."""
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
-    plugins = list(dict.fromkeys(name for job in jobs for name in job.config["plugins"]))
+    plugins = list(dict.fromkeys(name for job in jobs for name in job.settings.plugins))
     with stop.obeyed(), _scratch(overrides, jobs) as folder:
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder, plugins)

@@ -2,13 +2,11 @@
 
 import math
 from functools import partial
-from typing import Any
 
 from omegaconf import OmegaConf
 
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
-from sgdj.config.schema import Trainer
 from sgdj.evaluation.evaluate import Result
 from sgdj.modes.evaluate import measured
 from sgdj.modes.plan import Plan, plan
@@ -21,13 +19,14 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import same_settings
 from sgdj.runs.model_card import write_model
 from sgdj.runs.tracking import Tracker
+from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import rank, tell
 from sgdj.runtime.signals import stop
 from sgdj.training.settings import Kept, Settings
 
 
-def train(job: Job) -> dict[str, Any]:
-    """Train a network, measure it, and leave a model that others can take; the run's record."""
+def train(job: Job) -> Record:
+    """Train a network, measure it, and leave a model that others can load; returns the run's record."""
     planned = plan(job)
 
     def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
@@ -35,44 +34,44 @@ def train(job: Job) -> dict[str, Any]:
         best = read_checkpoint(run.checkpoints / "best.ckpt")
         write_model(run.path / "model", best, run.record, result.summary)
 
-    return conduct(planned, Steps(partial(initial_network, job.config), measure, partial(_fit, planned)))
+    return conduct(planned, Steps(partial(initial_network, job.settings), measure, partial(_fit, planned)))
 
 
-def tune(job: Job) -> dict[str, Any]:
-    """Train a network and score it, for a sweep to choose by; the record has the score."""
+def tune(job: Job) -> Record:
+    """Train a network and score it, for a sweep to choose by; returns the record with the score."""
     planned = plan(job)
 
     def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
-        _score(measured(planned, network, run, tracker), job.config["attack"]["name"], run)
+        _score(measured(planned, network, run, tracker), job.settings.attack.name, run)
 
-    return conduct(planned, Steps(partial(initial_network, job.config), measure, partial(_fit, planned)))
+    return conduct(planned, Steps(partial(initial_network, job.settings), measure, partial(_fit, planned)))
 
 
 def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> None:
-    """Train, or go on, and draw the curve; the network has the best weights then."""
+    """Train or resume, and draw the training curve; the network then has the best weights."""
     with stop.patiently():  # a signal in the middle of an import can be lost
         from sgdj.training.fit import train as fit  # Lightning takes seconds to import
     stop.check()
-    config = planned.config
+    asked = planned.settings
     settings = Settings(
-        seed=config["seed"],
+        seed=asked.seed,
         data_seed=planned.data_seed,
-        epochs=config["epochs"],
-        validation_batch_size=config["evaluation"]["batch_size"],
-        device=config["device"],
-        precision=config["precision"],
-        trainer=Trainer(**config["trainer"]),
+        epochs=asked.epochs,
+        validation_batch_size=asked.evaluation.batch_size,
+        device=asked.device,
+        precision=asked.precision,
+        trainer=asked.trainer,
     )
-    text = OmegaConf.to_yaml(OmegaConf.create(config))
-    kept = Kept(run, planned.key, same_settings(config), text)
-    strategy = build(config, "strategy")
+    text = OmegaConf.to_yaml(OmegaConf.create(asked.plain()))
+    kept = Kept(run, planned.key, same_settings(asked.plain()), text)
+    strategy = build(asked, "strategy")
     fit(network, strategy, planned.source, planned.acquisition, settings, kept, log, tell)
     if rank() == 0:
         figures.training_curve(run.metrics(), run.figures / "training.png")
 
 
 def _score(result: Result, attack: str, run: RunDirectory) -> None:
-    """Keep what levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
+    """Record the score that levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
     found = result.summary["network"]
     means = [found[name]["psnr"]["mean"] for name in ("clean", attack)]
     if any(mean is None or not math.isfinite(mean) for mean in means):

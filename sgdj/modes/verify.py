@@ -2,17 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from sgdj.config.load import Job
 from sgdj.errors import ExitCode
 from sgdj.runs.verification import differences
+from sgdj.runtime.contents import Record
 from sgdj.text import say
 
 
-def verify(job: Job) -> dict[str, Any]:
-    """Tell every difference; the exit code says whether there is one."""
-    folder = Path(job.config["run_dir"])
+def verify(job: Job) -> Record:
+    """Report every difference; the exit code says whether there is one."""
+    folder = Path(str(job.settings.run_dir))  # it has one, as it was checked
     count, lines = differences(folder)
     for line in lines:
         say(f"differs: {line}", sys.stderr)

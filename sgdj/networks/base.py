@@ -1,4 +1,4 @@
-"""What a reconstructor and its learned part are."""
+"""Define what a reconstructor and its learned part are."""
 
 from abc import ABC, abstractmethod
 from typing import Protocol
@@ -9,13 +9,13 @@ from sgdj.operators.base import Operator
 
 
 class Perturb(Protocol):
-    """Noise that a training strategy puts into iteration k.
+    """Noise that a training strategy puts into iteration k of an unrolled network.
 
-    Called with the iterate x_k and the iterate z_k after the data step; returns w_k of the same shape.
+    It is called with the iterate x_k and the iterate z_k after the data step, both (B, C, H, W).
     """
 
     def __call__(self, k: int, x: Tensor, z: Tensor) -> Tensor:
-        """w_k."""
+        """Return the noise w_k of iteration `k` (from 0), of the shape of x."""
         ...
 
 
@@ -24,7 +24,22 @@ class Reconstructor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Reconstruct; without `perturb` nothing is random."""
+        """Reconstruct x̂ (B, C, H, W) from a measurement; without `perturb` nothing is random.
+
+        Parameters
+        ----------
+        y
+            Measurement, of the shape that `operator.forward` returns.
+        operator
+            Forward operator A of this batch.
+        perturb
+            Noise of each iteration, in training only.
+
+        Returns
+        -------
+        Tensor
+            Reconstruction x̂ of shape (B, C, H, W).
+        """
 
 
 class LearnedPart(nn.Module, ABC):
@@ -32,4 +47,4 @@ class LearnedPart(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Map the iterate x (B, C, H, W) to an image of the same shape and kind; y is the measurement."""
+        """Map the iterate x (B, C, H, W) to an image of the same shape and dtype; y is the measurement."""

@@ -1,4 +1,4 @@
-"""Complex images as real channels; needed inside a CNN only."""
+"""Convert complex images to real channels and back; only CNNs need them."""
 
 import torch
 from torch import Tensor
@@ -7,12 +7,19 @@ from sgdj.errors import SettingError
 
 
 def check_groups(features: int, groups: int) -> None:
-    """Whether features can be normalised in groups.
+    """Check that the features can be normalised in groups.
+
+    Parameters
+    ----------
+    features
+        Number of feature channels of a layer.
+    groups
+        Number of groups of its GroupNorm.
 
     Raises
     ------
     SettingError
-        If they cannot be divided into them.
+        If `features` is not a multiple of `groups`.
     """
     if features % groups:
         what = f"{features} features cannot be divided into {groups} groups"
@@ -20,12 +27,12 @@ def check_groups(features: int, groups: int) -> None:
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """(B, H, W, C) as (B, C, H, W), a view in the channels-last format, in which convolutions are faster."""
+    """View (B, H, W, C) as (B, C, H, W) in the channels-last format, in which convolutions are faster."""
     return x.permute(0, 3, 1, 2)
 
 
 def to_channels(x: Tensor) -> Tensor:
-    """(B, C, H, W) complex to (B, 2C, H, W) real, real parts first; a real image keeps its channels.
+    """Turn complex images (B, C, H, W) into real ones (B, 2C, H, W), real parts first; real images keep their channels.
 
     With C = 1 it is a view in the channels-last format: nothing is copied.
     """
@@ -36,7 +43,7 @@ def to_channels(x: Tensor) -> Tensor:
 
 
 def from_channels(x: Tensor, like: Tensor) -> Tensor:
-    """Inverse of `to_channels`, to the kind of number that `like` holds."""
+    """Invert `to_channels`: return a real or complex image, as `like` is."""
     if not like.is_complex():
         return x
     pairs = x.to(like.real.dtype).unflatten(1, (2, -1)).movedim(1, -1)  # half precision has no complex form

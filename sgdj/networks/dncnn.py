@@ -16,16 +16,16 @@ class DnCNN(LearnedPart):
     Parameters
     ----------
     channels
-        Real channels of the image: 1, or 2 for a complex one.
+        Number of real channels of the image: 1, or 2 for a complex one.
     layers
         Number of 3 x 3 convolutions, at least 3 (the paper: 8).
     features
-        Width, a multiple of `groups` (the paper: 64).
+        Number of channels of the hidden layers, a multiple of `groups` (the paper: 64).
     groups
-        Groups of the normalisation (the paper: 4).
+        Number of groups of the normalisation (the paper: 4).
     residual
-        Add the input to the output. The proximal network needs it; in the gradient network it adds shrinkage, as in
-        the authors' code.
+        Whether to add the input to the output. The proximal network needs it; in the gradient network it adds
+        shrinkage, as in the authors' code.
     """
 
     def __init__(
@@ -45,6 +45,6 @@ class DnCNN(LearnedPart):
         self.body = nn.Sequential(*body)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """CNN(x), plus x if residual."""
+        """Return CNN(x), plus x if residual, of the shape of x (B, C, H, W)."""
         out = from_channels(self.body(to_channels(x)), x)
         return out + x if self.residual else out

@@ -1,4 +1,4 @@
-"""Reconstructors of other people."""
+"""Wrap reconstructors from outside the project, so that they can be evaluated and audited."""
 
 import importlib
 import inspect
@@ -11,38 +11,40 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sgdj.errors import InputError, RunError, as_run_error
+from sgdj.errors import InputError, RunError, as_run_error, first_line
 from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.networks.channels import from_channels, to_channels
 from sgdj.operators.base import Operator
 
 
 class Foreign(Reconstructor):
-    """What calls somebody else's code, and makes what it returns an image or a mistake told in one line.
+    """Base of reconstructors that call code from outside the project.
+
+    Whatever that code returns becomes an image, or an error told in one line.
 
     Attributes
     ----------
     notes
-        What was changed of what it returned, such as its precision; each is told once.
+        What was converted in the returned values, such as the precision; each note is kept once.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
 
-    def _call(self, function: Callable[..., object], like: Tensor, *arguments: object) -> Tensor:
-        """Call it, and take what it returns as a tensor of the shape, kind and device of `like`.
+    def _call(self, call: Callable[[], object], like: Tensor) -> Tensor:
+        """Call somebody else's code, and return its result as a tensor of the shape, dtype and device of `like`.
 
         Raises
         ------
         InputError
-            If it fails, or returns what is no image of this shape and kind.
+            If the call fails, or returns something that is no image of this shape and dtype.
         """
         try:
-            made = function(*arguments)
+            made = call()
         except RunError:
             raise
-        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
+        except (Exception, SystemExit) as error:  # code from outside may raise anything
             if isinstance(error, RuntimeError | MemoryError) and as_run_error(error):
                 raise
             reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
@@ -86,12 +88,12 @@ def _dtype(x: Tensor) -> str:
 
 
 class External(Foreign):
-    """Any map (y, operator) to x̂ of shape (B, C, H, W), differentiable or not.
+    """Map (y, operator) to x̂ of shape (B, C, H, W) by a callable, differentiable or not.
 
     Parameters
     ----------
     function
-        The map; its weights, if it is a module, are part of this one.
+        Callable (y, operator) -> x̂. If it is a module, its weights are registered as part of this one.
     """
 
     def __init__(self, function: Callable[[Tensor, Operator], Tensor]) -> None:
@@ -101,26 +103,33 @@ class External(Foreign):
 
     @property
     def start(self) -> str:
-        """Where it begins, if it is one of this project's kind."""
+        """Where the iteration starts, "adjoint" or "measurement", if the callable is one of this project's networks."""
         return (
             str(getattr(self.function, "start", "adjoint")) if isinstance(self.function, Reconstructor) else "adjoint"
         )
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Call it with a copy of y, which it may overwrite."""
+        """Call the function with a copy of y, which it may overwrite."""
         key = y.shape, y.dtype, y.device
         if key not in self._likes:
             with torch.no_grad():
                 self._likes[key] = torch.empty_like(operator.adjoint(y))
-        return self._call(self.function, self._likes[key], y.clone(), operator)
+        copy = y.clone()
+        return self._call(lambda: self.function(copy, operator), self._likes[key])
 
 
 class ExternalUnrolled(External):
-    """One whose number of iterations K can be changed."""
+    """Wrap an unrolled network whose number of iterations K can be changed.
+
+    Parameters
+    ----------
+    function
+        Unrolled network with an attribute `iterations`.
+    """
 
     @property
     def iterations(self) -> int:
-        """K."""
+        """Number of iterations K."""
         return int(self.function.iterations)  # type: ignore[attr-defined]
 
     @iterations.setter
@@ -129,12 +138,12 @@ class ExternalUnrolled(External):
 
 
 class PostProcessing(Foreign):
-    """A network from image to image behind Aᴴy.
+    """Apply a network from image to image to Aᴴy.
 
     Parameters
     ----------
     network
-        Real channels (B, C, H, W) to the same; complex images have two.
+        Map of real channels (B, C, H, W) to the same shape; a complex image has two channels.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -142,16 +151,17 @@ class PostProcessing(Foreign):
         self.network = network
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """The network of Aᴴy."""
+        """Return the network's output for Aᴴy."""
         x = operator.adjoint(y)
         channels = to_channels(x)
-        return from_channels(self._call(self.network, channels, channels.clone()), x)
+        copy = channels.clone()
+        return from_channels(self._call(lambda: self.network(copy), channels), x)
 
 
 def _find(name: str) -> object:
     module, _, attribute = name.partition(":")
     here = str(Path.cwd())
-    sys.path.insert(0, here)  # as python -m does
+    sys.path.insert(0, here)  # the working directory comes first, as with python -m
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
@@ -161,7 +171,7 @@ def _find(name: str) -> object:
 
 
 def source_file(name: str) -> Path | None:
-    """Where a reconstructor comes from: the TorchScript file, or its module's file."""
+    """Return the file that defines a reconstructor: the TorchScript file, or the file of its module (None if none)."""
     if ":" not in name:
         return Path(name)
     path = getattr(importlib.import_module(name.partition(":")[0]), "__file__", None)
@@ -169,28 +179,34 @@ def source_file(name: str) -> Path | None:
 
 
 def external(name: str, weights: Path | None) -> Reconstructor:
-    """Load a reconstructor that is not of this project.
+    """Load a reconstructor from outside the project.
 
     Parameters
     ----------
     name
-        ``MODULE:NAME`` of a function (y, operator) to x̂, of a module that takes the same, or of a class or function
-        without required arguments that makes one; or a TorchScript file, a network from image to image behind Aᴴy.
+        ``MODULE:NAME`` of a function (y, operator) -> x̂, of a module that takes the same, or of a class or function
+        without required arguments that makes one; or a TorchScript file, a network from image to image that is given
+        Aᴴy.
     weights
-        State dictionary for the module, read without running code.
+        File with the module's state dictionary, read without running code.
+
+    Returns
+    -------
+    Reconstructor
+        Wrapper whose call is checked; see `Foreign`.
 
     Raises
     ------
     InputError
-        If it cannot be imported, read, or called.
+        If the name cannot be imported, read, or called, or the weights do not fit.
     """
     if ":" not in name:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is old, files of it are many
+                warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is deprecated, but still in use
                 return PostProcessing(torch.jit.load(name, map_location="cpu"))
         except (RuntimeError, ValueError, OSError) as error:
-            line = str(error).strip().splitlines()[0]
+            line = first_line(error)
             raise InputError(
                 f"no TorchScript file ({line})", f"reconstructor={name}", "give one, or MODULE:NAME"
             ) from error
@@ -206,7 +222,7 @@ def external(name: str, weights: Path | None) -> Reconstructor:
             state = torch.load(weights, map_location="cpu", weights_only=True)
             found.load_state_dict(state.get("state_dict", state))
         except Exception as error:
-            line = str(error).strip().splitlines()[0]
+            line = first_line(error)
             raise InputError(
                 f"the weights do not fit ({line})", f"checkpoint={weights}", "give its state_dict"
             ) from error
@@ -214,7 +230,7 @@ def external(name: str, weights: Path | None) -> Reconstructor:
     return ExternalUnrolled(found) if unrolled else External(found)
 
 
-def _required(function: Callable[..., object]) -> int:
-    """Number of arguments that must be given."""
+def _required(function: Callable[[], object]) -> int:
+    """Count the positional arguments without a default."""
     parameters = inspect.signature(function).parameters.values()
     return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)

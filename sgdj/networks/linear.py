@@ -8,14 +8,14 @@ from sgdj.networks.base import LearnedPart
 
 
 class Linear(LearnedPart):
-    """Θ x on the flattened image, plus x if residual; Θ starts at zero.
+    """Linear map Θ of the flattened image, plus the image if residual; Θ starts at zero.
 
     Parameters
     ----------
     size
         Number of entries n of the image.
     residual
-        Add the input, as a proximal map needs to start from the identity.
+        Whether to add the input, as a proximal map needs to start from the identity.
     """
 
     def __init__(self, size: Count, residual: bool) -> None:
@@ -24,6 +24,6 @@ class Linear(LearnedPart):
         self.weight = nn.Parameter(torch.zeros(size, size))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Θ x, plus x if residual."""
+        """Return Θ x, plus x if residual, of the shape of x."""
         out = (x.flatten(1) @ self.weight.mT).view_as(x)
         return out + x if self.residual else out

@@ -16,11 +16,11 @@ class MLP(LearnedPart):
     size
         Number of entries of the image.
     layers
-        Hidden layers.
+        Number of hidden layers.
     features
-        Their width.
+        Number of units of each hidden layer.
     residual
-        Add the input, as a proximal map needs to start from the identity.
+        Whether to add the input, as a proximal map needs to start from the identity.
     """
 
     def __init__(self, size: Count, layers: Count, features: Count, residual: bool) -> None:
@@ -33,6 +33,6 @@ class MLP(LearnedPart):
         self.body = nn.Sequential(*body, nn.Linear(features, size))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """MLP(x), plus x if residual."""
+        """Return MLP(x), plus x if residual, of the shape of x."""
         out = self.body(x.flatten(1)).view_as(x)
         return out + x if self.residual else out

@@ -1,4 +1,4 @@
-"""Whether a sample's reconstruction depends on the samples that are reconstructed with it."""
+"""Check that a sample's reconstruction does not depend on the other samples of its batch."""
 
 import torch
 from torch import Tensor
@@ -11,19 +11,26 @@ ROUNDING = 1e-4
 
 
 def neighbour_dependence(reconstructor: Reconstructor, batch: Batch, count: int = 3) -> float:
-    """Largest relative change of x̂ when a sample is reconstructed alone, with its neighbours, or beside its double.
+    """Measure how much x̂ changes when a sample is reconstructed alone, in its batch, or beside its double.
 
     Parameters
     ----------
-    reconstructor, batch
-        What is tried, on what.
+    reconstructor
+        Network to check, in evaluation mode.
+    batch
+        Batch of measurements y with their operator.
     count
-        Samples that are tried.
+        Number of samples to try, from the first.
+
+    Returns
+    -------
+    float
+        Largest ‖x̂ - x̂_alone‖ / ‖x̂_alone‖ over the samples tried; infinite where only one of the two is finite.
 
     Raises
     ------
     InputError
-        If somebody else's reconstructor cannot reconstruct a sample alone.
+        If a reconstructor from outside the project cannot reconstruct a sample alone.
     """
     worst = 0.0
     with torch.no_grad():
@@ -37,7 +44,7 @@ def neighbour_dependence(reconstructor: Reconstructor, batch: Batch, count: int 
 
 
 def _change(one: Tensor, other: Tensor) -> float:
-    """‖one - other‖ / ‖other‖ over finite entries; infinite where only one of them is finite."""
+    """Return ‖one - other‖ / ‖other‖ over finite entries; infinite where only one of them is finite."""
     finite = torch.isfinite(other)
     if not torch.equal(finite, torch.isfinite(one)):
         return torch.inf
@@ -46,7 +53,7 @@ def _change(one: Tensor, other: Tensor) -> float:
 
 
 def is_repeatable(reconstructor: Reconstructor, batch: Batch) -> bool:
-    """Whether two passes give the same bits; NaN counts as equal to NaN."""
+    """Check whether two passes give the same bits; NaN counts as equal to NaN."""
     with torch.no_grad():
         one, other = (reconstructor(batch.y, batch.operator) for _ in range(2))
     return bool(((one == other) | (one.isnan() & other.isnan())).all())

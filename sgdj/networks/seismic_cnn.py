@@ -1,4 +1,4 @@
-"""The two-input CNN of the seismic networks."""
+"""The learned part of the seismic networks, a CNN of two inputs."""
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,11 @@ class SeismicCNN(LearnedPart):
     Parameters
     ----------
     features
-        Width, a multiple of `groups` (the paper: 32).
+        Number of channels of the hidden layers, a multiple of `groups` (the paper: 32).
     groups
-        Groups of the normalisation (the paper: 4).
+        Number of groups of the normalisation (the paper: 4).
     residual
-        Add the iterate to the output (the authors do not, in either form).
+        Whether to add the iterate to the output (the authors do not, in either form).
     """
 
     def __init__(self, features: Count, groups: Count, residual: bool) -> None:
@@ -41,6 +41,6 @@ class SeismicCNN(LearnedPart):
                     layer.weight.mul_(0.1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """CNN(y, x), plus x if residual; both real with one channel."""
+        """Return CNN(y, x), plus x if residual; x and y are real, of shape (B, 1, H, W)."""
         out = self.body(channels_last(torch.stack([y[:, 0], x[:, 0]], dim=-1)))
         return out + x if self.residual else out

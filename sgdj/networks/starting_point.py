@@ -1,4 +1,4 @@
-"""The reference that every network has to beat: its own starting point."""
+"""The reference that every network has to beat: the starting point of its iteration."""
 
 from torch import Tensor
 
@@ -7,12 +7,18 @@ from sgdj.operators.base import Operator
 
 
 class StartingPoint(Reconstructor):
-    """The estimate before the first iteration, x₀: Aᴴy (the zero-filled image in MRI) or y."""
+    """Return the estimate before the first iteration, x₀: Aᴴy (the zero-filled image in MRI) or y.
+
+    Parameters
+    ----------
+    start
+        "adjoint" for Aᴴy, "measurement" for y.
+    """
 
     def __init__(self, start: str = "adjoint") -> None:
         super().__init__()
         self.start = start
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Aᴴy or y."""
+        """Return Aᴴy or y, as `start` says."""
         return operator.adjoint(y) if self.start == "adjoint" else y

@@ -18,9 +18,9 @@ class StepSize(nn.Module):
         "exp": :math:`\eta = c\, e^{e}` (the authors' MRI network); "sigmoid": :math:`\eta = c\,\sigma(e)` (their
         seismic network), which can never exceed c; plain gradient descent is stable for :math:`\eta < 2 / \|A\|^2`.
     scale
-        c.
+        Factor c, positive.
     initial
-        Starting value of e.
+        Starting value of the exponent e.
     learned
         Whether training may change e.
     """
@@ -31,9 +31,9 @@ class StepSize(nn.Module):
         self.exponent = nn.Parameter(torch.tensor(float(initial)), requires_grad=learned)
 
     def forward(self) -> Tensor:
-        """η, a scalar."""
+        """Return η, a positive scalar."""
         return self.scale * (torch.exp(self.exponent) if self.rule == "exp" else torch.sigmoid(self.exponent))
 
     def extra_repr(self) -> str:
-        """The rule in words."""
+        """State rule, scale and η for the printed network."""
         return f"rule={self.rule}, scale={self.scale}, eta={math.nan if self.exponent.is_meta else float(self()):.4g}"

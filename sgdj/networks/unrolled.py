@@ -14,18 +14,18 @@ from sgdj.operators.base import Operator
 
 
 class Unrolled(Reconstructor):
-    r"""K iterations of an optimiser for :math:`\tfrac12\|Ax - y\|^2 + r(x)` with learned parts (Guan et al., 2025).
+    r"""K iterations of an optimiser for :math:`\tfrac12\|Ax - y\|^2 + r(x)` with learned parts.
 
     Parameters
     ----------
     learned
-        f_θ or prox_θ, shared by all iterations.
+        Learned gradient f_θ or proximal map prox_θ, shared by all iterations.
     step
         Step size η, shared by all iterations.
     iterations
-        K; may be changed after training.
+        Number of iterations K; may be changed after training.
     start
-        "adjoint": x_0 = Aᴴy; "measurement": x_0 = y (the authors' seismic network).
+        Where the iteration starts: "adjoint": x_0 = Aᴴy; "measurement": x_0 = y (the authors' seismic network).
     checkpointing
         Keep only x_k of each iteration for the gradient and compute the rest again: the same bits, about a third more
         time, and memory that grows by one image per iteration.
@@ -45,10 +45,10 @@ class Unrolled(Reconstructor):
 
     @abstractmethod
     def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
-        """x_{k+1} from x_k and z_k = x_k - η Aᴴ(A x_k - y)."""
+        """Return x_{k+1} from x_k and z_k = x_k - η Aᴴ(A x_k - y)."""
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Reconstruct y; `perturb` supplies the jitter w_k of each iteration."""
+        """Reconstruct x̂ from y; `perturb` supplies the jitter w_k of each iteration."""
         eta = self.step()
         adjoint = operator.adjoint(y)
         x = adjoint if self.start == "adjoint" else y
@@ -67,7 +67,7 @@ class Unrolled(Reconstructor):
 
 
 class GradientDescent(Unrolled):
-    r"""SGD jittering: :math:`x_{k+1} = x_k - \eta (A^H(A x_k - y) + f_\theta(x_k) + w_k)`."""
+    r"""SGD jittering: :math:`x_{k+1} = x_k - \eta (A^H(A x_k - y) + f_\theta(x_k) + w_k)` (Guan & Davenport, 2025)."""
 
     def _update(self, z: Tensor, x: Tensor, y: Tensor, eta: Tensor, w: Tensor | None) -> Tensor:
         f = self.learned(x, y)
@@ -77,13 +77,23 @@ class GradientDescent(Unrolled):
 class ProximalGradient(Unrolled):
     r"""SPGD jittering: :math:`x_{k+1} = \mathrm{prox}_\theta(x_k - \eta (A^H(A x_k - y) + w_k))`.
 
+    The proximal form of Guan & Davenport (2025).
+
     Parameters
     ----------
-    learned, step, iterations, start, checkpointing
-        See `Unrolled`.
+    learned
+        Learned proximal map prox_θ, shared by all iterations.
+    step
+        Step size η, shared by all iterations.
+    iterations
+        Number of iterations K; may be changed after training.
+    start
+        Where the iteration starts, "adjoint" or "measurement"; see `Unrolled`.
     noise_step
-        "step": the noise is scaled by η; "exp": by :math:`e^e`, whatever the rule of η, as in the authors' code
-        (for their seismic network 13.7 times as much at the start).
+        "step": the noise is scaled by η; "exp": by :math:`e^e`, whatever the rule of η, as in the authors' code (for
+        their seismic network 13.7 times as much at the start).
+    checkpointing
+        Whether to recompute iterations for the gradient; see `Unrolled`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Forward operators and acquisitions."""
+"""Forward operators, and the acquisition protocols that choose them."""
 
 from sgdj.operators.acquisition import (
     Acquisition,

@@ -1,7 +1,7 @@
-"""How measurements come about: which operator a volume gets, and how much noise.
+"""Describe how measurements come about: which operator a volume gets, and how much noise.
 
-An operator is physics alone. An acquisition is the protocol around it: it builds the operator that fits an image
-size and the volumes in a batch, and states the noise level.
+An operator is physics alone. An acquisition is the protocol around it: it builds the operator that fits an image size
+and the volumes in a batch, and states the noise level.
 """
 
 from abc import ABC, abstractmethod
@@ -27,35 +27,57 @@ from sgdj.operators.wavelets import ricker, rotate_phase
 
 @dataclass(frozen=True, kw_only=True)
 class Acquisition(ABC):
-    """Base of the acquisitions.
+    """State the measurement protocol of a task; the base of all acquisitions.
 
     Parameters
     ----------
     noise
-        Standard deviation per real entry of the measurement (per real and per imaginary entry if complex).
+        Standard deviation of the measurement noise, per real entry (per real and per imaginary entry if complex), in
+        the unit of `normalise`.
     """
 
     noise: NonNegative
 
     @abstractmethod
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
-        """Operator for a batch of images of `shape` (H, W) from `volumes` (one name per sample)."""
+        """Build the operator of a batch.
+
+        Parameters
+        ----------
+        shape
+            Image size (H, W) in samples.
+        volumes
+            Name of the volume of each sample, length B; masks may depend on it.
+        draws
+            Random numbers of the data, for masks.
+
+        Returns
+        -------
+        Operator
+            Operator for images of shape (B, C, H, W).
+        """
 
     def normalise(self, x: Tensor) -> Tensor:
         """Scale images (B, C, H, W) to the unit in which noise and budgets are stated."""
         return x
 
     def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
-        """Noise where this protocol has any: on the measured entries."""
+        """Restrict noise (shaped like a measurement) to the entries where this protocol has any: the measured ones."""
         return operator.restrict(noise)
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityAcquisition(Acquisition):
-    """Noisy images."""
+    """Observe the image itself, with noise (denoising).
+
+    Parameters
+    ----------
+    noise
+        Standard deviation of the noise per entry, in the unit of the image.
+    """
 
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
-        """The identity."""
+        """Return the identity, whatever the size and the volumes."""
         return Identity()
 
 
@@ -66,16 +88,18 @@ def _ricker_convolution(length: int, width: float, phase: float, size: int) -> C
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionAcquisition(Acquisition):
-    """Reflectivity convolved trace by trace with a Ricker wavelet.
+    """Convolve reflectivity trace by trace with a Ricker wavelet (seismic deconvolution).
 
     Parameters
     ----------
+    noise
+        Standard deviation of the noise per entry, where the largest noise-free magnitude is 1.
     length
-        Number of taps (51 in the authors' code).
+        Number of taps of the wavelet (51 in the authors' code).
     width
-        Ricker width a, in samples (4 in the authors' code).
+        Ricker width a, in samples (4 in the authors' code); see `sgdj.operators.wavelets.ricker`.
     phase
-        Constant phase rotation of the wavelet in degrees.
+        Constant phase rotation of the wavelet, in degrees.
     """
 
     length: Count
@@ -83,7 +107,7 @@ class ConvolutionAcquisition(Acquisition):
     phase: float = 0.0
 
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
-        """Convolution down the columns; one for the whole batch."""
+        """Return the convolution down the columns; one serves the whole batch."""
         return _ricker_convolution(self.length, self.width, self.phase, shape[0])
 
     def normalise(self, x: Tensor) -> Tensor:
@@ -94,24 +118,28 @@ class ConvolutionAcquisition(Acquisition):
 
 @dataclass(frozen=True, kw_only=True)
 class CartesianAcquisition(Acquisition):
-    """Undersampled Cartesian k-space.
+    """Undersample Cartesian k-space line by line (single-coil MRI).
 
     Parameters
     ----------
+    noise
+        Standard deviation of the noise per real and per imaginary entry of k-space, where the volume's maximum is 1.
     mask
-        "gaussian" (density falling off from the centre, exact line count), or fastMRI's "random" and "equispaced".
+        "gaussian" (density that falls off from the centre, exact number of lines), or fastMRI's "random" and
+        "equispaced".
     acceleration
-        R, lines of the full grid per sampled line.
+        R, the number of lines of the full grid per sampled line, at least 1.
     center_fraction
-        Share of all lines that is fully sampled around the centre.
+        Share of all lines that is fully sampled around the centre, between 0 and 1.
     axis
-        "columns" (fastMRI's convention) or "rows" (the authors' code).
+        Image axis that is undersampled: "columns" (fastMRI's convention) or "rows" (the authors' code).
     masks
         "fixed": one mask for all volumes, as in the paper; "per_volume": a mask drawn from each volume's name.
     mask_adjoint
         False reproduces the authors' unmasked adjoint; see `CartesianFourier`.
     noise_support
-        "measured", or "full": noise on all of k-space (the authors' code), which matters with their adjoint only.
+        "measured": noise on the sampled lines; "full": noise on all of k-space (the authors' code), which matters with
+        their adjoint only.
 
     Raises
     ------
@@ -132,11 +160,26 @@ class CartesianAcquisition(Acquisition):
             raise SettingError("center_fraction", *unreachable(self.acceleration, self.center_fraction))
 
     def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
-        """Noise on the measured entries, or everywhere."""
+        """Restrict noise to the sampled lines, or leave it on all of k-space, as `noise_support` says."""
         return operator.restrict(noise) if self.noise_support == "measured" else noise
 
     def lines(self, count: int, volume: str, draws: Draws) -> Tensor:
-        """Sampled lines of a volume, boolean, shape (count,)."""
+        """Draw the sampled lines of a volume.
+
+        Parameters
+        ----------
+        count
+            Number of lines n of the full grid.
+        volume
+            Name of the volume; it counts only if `masks` is "per_volume".
+        draws
+            Random numbers of the data.
+
+        Returns
+        -------
+        Tensor
+            Boolean mask of the sampled lines, shape (n,).
+        """
         name = volume if self.masks == "per_volume" else ""
         if self.mask == "gaussian":
             rng = draws.generator("mask", name)
@@ -147,7 +190,7 @@ class CartesianAcquisition(Acquisition):
         return torch.from_numpy(drawn)
 
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
-        """Fourier operator with the mask of each volume."""
+        """Return the Fourier operator with the mask of each volume."""
         axis = -1 if self.axis == "columns" else -2
         if self.masks == "fixed":
             mask = self.lines(shape[axis], "", draws)

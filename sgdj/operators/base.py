@@ -1,4 +1,4 @@
-"""What every forward operator offers."""
+"""Define what every forward operator offers."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -11,39 +11,40 @@ Support = Literal["measured", "full"]
 
 
 class Operator(ABC):
-    r"""Linear map :math:`A` from images to measurements.
+    """Linear map :math:`A` from images to measurements.
 
-    Images have shape (B, C, H, W), real or complex. An operator travels with the batch whose measurements it made.
+    Images have shape (B, C, H, W), real or complex. An operator travels with the batch whose measurements it made, so
+    that masks may differ from sample to sample.
     """
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+        """Measure images: A x, for x of shape (B, C, H, W)."""
 
     @abstractmethod
     def adjoint(self, y: Tensor) -> Tensor:
-        """Aᴴ y."""
+        """Apply the adjoint to measurements: Aᴴ y, an image of shape (B, C, H, W)."""
 
     def gram(self, x: Tensor) -> Tensor:
-        """AᴴA x."""
+        """Apply AᴴA to images x of shape (B, C, H, W)."""
         return self.adjoint(self.forward(x))
 
     @abstractmethod
     def norm(self) -> float:
-        """Largest singular value of A."""
+        """Return the largest singular value of A."""
 
     def restrict(self, y: Tensor) -> Tensor:
-        """Set to zero what the operator does not measure; noise and attacks go through here."""
+        """Set to zero the entries of y that are not measured; noise and attacks pass through here."""
         return y
 
     def repeat(self, count: int) -> "Operator":
-        """The operator for a batch repeated `count` times, one copy after the other."""
+        """Return the operator for the batch repeated `count` times, one copy after the other."""
         return self
 
     def take(self, index: int) -> "Operator":
-        """The operator of one sample of the batch."""
+        """Return the operator of the sample at `index`, for a batch of one."""
         return self
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Operator":
-        """The operator with its tensors on `device`."""
+        """Return the operator with its tensors on `device`."""
         return self

@@ -1,4 +1,4 @@
-"""Convolution along one image axis."""
+"""Convolve images with a wavelet along one axis."""
 
 import torch
 from torch import Tensor
@@ -17,11 +17,11 @@ class Convolution(Operator):
     Parameters
     ----------
     kernel
-        Wavelet h, shape (L,), real.
+        Wavelet h, a real vector of shape (L,).
     size
         Length n of the image along the axis, in samples.
     axis
-        -2 (down each column, as for seismic traces) or -1.
+        Image axis to convolve along: -2 (down each column, as for seismic traces) or -1.
 
     Raises
     ------
@@ -53,17 +53,17 @@ class Convolution(Operator):
         return matrix @ x if self.axis == -2 else x @ matrix.mT
 
     def forward(self, x: Tensor) -> Tensor:
-        """T x along the axis; shape unchanged."""
+        """Apply T along the axis; the shape is unchanged."""
         return self._apply("forward", x)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """Tᵀ y (correlation) along the axis; shape unchanged."""
+        """Apply Tᵀ (correlation with the wavelet) along the axis; the shape is unchanged."""
         return self._apply("adjoint", y)
 
     def gram(self, x: Tensor) -> Tensor:
-        """TᵀT x along the axis; one product."""
+        """Apply TᵀT along the axis, as one matrix product."""
         return self._apply("gram", x)
 
     def norm(self) -> float:
-        """Largest singular value of T."""
+        """Return the largest singular value of T."""
         return self._norm

@@ -1,4 +1,4 @@
-"""Single-coil Cartesian MRI: a masked, centred, orthonormal 2-D Fourier transform."""
+"""Measure single-coil Cartesian MRI: a masked, centred, orthonormal 2-D Fourier transform."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,11 @@ _PLANE = (-2, -1)
 
 
 class CartesianFourier(Operator):
-    r"""Line-sampled Fourier operator :math:`A = M F`.
+    """Line-sampled Fourier operator :math:`A = M F`.
 
     F is the centred orthonormal transform of fastMRI (``ifftshift``, ``fft2``, ``fftshift``); M keeps the sampled
-    lines. Because M is constant along the other axis, the gram operator needs a 1-D transform only:
-    :math:`A^H A = F_a^H M F_a` along the undersampled axis a. Shifts cancel in it, once the mask is shifted instead.
+    lines. Because M is constant along the other axis, the gram operator needs a 1-D transform only: :math:`A^H A =
+    F_a^H M F_a` along the undersampled axis a. The shifts cancel in it, once the mask is shifted instead.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ class CartesianFourier(Operator):
     axis
         Image axis that the mask undersamples: -1 for columns (the fastMRI convention), -2 for rows.
     mask_adjoint
-        False leaves M out of the adjoint, as the authors' code does. What the adjoint is then given off the mask
-        reaches the image, and it is no longer the adjoint of A.
+        False leaves M out of the adjoint, as the authors' code does. Then k-space entries outside the mask reach the
+        image, and the map is no longer the adjoint of A.
 
     Raises
     ------
@@ -53,47 +53,47 @@ class CartesianFourier(Operator):
             raise ValueError(f"expected {n} lines along axis {self.axis}, got {tuple(x.shape)}")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sampled k-space, complex, shape of x, exactly zero off the mask."""
+        """Return the sampled k-space, complex, of the shape of x, exactly zero off the mask."""
         self._check(x)
         k = torch.fft.ifftshift(x, dim=_PLANE)
         k = torch.fft.fftshift(torch.fft.fft2(k, norm="ortho"), dim=_PLANE)
         return self.restrict(k)
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """Zero-filled image, complex, shape of y."""
+        """Return the zero-filled image, complex, of the shape of y."""
         self._check(y)
         k = torch.fft.ifftshift(self.restrict(y) if self.mask_adjoint else y, dim=_PLANE)
         return torch.fft.fftshift(torch.fft.ifft2(k, norm="ortho"), dim=_PLANE)
 
     def gram(self, x: Tensor) -> Tensor:
-        """AᴴA x by two 1-D transforms."""
+        """Apply AᴴA by two 1-D transforms along the undersampled axis."""
         self._check(x)
         return torch.fft.ifft(self._weight * torch.fft.fft(x, dim=self.axis), dim=self.axis)
 
     def norm(self) -> float:
-        """1: F is unitary and M a projection that keeps at least one line."""
+        """Return 1: F is unitary, and M a projection that keeps at least one line."""
         return 1.0
 
     def restrict(self, y: Tensor) -> Tensor:
-        """Zero off the sampled lines (never -0.0, which a product would leave)."""
+        """Set y to zero off the sampled lines (never to -0.0, which a product would leave)."""
         return torch.where(self._mask, y, torch.zeros((), dtype=y.dtype, device=y.device))
 
     def acceleration(self) -> Tensor:
-        """Actual R = lines / sampled lines; shape () or (B,)."""
+        """Return the actual R = lines / sampled lines, shape () or (B,)."""
         return self.lines.shape[-1] / self.lines.sum(-1)
 
     def repeat(self, count: int) -> "CartesianFourier":
-        """With the masks of the repeated batch."""
+        """Return the operator with the masks repeated like the batch."""
         if self.lines.ndim == 1:
             return self
         return CartesianFourier(self.lines.repeat(count, 1), self.axis, self.mask_adjoint)
 
     def take(self, index: int) -> "CartesianFourier":
-        """With the mask of one sample."""
+        """Return the operator with the mask of the sample at `index`."""
         if self.lines.ndim == 1:
             return self
         return CartesianFourier(self.lines[index : index + 1], self.axis, self.mask_adjoint)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "CartesianFourier":
-        """The operator with its masks on `device`."""
+        """Return the operator with its masks on `device`."""
         return CartesianFourier(self.lines.to(device, non_blocking=non_blocking), self.axis, self.mask_adjoint)

@@ -1,4 +1,4 @@
-"""Denoising: A = I."""
+"""Observe the image itself (denoising): A = I."""
 
 from torch import Tensor
 
@@ -6,16 +6,16 @@ from sgdj.operators.base import Operator
 
 
 class Identity(Operator):
-    """The identity, for denoising."""
+    """Identity operator, for denoising."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """X itself."""
+        """Return x unchanged."""
         return x
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """Y itself."""
+        """Return y unchanged."""
         return y
 
     def norm(self) -> float:
-        """1."""
+        """Return 1, the largest singular value."""
         return 1.0

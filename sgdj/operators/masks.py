@@ -1,14 +1,15 @@
-"""Line masks for Cartesian undersampling."""
+"""Draw line masks for Cartesian undersampling."""
 
 import numpy as np
 
 from sgdj.config.undersampling import is_reachable
+from sgdj.runtime.arrays import Array
 
-_GAUSSIAN_STD = 0.15  # of the line density, as a share of the number of lines
+_GAUSSIAN_STD = 0.15  # standard deviation of the line density, as a share of the number of lines
 
 
 def _counts(lines: int, acceleration: float, center_fraction: float) -> tuple[int, int]:
-    """Lines to sample, and lines of the centre among them.
+    """Return the number of lines to sample, and the number of centre lines among them.
 
     Raises
     ------
@@ -24,22 +25,33 @@ def _counts(lines: int, acceleration: float, center_fraction: float) -> tuple[in
     return wanted, min(center, wanted)
 
 
-def _central(lines: int, count: int) -> np.ndarray:
-    """The `count` lines around the centre."""
+def _central(lines: int, count: int) -> Array:
+    """Return a mask of the `count` lines around the centre."""
     mask = np.zeros(lines, dtype=bool)
     start = (lines - count + 1) // 2
     mask[start : start + count] = True
     return mask
 
 
-def gaussian_density(lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Lines drawn without replacement with Gaussian density, and a fully sampled centre.
+def gaussian_density(lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator) -> Array:
+    """Draw lines without replacement from a Gaussian density, around a fully sampled centre.
+
+    Parameters
+    ----------
+    lines
+        Number of lines n of the full grid.
+    acceleration
+        R, the number of lines of the full grid per sampled line.
+    center_fraction
+        Share of all lines that is fully sampled around the centre.
+    rng
+        Random generator that is drawn from once.
 
     Returns
     -------
     np.ndarray
-        Boolean, shape (lines,), with exactly round(lines / acceleration) sampled lines, so that the actual
-        acceleration is the one asked for but for rounding.
+        Boolean mask, shape (n,), with exactly round(n / R) sampled lines, so that the actual acceleration is the one
+        asked for up to rounding.
 
     Raises
     ------
@@ -55,10 +67,8 @@ def gaussian_density(lines: int, acceleration: float, center_fraction: float, rn
     return mask
 
 
-def fastmri_mask(
-    kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]
-) -> np.ndarray:
-    """Masks of the fastmri package, and those that its functions fail to draw.
+def fastmri_mask(kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]) -> Array:
+    """Draw a mask of the fastmri package, or return the mask that its functions fail to draw.
 
     Where the centre holds all lines that R allows, the centre alone is the mask, and R = 1 samples every line; a mask
     that would sample nothing, as is likely for few lines at a large R, has the line of zero frequency.
@@ -66,18 +76,22 @@ def fastmri_mask(
     Parameters
     ----------
     kind
-        "random" (each line independently; the acceleration is reached on average only) or "equispaced" (its
-        equispaced-fraction mask, which corrects the spacing for the centre; the acceleration is reached on average
-        over offsets).
-    lines, acceleration, center_fraction
-        As for `gaussian_density`.
+        "random" (each line independently; the acceleration is reached on average only) or "equispaced" (fastMRI's
+        equispaced-fraction mask, which corrects the spacing for the centre; the acceleration is reached on average over
+        offsets).
+    lines
+        Number of lines n of the full grid.
+    acceleration
+        R, the number of lines of the full grid per sampled line.
+    center_fraction
+        Share of all lines that is fully sampled around the centre.
     seed
-        As in fastMRI evaluation: the characters of the volume's file name, so that its slices share a mask.
+        Seed as in fastMRI's evaluation: the characters of the volume's file name, so that its slices share a mask.
 
     Returns
     -------
     np.ndarray
-        Boolean, shape (lines,).
+        Boolean mask, shape (n,).
 
     Raises
     ------
@@ -85,7 +99,7 @@ def fastmri_mask(
         If the centre alone holds more lines than the acceleration allows.
     """
     _, center = _counts(lines, acceleration, center_fraction)
-    if center * acceleration >= lines * (1 - 1e-12):  # fastMRI would divide by what is left to draw, which is nothing
+    if center * acceleration >= lines * (1 - 1e-12):  # fastMRI would divide by zero, the number of lines left
         return _central(lines, center)
     if acceleration == 1:
         return np.ones(lines, dtype=bool)
@@ -94,5 +108,5 @@ def fastmri_mask(
     name = {"random": "random", "equispaced": "equispaced_fraction"}[kind]
     function = create_mask_for_mask_type(name, [center_fraction], [acceleration])
     mask, _ = function((1, lines, 2), seed=seed)
-    sampled: np.ndarray = mask.numpy().reshape(lines).astype(bool)
+    sampled: Array = mask.numpy().reshape(lines).astype(bool)
     return sampled if sampled.any() else _central(lines, 1)

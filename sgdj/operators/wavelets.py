@@ -1,23 +1,23 @@
-"""Source wavelets."""
+"""Compute seismic source wavelets."""
 
 import torch
 from torch import Tensor
 
 
 def ricker(length: int, width: float) -> Tensor:
-    r"""Ricker wavelet :math:`w(t) = (1 - t^2/a^2)\, e^{-t^2 / 2a^2}`, peak 1.
+    r"""Sample the Ricker wavelet :math:`w(t) = (1 - t^2/a^2)\, e^{-t^2 / 2a^2}`, whose peak is 1.
 
     Parameters
     ----------
     length
-        Number of taps, odd, so that the peak falls on a sample.
+        Number of taps L, odd, so that the peak falls on a sample.
     width
-        a, in samples. The peak frequency is :math:`\sqrt{2} / (2 \pi a \Delta t)`.
+        Width a, in samples. The peak frequency is :math:`\sqrt{2} / (2 \pi a \Delta t)`.
 
     Returns
     -------
     Tensor
-        Shape (length,), float64.
+        Wavelet of shape (L,), float64.
     """
     t = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
     u = (t / width) ** 2
@@ -30,9 +30,14 @@ def rotate_phase(wavelet: Tensor, degrees: float) -> Tensor:
     Parameters
     ----------
     wavelet
-        Shape (length,).
+        Real wavelet of shape (L,), float64.
     degrees
-        0 leaves it alone, 90 gives its Hilbert transform, 180 its negative.
+        Rotation: 0 leaves the wavelet alone, 90 gives its Hilbert transform, 180 its negative.
+
+    Returns
+    -------
+    Tensor
+        Rotated wavelet of shape (L,), float64.
     """
     if degrees == 0:
         return wavelet

@@ -1,1 +1,1 @@
-"""Measured files in, reconstructions out."""
+"""Reconstruct measured files."""

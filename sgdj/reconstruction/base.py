@@ -1,63 +1,65 @@
-"""How a kind of file is reconstructed."""
+"""Define how a kind of file is reconstructed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
 from sgdj.operators import Acquisition, Operator
+from sgdj.runtime.arrays import Array
 
 
 @dataclass
 class Outcome:
-    """What is worth showing of a reconstructed file.
+    """Images and scores to show of a reconstructed file.
 
     Parameters
     ----------
     start, reconstruction, reference
-        Middle image, shape (H, W); no reference is None.
+        Middle image of starting point, reconstruction and reference, shape (H, W); no reference is None.
     scores
-        fastMRI's volume metrics, if there is a reference.
+        Volume metrics of fastMRI by name, if there is a reference.
     """
 
-    start: np.ndarray
-    reconstruction: np.ndarray
-    reference: np.ndarray | None = None
+    start: Array
+    reconstruction: Array
+    reference: Array | None = None
     scores: dict[str, float] = field(default_factory=dict)
 
 
 class Format(ABC):
-    """How a kind of file is reconstructed.
+    """Reconstruct one kind of file.
 
     Attributes
     ----------
     suffixes
-        Of the files that it reads, in lower case, with the dot.
+        Suffixes of the files that it reads, in lower case, with the dot.
     scores
         Whether a file may hold a reference.
+    max_gib
+        Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
 
     Parameters
     ----------
     network
         Trained reconstructor, in evaluation mode.
     acquisition
-        The acquisition it was trained with.
+        Protocol that the network was trained with.
     draws
         Source of masks where a file has none of its own.
     device
-        Where to compute.
+        Device to compute on.
     tell
-        Called with notes.
+        Function that is called with notes for the user.
     """
 
     suffixes: tuple[str, ...] = ()
-    max_gib: float | None = None  # `dataset.max_gib`: what a file may declare
+    max_gib: float | None = None
     scores = False
 
     def __init__(
@@ -73,18 +75,30 @@ class Format(ABC):
         self._told: set[str] = set()
 
     def tell_once(self, note: str) -> None:
-        """Tell what holds for many files with the first of them."""
+        """Tell the user, with the first of them, a note that holds for many files."""
         if note not in self._told:
             self._told.add(note)
             self.tell(note)
 
     def result_suffix(self, source: Path) -> str:
-        """Suffix of the output, with the dot; the file's own if its format can hold the result."""
+        """Return the suffix of the output, with the dot; the file's own if its format can hold the result."""
         return source.suffix
 
     @abstractmethod
     def reconstruct(self, source: Path, target: Path) -> Outcome:
         """Reconstruct a file into another one.
+
+        Parameters
+        ----------
+        source
+            Measured file to read.
+        target
+            File to write.
+
+        Returns
+        -------
+        Outcome
+            Images and scores to show.
 
         Raises
         ------
@@ -93,17 +107,29 @@ class Format(ABC):
         """
 
     def apply(self, y: torch.Tensor, operator: Operator) -> torch.Tensor:
-        """x̂ of one measurement (1, C, H, W), on the CPU."""
+        """Reconstruct one measurement y of shape (1, C, H, W); x̂ is returned on the CPU."""
         with torch.no_grad():
             return self.network(y.to(self.device), operator.to(self.device)).cpu()
 
     def apply_scaled(self, y: torch.Tensor, source: Path) -> torch.Tensor:
-        """x̂ of one real measurement (1, 1, H, W), which the network sees divided by its largest magnitude.
+        """Reconstruct one real measurement, which the network sees divided by its largest magnitude.
+
+        Parameters
+        ----------
+        y
+            Measurement, real, shape (1, 1, H, W).
+        source
+            File that it comes from, for the message.
+
+        Returns
+        -------
+        torch.Tensor
+            Reconstruction x̂ in the scale of y, shape (1, 1, H, W), on the CPU.
 
         Raises
         ------
         InputError
-            If it is zero everywhere.
+            If the measurement is zero everywhere.
         """
         scale = float(y.abs().max())
         if scale == 0:

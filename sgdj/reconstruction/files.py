@@ -1,10 +1,9 @@
-"""Measured files in, reconstructions out, volume by volume."""
+"""Reconstruct measured files, volume by volume."""
 
 import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from sgdj.errors import ExitCode, InputError, ResourceError, as_run_error, print_error
 from sgdj.reconstruction.base import Format, Outcome
@@ -17,9 +16,9 @@ from sgdj.runtime.hashing import file_digest
 from sgdj.runtime.progress import follow
 from sgdj.text import say_traceback
 
-_SHOWN = 5  # names in a note
+_SHOWN = 5  # largest number of names in a note
 
-#: By the names that tasks use.
+#: Formats by the names that tasks use.
 FORMATS: dict[str, type[Format]] = {"kspace": KSpaceFormat, "section": SectionFormat, "image": ImageFormat}
 
 Picture = Callable[[Outcome, str, Path], None]
@@ -27,7 +26,7 @@ Picture = Callable[[Outcome, str, Path], None]
 
 @dataclass
 class Done:
-    """What became of the files.
+    """Outcome of a call over several files.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ class Done:
         Files that a fault of this program or too little memory kept from being reconstructed, with its exit code.
     """
 
-    scores: list[dict[str, Any]] = field(default_factory=list)
+    scores: list[dict[str, str | float]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, ExitCode] = field(default_factory=dict)
 
@@ -47,7 +46,7 @@ class Done:
 def _files(
     source: Path, output: Path, suffixes: Collection[str], tell: Callable[[str], None]
 ) -> list[tuple[Path, str]]:
-    """Fitting files of a folder and its sub-folders with their relative names, or the file itself with its name."""
+    """List fitting files of a folder and its sub-folders with relative names, or the file itself with its name."""
     if source.is_file():
         return [(source, source.name)] if source.suffix.lower() in suffixes else []
     found, linked, results = [], [], output.resolve()
@@ -71,28 +70,33 @@ def reconstruct(
 ) -> Done:
     """Reconstruct a file, or every fitting file of a folder and its sub-folders, each into an output of its own.
 
-    What is there already, of the same input and the same network, is passed over, so that an interrupted call can be
-    repeated; each output appears in one step.
+    An output that exists already, of the same input and the same network, is passed over, so that an interrupted call
+    can be repeated; each output appears in one step.
 
     Parameters
     ----------
     formats
-        What can be read, the preferred one first.
+        Kinds of files that can be read, the preferred one first.
     source
-        File or folder.
+        File or folder to reconstruct.
     folder
-        For the results.
+        Folder for the results.
     tell
-        Called with notes.
+        Function that is called with notes for the user.
     picture
-        Called with the outcome and the name of each file, and where to draw them.
+        Function that draws a panel: called with the outcome and the name of each file, and where to draw them.
+
+    Returns
+    -------
+    Done
+        Scores, skipped and failed files.
 
     Raises
     ------
     InputError
         If there is nothing to reconstruct, the one file given cannot be used, or the output folder cannot be written.
     InputErrors
-        If something there would be replaced.
+        If an existing file would be replaced.
     """
     by_suffix = {suffix: form for form in reversed(formats) for suffix in form.suffixes}
     files = _files(source, folder.path, by_suffix, tell)
@@ -153,7 +157,7 @@ def _one(form: Format, item: Item, folder: OutputFolder, picture: Picture | None
 
 
 def _of_this_file(error: Exception) -> ExitCode | None:
-    """Exit code of a failure after which the other files may well succeed; None for one that stops everything."""
+    """Return the exit code of a failure after which the other files may well succeed; None if it stops everything."""
     known = as_run_error(error)
     if known is None:
         return None if isinstance(error, OSError) else ExitCode.FAULT  # the machine, not this file

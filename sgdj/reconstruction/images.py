@@ -1,4 +1,4 @@
-"""Noisy images."""
+"""Restore noisy images."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sgdj.reconstruction.base import Format, Outcome
 
 
 class ImageFormat(Format):
-    """Noisy images or stacks in, restored ones out, as float32 TIFF or NPY.
+    """Restore noisy images or stacks, and write them as float32 TIFF or NPY.
 
     Floating-point images keep their scale; of integers, the type's maximum becomes 1.
     """
@@ -18,11 +18,11 @@ class ImageFormat(Format):
     suffixes = (".tif", ".tiff", ".npy", ".png", ".jpg", ".jpeg")
 
     def result_suffix(self, source: Path) -> str:
-        """Its own for TIFF and NPY, else that of TIFF."""
+        """Return the file's own suffix for TIFF and NPY, else that of TIFF."""
         return source.suffix if source.suffix.lower() in (".tif", ".tiff", ".npy") else ".tiff"
 
     def reconstruct(self, source: Path, target: Path) -> Outcome:
-        """Write (S, H, W), or (H, W) if there is one image."""
+        """Write the restored images, shape (S, H, W), or (H, W) if there is one image."""
         y = torch.from_numpy(read_stack(source, self.max_gib))[:, None]
         output = torch.cat([self.apply_scaled(image[None], source) for image in y])[:, 0].numpy()
         output = output[0] if len(output) == 1 else output
@@ -45,7 +45,7 @@ class ImageFormat(Format):
 
 
 def _holds_integers(source: Path) -> bool:
-    """Whether a TIFF or NPY file, which was read before, holds integers."""
+    """Check whether a TIFF or NPY file, which was read before, holds integers."""
     from tifffile import TiffFile
 
     if source.suffix.lower() == ".npy":

@@ -1,4 +1,4 @@
-"""Single-coil k-space files."""
+"""Reconstruct single-coil k-space files."""
 
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from sgdj.errors import InputError
 from sgdj.metrics.image import FASTMRI_WINDOW, fastmri_metrics
 from sgdj.operators import CartesianAcquisition, CartesianFourier
 from sgdj.reconstruction.base import Format, Outcome
+from sgdj.runtime.arrays import Array
 
 
 class KSpaceFormat(Format):
-    """Single-coil k-space in the fastMRI layout, with its own mask or a simulated one.
+    """Reconstruct single-coil k-space in the fastMRI layout, with its own mask or a simulated one.
 
     The readout axis (rows) is fully sampled, so that its oversampling is removed before the network, which changes
     nothing else; columns keep their number, because lines are undersampled along them. The network sees the volume
@@ -67,8 +68,8 @@ class KSpaceFormat(Format):
         scores = self._scores(output, reference, source.name)
         return Outcome(start, output[middle], reference[middle], scores)
 
-    def _fitting(self, reference: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray | None:
-        """The part of a stored reference that k-space (slices, rows, columns) can show; None if it cannot be used."""
+    def _fitting(self, reference: Array, shape: tuple[int, ...], name: str) -> Array | None:
+        """Return the part of a stored reference that k-space of `shape` can show; None if it cannot be used."""
         if len(reference) != shape[0] or 0 in reference.shape:
             self.tell(f"{name}: its reference {reference.shape} does not fit k-space {shape}; it is left aside")
             return None
@@ -78,8 +79,8 @@ class KSpaceFormat(Format):
             self.tell(f"{name}: its reference of {wide}; both are compared on the central {size[0]} x {size[1]}")
         return center_crop(reference, size)
 
-    def _scores(self, output: np.ndarray, reference: np.ndarray, name: str) -> dict[str, float]:
-        """FastMRI's volume metrics, where they are defined."""
+    def _scores(self, output: Array, reference: Array, name: str) -> dict[str, float]:
+        """Compute fastMRI's volume metrics, where they are defined."""
         if min(output.shape[1:]) < FASTMRI_WINDOW or not reference.max() > 0:
             self.tell(f"{name}: no scores, since its reference is zero or below {FASTMRI_WINDOW} pixels")
             return {}
@@ -93,12 +94,12 @@ class KSpaceFormat(Format):
 
 
 def _fits(inner: tuple[int, ...], outer: tuple[int, ...]) -> bool:
-    """Whether a volume has as many slices as another, none of them larger."""
+    """Check whether a volume has as many slices as another, none of them larger."""
     return inner[0] == outer[0] and inner[1] <= outer[1] and inner[2] <= outer[2]
 
 
 def _output_size(file: h5py.File, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Reconstruction matrix from the ISMRMRD header, else the smaller side of k-space squared."""
+    """Return the reconstruction matrix of the ISMRMRD header, else the smaller side of k-space squared."""
     from xml.etree import ElementTree
 
     side = min(shape)

@@ -1,4 +1,4 @@
-"""Names of outputs and panels, one of its own for every input."""
+"""Name outputs and panels, a different name for every input."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ class Item:
     Parameters
     ----------
     source
-        The file.
+        Measured file to read.
     name
-        Its path relative to the folder that was given, or its name; with forward slashes.
+        Path relative to the folder that was given, or the file's name; with forward slashes.
     output, panel
-        Where result and figure belong, relative to the output folder.
+        Paths of result and figure, relative to the output folder.
     """
 
     source: Path
@@ -35,7 +35,7 @@ def _free(names: Iterator[str], taken: set[str]) -> str:
 
 
 def _candidates(folder: PurePosixPath, name: str, suffix: str) -> Iterator[str]:
-    """Names for what becomes of a file: its stem, its whole name, then numbered ones."""
+    """Yield names for a file's output: its stem, its whole name, then numbered ones."""
     stem = PurePosixPath(name).stem
     for kept in (stem, name):
         yield str(folder / file_name(kept, suffix))
@@ -46,7 +46,7 @@ def _candidates(folder: PurePosixPath, name: str, suffix: str) -> Iterator[str]:
 
 
 def name_outputs(files: Sequence[tuple[Path, str, str]], recorded: dict[str, Entry]) -> list[Item]:
-    """Give each file an output and a panel of its own, also where a file system takes several names for one.
+    """Give each file an output and a panel of its own, even where a file system takes several names for one.
 
     An output is named after its input's stem. Of several inputs that would share a name, the one that has it already
     keeps it (an earlier call's, else the one whose name needs no change, else the first); the others' outputs are named
@@ -55,9 +55,14 @@ def name_outputs(files: Sequence[tuple[Path, str, str]], recorded: dict[str, Ent
     Parameters
     ----------
     files
-        File, its relative name, and the suffix that its output has.
+        Each file with its relative name, and the suffix that its output has.
     recorded
-        Outputs of earlier calls.
+        Outputs of earlier calls, by path relative to the output folder.
+
+    Returns
+    -------
+    list of Item
+        One item per file, in the order given.
     """
     known = {entry.input: name for name, entry in recorded.items()}
     panels = {entry.input: entry.panel for entry in recorded.values() if entry.panel}

@@ -1,11 +1,11 @@
-"""The folder that reconstructions are written to: what is in it, of which network, and who may write there.
+"""Manage the folder that reconstructions are written to: what is in it, of which network, and who may write there.
 
 ``reconstruction.json`` names the checkpoint and the settings that decide the result, and for each output the hashes of
-its input and of its own content. An output is done only if all of these still hold. What the record does not know, or
-what has changed since it was written, is the user's and is never replaced.
+its input and of its own content. An output is done only if all of these still hold. Files that the record does not
+know, or that have changed since it was written, belong to the user and are never replaced.
 
 Everything is written in a private folder under an unpredictable name first and put in place in one step, so that
-nothing partial remains, and no link that lies at a name of ours is written through.
+nothing partial remains, and no existing link is written through.
 """
 
 import csv
@@ -20,12 +20,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from sgdj.config.identity import YOUNGER, decides
-from sgdj.config.nodes import leaves
+from sgdj.config.identity import settings as deciding
+from sgdj.config.nodes import nested
 from sgdj.data.generate import file_digest
 from sgdj.errors import InputError, InputErrors, as_run_error
 from sgdj.reconstruction.names import Item
@@ -34,11 +33,11 @@ from sgdj.runs.directory import sync_folder, write_atomically
 from sgdj.text import cell
 
 _PRIVATE = ".reconstructing-"
-_SHOWN = 5  # mistakes that are told one by one
+_SHOWN = 5  # largest number of mistakes that are listed
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of a plain file; nothing for what cannot be read or is a link."""
+    """Return SHA-256 of a plain file; empty for a link or a file that cannot be read."""
     with suppress(OSError):
         if not path.is_symlink():
             return file_digest(path)
@@ -46,28 +45,27 @@ def _digest(path: Path) -> str:
 
 
 class OutputFolder:
-    """The folder of reconstructions of one network, held by one process.
+    """Folder of reconstructions of one network, held by one process.
 
     Parameters
     ----------
     path
-        The folder; created when it is first needed.
+        Path of the folder; created when it is first needed.
     checkpoint
         SHA-256 of the checkpoint's file.
     settings
-        What else decides the result, in plain types.
+        Other settings that decide the result, in plain types.
     force
         Whether outputs of another checkpoint, other settings or other inputs may be replaced.
+    plugins
+        Packages of which the settings may name classes.
     """
 
-    def __init__(self, path: Path, checkpoint: str, settings: dict[str, Any], force: bool) -> None:
+    def __init__(
+        self, path: Path, checkpoint: str, settings: dict[str, object], force: bool, plugins: Sequence[str] = ()
+    ) -> None:
         self.path, self.force = path, force
-        deciding = {
-            key: value
-            for key, value in leaves(settings)
-            if decides(key) and not (key in YOUNGER and YOUNGER[key] == value)  # as for a run's identity
-        }
-        self.record = Record(checkpoint, json.loads(json.dumps(deciding)))
+        self.record = Record(checkpoint, deciding(settings, plugins))
         self._lock: int | None = None
         self._created = False
 
@@ -79,7 +77,7 @@ class OutputFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Create the folder and keep other processes of this program out; an empty one is not left behind.
+        """Create the folder and keep other processes of this program out; if nothing is written, it is removed again.
 
         Raises
         ------
@@ -97,7 +95,7 @@ class OutputFolder:
             yield
         finally:
             os.close(self._lock)
-            with suppress(OSError):  # the first that is not empty stays, and so do those above it
+            with suppress(OSError):  # stops at the first folder that is not empty
                 for folder in missing:
                     folder.rmdir()
 
@@ -109,7 +107,7 @@ class OutputFolder:
             raise InputError(
                 "another call is at work there", self._where(), "wait for it, or choose another"
             ) from error
-        except OSError:  # this file system has no locks: what others left behind cannot be told from what they need
+        except OSError:  # no locks on this file system: leftovers cannot be told from files in use
             return
         for left in self.path.iterdir():
             ours = re.fullmatch(re.escape(_PRIVATE) + r"[a-z0-9_]{8}", left.name) and not left.is_symlink()
@@ -117,7 +115,12 @@ class OutputFolder:
                 shutil.rmtree(left, ignore_errors=True)
 
     def read(self) -> dict[str, Entry]:
-        """Outputs of earlier calls.
+        """Return the outputs of earlier calls.
+
+        Returns
+        -------
+        dict
+            Entries by path relative to the folder.
 
         Raises
         ------
@@ -132,6 +135,7 @@ class OutputFolder:
             if path.is_symlink():
                 raise ValueError("a link")
             self._earlier = TypeAdapter(Record).validate_python(json.loads(path.read_bytes()))
+            self._earlier.settings = deciding(nested(self._earlier.settings), ())  # it may be an older version's
             for name, entry in self._earlier.outputs.items():
                 check_names(name, entry)
         except (OSError, ValueError, RecursionError, ValidationError) as error:
@@ -141,7 +145,7 @@ class OutputFolder:
         return self._earlier.outputs
 
     def _other(self) -> str:
-        """How what is there differs from this call's network, in words; empty if it does not."""
+        """Say how the recorded network differs from this call's, in words; empty if it does not."""
         there, here = self._earlier, self.record
         if there is None or not there.outputs:
             return ""
@@ -154,7 +158,10 @@ class OutputFolder:
         return "; ".join(f"{key} = {there.settings.get(key)}, here {here.settings.get(key)}" for key in keys[:_SHOWN])
 
     def _occupied(self, name: str, digest: str) -> str:
-        """Why an output cannot be put at a name, if it cannot: `digest` is the hash of what we wrote there before."""
+        """Say why an output cannot be put at a name; empty if it can.
+
+        `digest` is the hash of the output that was written there before.
+        """
         for parent in (PurePosixPath(name), *PurePosixPath(name).parents)[1:-1]:
             folder = self.path / parent
             if folder.is_symlink() or (os.path.lexists(folder) and not folder.is_dir()):
@@ -167,14 +174,16 @@ class OutputFolder:
         return "" if _digest(path) == digest else "the file has changed since it was written"
 
     def plan(self, items: Sequence[Item], drawn: bool, scored: bool) -> tuple[list[Item], list[Item]]:
-        """Compare what is there with what is to be done.
+        """Compare the folder's content with the items to reconstruct.
 
         Parameters
         ----------
         items
-            What this call is asked for.
-        drawn, scored
-            Whether panels are drawn, and whether scores may be written.
+            Items that this call is asked for.
+        drawn
+            Whether panels are drawn.
+        scored
+            Whether scores may be written.
 
         Returns
         -------
@@ -184,7 +193,7 @@ class OutputFolder:
         Raises
         ------
         InputErrors
-            If anything would be replaced that must not be.
+            If a file would be replaced that must not be.
         """
         known = self._earlier.outputs if self._earlier else {}
         other = self._other()
@@ -211,7 +220,7 @@ class OutputFolder:
                 continue
             there, same = (self.path / item.output).exists(), True
             if entry is not None and there and not other:
-                same = _digest(item.source.resolve()) in ("", entry.input_sha256)  # "": told when it is to be read
+                same = _digest(item.source.resolve()) in ("", entry.input_sha256)  # "": reported when it is read
                 if not same and not self.force:
                     what = f"{entry.input} had other content when this was made of it"
                     mistakes.append((item.output, what, "choose another folder, or force=true to replace it"))
@@ -233,7 +242,12 @@ class OutputFolder:
         return todo, done
 
     def begin(self) -> int:
-        """Take over what is of this network, remove what is of another one; the number of outputs removed.
+        """Keep the outputs of this network, and remove those of another one.
+
+        Returns
+        -------
+        int
+            Number of outputs removed.
 
         Raises
         ------
@@ -256,7 +270,7 @@ class OutputFolder:
         return removed
 
     def _remove(self, name: str, entry: Entry) -> bool:
-        """Remove an output and its panel, if they are still what was written."""
+        """Remove an output and its panel, if they are unchanged since they were written."""
         if entry.panel and not self._occupied(entry.panel, entry.panel_sha256):
             (self.path / entry.panel).unlink(missing_ok=True)
         path = self.path / name
@@ -266,7 +280,7 @@ class OutputFolder:
 
     @contextmanager
     def private(self) -> Iterator[Path]:
-        """A new folder that nobody else can enter, removed afterwards with all that is left in it."""
+        """Create a folder that no other user can enter, and remove it afterwards with all that is left in it."""
         folder = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=self.path))
         try:
             yield folder
@@ -274,18 +288,20 @@ class OutputFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def put(self, item: Item, digest: str, made: Path, panel: Path | None, scores: dict[str, float]) -> None:
-        """Put a finished output in place; the record is written first, so that whatever lies there is known.
+        """Put a finished output in place; the record is written first, so that no output is unknown to it.
 
         Parameters
         ----------
         item
-            What it is of.
+            Item that was reconstructed.
         digest
             SHA-256 of the input that was read.
-        made, panel
-            Finished files in a private folder; no panel is None.
+        made
+            Finished output in a private folder.
+        panel
+            Finished figure in a private folder, or None.
         scores
-            Metrics by name.
+            Metrics of the file, by name.
         """
         entry = Entry(item.name, digest, file_digest(made), scores=scores)
         if panel is not None:

@@ -1,9 +1,9 @@
-"""What ``reconstruction.json`` knows of an output folder, and which names it may give."""
+"""Define the content of ``reconstruction.json``, and which names of outputs it may hold."""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 RECORD, SCORES, PANELS = "reconstruction.json", "scores.csv", "panels"
 _LONGEST = 255  # bytes of a name, as `file_name` has it
@@ -11,7 +11,7 @@ _LONGEST = 255  # bytes of a name, as `file_name` has it
 
 @dataclass
 class Entry:
-    """What is known of one output.
+    """Record of one output.
 
     Parameters
     ----------
@@ -42,26 +42,33 @@ class Record:
     checkpoint
         SHA-256 of the checkpoint's file.
     settings
-        What else decides the result, by dotted key.
+        Other settings that decide the result, by dotted key.
     outputs
-        By path relative to the output folder.
+        Entries by path relative to the output folder.
     format
         Version of this layout.
     """
 
     checkpoint: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     outputs: dict[str, Entry] = field(default_factory=dict)
     format: Literal[1] = 1
 
 
 def check_names(output: str, entry: Entry) -> None:
-    """Refuse names in a record that `name_outputs` does not give; the record may be anybody's.
+    """Refuse names in a record that `name_outputs` does not give, because anybody may have written the record.
+
+    Parameters
+    ----------
+    output
+        Path of the output, relative to the output folder.
+    entry
+        Its entry in the record.
 
     Raises
     ------
     ValueError
-        With the name.
+        If a name is refused, with the name.
     """
     source = PurePosixPath(entry.input)
     for name, folder in (

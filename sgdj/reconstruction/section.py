@@ -1,4 +1,4 @@
-"""Seismic sections."""
+"""Deconvolve seismic sections."""
 
 import zipfile
 from contextlib import suppress
@@ -17,7 +17,7 @@ _MEASURED = ("data", "traces")  # names of the measured array in an archive
 
 
 class SectionFormat(Format):
-    """Seismic data: the measured traces in, reflectivity out, in the data's scale; SEG-Y headers are kept."""
+    """Turn measured traces into reflectivity, in the data's scale; SEG-Y headers are kept."""
 
     suffixes = (".sgy", ".segy", ".npz")
 
@@ -36,11 +36,14 @@ class SectionFormat(Format):
         return Outcome(y, output)
 
     def _key(self, source: Path) -> str | None:
-        """Name of the measured section in an archive, ``data`` if there are several; None leaves it to the reader."""
+        """Return the name of the measured section in an archive, ``data`` if there are several.
+
+        None leaves the choice to the reader.
+        """
         try:
             names, sections = _arrays(source)
         except (OSError, zipfile.BadZipFile):
-            return None  # the reader tells
+            return None  # the reader reports what is wrong
         chosen = sections[0] if len(sections) == 1 else next((n for n in _MEASURED if n in sections), None)
         if chosen is None and len(sections) > 1:
             raise InputError(
@@ -60,12 +63,12 @@ class SectionFormat(Format):
 
 
 def _arrays(source: Path) -> tuple[list[str], list[str]]:
-    """Names of all arrays of an archive, and of the real two-dimensional ones, from their headers alone."""
+    """List the names of all arrays of an archive, and of the real two-dimensional ones, from their headers alone."""
     names, sections = [], []
     with zipfile.ZipFile(source) as archive:
         for member in archive.namelist():
             names.append(member.removesuffix(".npy"))
-            with suppress(Exception), archive.open(member) as file:  # the reader tells what is damaged
+            with suppress(Exception), archive.open(member) as file:  # the reader reports the damage
                 shape, kind = read_header(file, str(source))
                 if len(shape) == 2 and kind.kind in "fiu":
                     sections.append(names[-1])

@@ -1,25 +1,36 @@
-"""SEG-Y files with new samples and the headers of another one."""
+"""Write SEG-Y files with new samples and the headers of another one."""
 
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-_TEXT, _BINARY, _TRACE = 3200, 400, 240  # bytes of the headers
-_FORMAT_CODE = 24  # where it stands in the binary header
-_IEEE = 5  # 32-bit floats
+from sgdj.runtime.arrays import Array
+
+_TEXT, _BINARY, _TRACE = 3200, 400, 240  # lengths of the headers in bytes
+_FORMAT_CODE = 24  # byte position in the binary header
+_IEEE = 5  # format code of 32-bit floats
 
 
-def write_segy(source: Path, target: Path, section: np.ndarray) -> str:
+def write_segy(source: Path, target: Path, section: Array) -> str:
     """Write a section (depth, traces) with all headers of a SEG-Y file.
 
-    A file of floating-point samples keeps their format. Integers could not hold the result: their output has the
-    format code 5, 32-bit IEEE floats, and is otherwise the same.
+    A file of floating-point samples keeps their format. Integers could not hold the result: their output has the format
+    code 5, 32-bit IEEE floats, and is otherwise the same.
+
+    Parameters
+    ----------
+    source
+        File whose headers are taken.
+    target
+        File to write.
+    section
+        Samples, shape (depth, traces).
 
     Returns
     -------
     str
-        What the samples were, if their format was exchanged; else nothing.
+        Former sample format, if it was replaced; else empty.
     """
     import segyio
 

@@ -1,1 +1,1 @@
-"""Tables, curves and panels, from run directories."""
+"""Tables, curves and panels of one run."""

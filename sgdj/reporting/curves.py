@@ -1,12 +1,12 @@
-"""Curves of an evaluation: a metric against the norm of a perturbation, the level of a shift, or K."""
+"""Draw up the curves of an evaluation: a metric against the norm of a perturbation, the level of a shift, or K."""
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any
 
 from sgdj.metrics.volumes import volume_interval, volume_mean
+from sgdj.runtime.contents import SampleRow
 
 METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "relative_error": r"relative error $\|\hat{x} - x\| / \|x\|$"}
 ITERATIONS = "iterations"
@@ -19,21 +19,21 @@ class Point:
     Parameters
     ----------
     reconstructor
-        Name of what was measured, such as `network` or `x0`; in a study the name of the strategy.
+        Name of the reconstructor that was measured, such as `network` or `x0`; in a study the name of the strategy.
     kind
-        "attack", "shift" or "iterations".
+        Kind of the horizontal axis: "attack", "shift" or "iterations".
     curve
         Name of the attack or shift, or "iterations".
     x
-        ρ = ‖δ‖ / ‖y‖ as measured, mean over volumes; or the shift's level; or K.
+        Place on the axis: ρ = ‖δ‖ / ‖y‖ as measured, mean over volumes; or the shift's level; or K.
     metric
-        A key of `METRICS`.
+        Name of the metric, a key of `METRICS`.
     mean, low, high
-        Mean over volumes, and its 95 % interval.
+        Mean over volumes, and the limits of its 95 % interval.
     n_volumes
         Number of volumes.
     believable
-        1 if all of its samples are, else 0; see `sgdj.attacks.base.Found`.
+        1 if all of its samples are believable, else 0; see `sgdj.attacks.base.Found`.
     """
 
     reconstructor: str
@@ -51,18 +51,18 @@ class Point:
 COLUMNS = tuple(field.name for field in fields(Point))
 
 
-def _value(row: dict[str, Any], metric: str) -> float:
+def _value(row: SampleRow, metric: str) -> float:
     value = math.sqrt(row["nmse"]) if metric == "relative_error" else row[metric]
     return value if math.isfinite(value) else math.nan  # an empty reference has no relative error
 
 
-def _ratio(row: dict[str, Any]) -> float:
-    """‖δ‖ / ‖y‖; none for a measurement of zeros."""
+def _ratio(row: SampleRow) -> float:
+    """Compute ‖δ‖ / ‖y‖; NaN for a measurement of zeros."""
     return row["delta_norm"] / row["y_norm"] if row["y_norm"] else math.nan
 
 
-def _places(row: dict[str, Any], attacks: Iterable[str]) -> list[tuple[str, str]]:
-    """Kind and name of the curves that a condition, given by one of its rows, lies on."""
+def _places(row: SampleRow, attacks: Iterable[str]) -> list[tuple[str, str]]:
+    """List kind and name of the curves that a condition, given by one of its rows, lies on."""
     if row["attack"]:
         return [("attack", row["attack"])]
     if row["shift"]:
@@ -70,12 +70,12 @@ def _places(row: dict[str, Any], attacks: Iterable[str]) -> list[tuple[str, str]
     return [(ITERATIONS, ITERATIONS)] if row["level"] else [("attack", name) for name in attacks]
 
 
-def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
-    """Every point, from the rows of `samples.csv`; curves of one level only are left out.
+def points(rows: Sequence[SampleRow]) -> list[Point]:
+    """Compute every point from the rows of `samples.csv`; curves of one level only are left out.
 
     The clean condition belongs to every attack's curve, at ρ = 0.
     """
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[SampleRow]] = defaultdict(list)
     for row in rows:
         groups[row["reconstructor"], row["condition"]].append(row)
     curves: dict[tuple[str, str, str], dict[float, Point]] = defaultdict(dict)
@@ -91,6 +91,6 @@ def points(rows: Sequence[dict[str, Any]]) -> list[Point]:
     return [curve[x] for curve in curves.values() if len(curve) > 1 for x in sorted(curve)]
 
 
-def table(found: Sequence[Point]) -> list[dict[str, Any]]:
-    """The points as rows with `COLUMNS`."""
+def table(found: Sequence[Point]) -> list[dict[str, str | float]]:
+    """Turn the points into rows with `COLUMNS`."""
     return [dict(zip(COLUMNS, astuple(point), strict=True)) for point in found]

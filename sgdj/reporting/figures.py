@@ -1,14 +1,14 @@
-"""Figures of a single run."""
+"""Draw the figures of a single run."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -19,13 +19,15 @@ from sgdj.reconstruction.base import Outcome
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, save, save_both
 from sgdj.reporting.style import look as look_of
+from sgdj.runtime.arrays import Array
+from sgdj.runtime.contents import Metrics
 from sgdj.text import label
 
 mpl.use("Agg")
 
 
-def training_curve(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Loss and validation PSNR by epoch."""
+def training_curve(rows: Sequence[Metrics], path: Path) -> None:
+    """Draw loss and validation PSNR by epoch."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     left = figure.add_subplot()
     epochs = [row["epoch"] + 1 for row in rows]
@@ -46,7 +48,7 @@ Look = Callable[[Point], tuple[str, str, str, str]]
 
 
 def by_curve(found: Sequence[Point]) -> Look:
-    """A colour for each curve, a line style for each reconstructor."""
+    """Choose a colour for each curve, and a line style for each reconstructor."""
     names = list(dict.fromkeys(p.curve for p in found))
     palette = dict(zip(names, islice(cycle(COLOURS.values()), len(names)), strict=True))
 
@@ -60,26 +62,28 @@ def by_curve(found: Sequence[Point]) -> Look:
 
 
 def by_strategy(point: Point) -> tuple[str, str, str, str]:
-    """A colour for each strategy; random noise is dashed, and has no label of its own."""
+    """Choose a colour for each strategy; random noise is dashed, and has no label of its own."""
     colour, marker, label = look_of(point.reconstructor)
     return ("--", marker, colour, "") if point.curve == "gaussian" else ("-", marker, colour, label)
 
 
 def curves(found: Sequence[Point], label: str, look: Look, note: str, folder: Path, name: str) -> None:
-    """Curves over one common axis, a panel for each metric: mean and 95 % band over volumes.
+    """Draw curves over one common axis, a panel for each metric: mean and 95 % band over volumes.
 
     Parameters
     ----------
     found
-        The points.
+        Points of all curves.
     label
-        Of the horizontal axis.
+        Label of the horizontal axis.
     look
-        How each curve is drawn.
+        Function that chooses line style, marker, colour and label of each curve.
     note
-        Said above the legend.
-    folder, name
-        Where PNG and PDF are written.
+        Remark above the legend.
+    folder
+        Folder where PNG and PDF are written.
+    name
+        Name of both files, without suffix.
     """
     metrics = [metric for metric in METRICS if any(p.metric == metric for p in found)]
     figure = Figure(figsize=(4 * len(metrics), 3.8), layout="constrained")
@@ -95,12 +99,13 @@ def curves(found: Sequence[Point], label: str, look: Look, note: str, folder: Pa
     for metric, axis in axes.items():
         axis.set(xlabel=label, ylabel=METRICS[metric])
     handles, labels = axes[metrics[0]].get_legend_handles_labels()
-    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 4, "frameon": False}
-    figure.legend(handles, labels, title=note, fontsize=8, title_fontsize=8, **place)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8, title=note, title_fontsize=8
+    )
     save_both(figure, folder, name)
 
 
-def _show(axes: Any, image: np.ndarray, title: str, signed: bool, window: float) -> None:
+def _show(axes: Axes, image: Array, title: str, signed: bool, window: float) -> None:
     low = -window if signed else 0.0
     shown = axes.imshow(image, cmap="seismic" if signed else "gray", vmin=low, vmax=window, interpolation="nearest")
     axes.set_title(title, fontsize=9)
@@ -114,8 +119,8 @@ _ZOOM = 1.8  # side of the zoomed square, in sides of the drawn structure
 _SMALLEST_ZOOM = 16
 
 
-def _zoomed(region: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-    """A square around a drawn structure, or nothing if that is most of the image."""
+def _zoomed(region: Array, shape: tuple[int, ...]) -> "tuple[slice[int, int, None], slice[int, int, None]] | None":
+    """Return a square around a drawn structure, or None if that is most of the image."""
     rows, columns = (np.flatnonzero(region.any(axis)) for axis in (1, 0))
     if not len(rows):
         return None
@@ -130,7 +135,7 @@ def _zoomed(region: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice] |
 
 
 def reconstruction_panel(panel: Panel, path: Path) -> None:
-    """Reference, starting point, reconstruction and error of one sample; the attack's perturbation; a drawn structure.
+    """Draw reference, starting point, reconstruction and error of one sample; the attack's δ; a drawn structure.
 
     Images share one window, the reference's range; the error has a fixed window of a quarter of it, stated in its
     title. A perturbation is shown as Aᴴδ and in the measurement domain (k-space: log |δ|, zero frequency in the
@@ -138,7 +143,7 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
     """
     signed = not panel.reference.is_complex()
 
-    def real(x: torch.Tensor) -> np.ndarray:
+    def real(x: torch.Tensor) -> Array:
         return to_real(x)[0].float().numpy()
 
     reference, start, reconstruction = map(real, (panel.reference, panel.start, panel.reconstruction))
@@ -147,7 +152,7 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
         return
     top = float(np.abs(reference).max())
     error = np.abs(reconstruction - reference)
-    images: list[tuple[np.ndarray, str, bool, float]] = [
+    images: list[tuple[Array, str, bool, float]] = [
         (reference, "reference", signed, top),
         (start, f"starting point $x_0$, {_psnr(start, reference):.2f} dB", signed, top),
         (reconstruction, f"network, {_psnr(reconstruction, reference):.2f} dB", signed, top),
@@ -178,8 +183,8 @@ def reconstruction_panel(panel: Panel, path: Path) -> None:
     save(figure, path)
 
 
-def _measured(delta: torch.Tensor) -> tuple[np.ndarray, str, bool, float]:
-    """δ as it is measured: k-space on a logarithmic scale of three decades, anything else as it is."""
+def _measured(delta: torch.Tensor) -> tuple[Array, str, bool, float]:
+    """Show δ in the measurement domain: k-space on a logarithmic scale of three decades, anything else unchanged."""
     values = delta[0]
     if not values.is_complex():
         shown = values.float().numpy()
@@ -189,7 +194,7 @@ def _measured(delta: torch.Tensor) -> tuple[np.ndarray, str, bool, float]:
 
 
 def file_panel(outcome: Outcome, name: str, path: Path) -> None:
-    """Starting point and reconstruction of a file's middle image, with reference and error where there is one."""
+    """Draw starting point and reconstruction of a file's middle image, with reference and error where there is one."""
     images = [("starting point $x_0$", outcome.start), ("reconstruction", outcome.reconstruction)]
     reference = outcome.reference
     if reference is not None:
@@ -208,7 +213,7 @@ def file_panel(outcome: Outcome, name: str, path: Path) -> None:
     save(figure, path)
 
 
-def _signal_panel(panel: Panel, reference: np.ndarray, start: np.ndarray, estimate: np.ndarray, path: Path) -> None:
+def _signal_panel(panel: Panel, reference: Array, start: Array, estimate: Array, path: Path) -> None:
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(start[:, 0], ".", color="0.6", label=f"measurement, {_psnr(start, reference):.2f} dB")
@@ -220,5 +225,5 @@ def _signal_panel(panel: Panel, reference: np.ndarray, start: np.ndarray, estima
     save(figure, path)
 
 
-def _psnr(estimate: np.ndarray, reference: np.ndarray) -> float:
+def _psnr(estimate: Array, reference: Array) -> float:
     return float(-10 * np.log10(max(np.mean((estimate - reference) ** 2), 1e-20)))

@@ -1,9 +1,8 @@
-"""How every figure looks, and how it is written."""
+"""Define how every figure looks, and how it is written."""
 
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -20,12 +19,12 @@ STRATEGIES = {
     "input_jitter": ("#009E73", "^", "input jittering"),
     "jitter": ("#0072B2", "D", "SGD jittering"),
 }
-#: For a strategy that is not among them.
+#: Colours of strategies that are not listed above.
 _OTHERS = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 
 def look(strategy: str) -> tuple[str, str, str]:
-    """Colour, marker and label of a strategy; one that is not listed keeps its own name."""
+    """Return colour, marker and label of a strategy; one that is not listed keeps its own name."""
     other = _OTHERS[sum(strategy.encode()) % len(_OTHERS)]
     return STRATEGIES.get(strategy, (other, "v", plain(strategy)))
 
@@ -34,10 +33,10 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure with fixed metadata, so that equal figures are equal files."""
     dated = {"CreationDate": None, "Producer": None, "Creator": None}
     metadata = {"Software": None} if path.suffix == ".png" else dated
-    kind: Any = path.suffix.removeprefix(".")
-    content = BytesIO()  # and into the file in one step, which follows no link
+    kind = path.suffix.removeprefix(".")
+    content = BytesIO()  # written to the file in one step, which follows no link
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")  # a name's letters: drawn as boxes
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")  # a name may hold such letters
         figure.savefig(content, dpi=150, metadata=metadata, format=kind)
     write_atomically(path, content.getvalue())
 

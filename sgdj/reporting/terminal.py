@@ -1,33 +1,33 @@
-"""What the terminal shows at the end of a run."""
+"""Show the results of a run on the terminal."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from sgdj.audit.checks import Check
-from sgdj.text import printable
+from sgdj.runtime.contents import Summary
+from sgdj.text import plus_minus, printable
 
 
-def _cell(entry: dict[str, Any]) -> str:
+def _cell(entry: Summary) -> str:
     if entry["mean"] is None:
         return "—"
-    return f"{entry['mean']:.2f}" if entry["std"] is None else f"{entry['mean']:.2f} ± {entry['std']:.2f}"
+    return plus_minus(entry["mean"], entry["std"], 2)
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:
-    """What a mean is of another; None where there is none."""
+    """Divide one mean by another; None where either is missing."""
     return part / whole if part is not None and whole else None
 
 
 def _gain(network: float | None, start: float | None) -> str:
-    """By how much the network is better; nothing where a PSNR is not a number."""
+    """Say by how much the network is better; empty where a PSNR is not a number."""
     return "—" if network is None or start is None else f"{network - start:+.2f}"
 
 
-def result_table(summary: dict[str, Any], title: str) -> Table:
-    """Conditions by PSNR and SSIM, the starting point beside the network."""
+def result_table(summary: Summary, title: str) -> Table:
+    """Tabulate conditions by PSNR and SSIM, the starting point beside the network."""
     table = Table(title=printable(title), title_justify="left", caption_justify="left")
     table.add_column("condition")
     table.add_column("‖δ‖/‖y‖", justify="right")
@@ -53,7 +53,7 @@ def result_table(summary: dict[str, Any], title: str) -> Table:
 
 
 def audit_table(checks: Sequence[Check], title: str) -> Table:
-    """Outcome of every check."""
+    """Tabulate the outcome of every check."""
     table = Table(title=printable(title), title_justify="left")
     table.add_column("", justify="right")
     for name in ("check", "outcome", "measured", "rule"):
@@ -65,8 +65,7 @@ def audit_table(checks: Sequence[Check], title: str) -> Table:
 
 def show(table: Table) -> None:
     """Print a table to standard output, at full width where there is no terminal."""
-    plain: dict[str, Any] = {"markup": False, "emoji": False}  # names are no markup
-    console = Console(**plain)
+    console = Console(markup=False, emoji=False)  # names may contain brackets and colons
     if not console.is_terminal:
-        console = Console(width=120, **plain)
+        console = Console(width=120, markup=False, emoji=False)
     console.print(table)

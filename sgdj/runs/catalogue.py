@@ -1,4 +1,4 @@
-"""Look at finished and unfinished runs through their directories."""
+"""List, compare and tidy runs through their directories."""
 
 import csv
 import json
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -17,14 +16,28 @@ from sgdj.config.plain_yaml import read_mapping
 from sgdj.errors import InputError
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.directory import RunDirectory
+from sgdj.runtime.contents import Record, Summary
 from sgdj.text import from_cell, printable
 
+#: What runs are filtered by.
+FACTS = ("task", "architecture", "strategy", "sigma", "seed", "scale", "mode", "status")
+_SHOWN = ("task", "architecture", "strategy", "sigma", "seed", "status")
+#: What `lines` says of a run.
+COLUMNS = (*_SHOWN, "clean dB", "attacked dB", "OOD dB", "MiB", "folder")
 _GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
 
 
+_FORMER = {"x0": "zero_filled"}  # names of reconstructors in older runs, by today's
+
+
 def current_name(reconstructor: str) -> str:
-    """What a reconstructor of an older run is called today."""
-    return "x0" if reconstructor == "zero_filled" else reconstructor
+    """Return today's name of a reconstructor in an older run."""
+    return next((today for today, former in _FORMER.items() if former == reconstructor), reconstructor)
+
+
+def former_name(reconstructor: str) -> str:
+    """What a reconstructor was called in older runs."""
+    return _FORMER.get(reconstructor, reconstructor)
 
 
 @dataclass(frozen=True)
@@ -34,45 +47,40 @@ class RunView:
     Parameters
     ----------
     path
-        The folder.
+        Folder of the run.
     record, config, summary
         Content of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
     """
 
     path: Path
-    record: dict[str, Any]
-    config: dict[str, Any]
-    summary: dict[str, Any]
+    record: Record
+    config: dict[str, object]
+    summary: Summary
 
     @property
     def facts(self) -> dict[str, str]:
-        """What runs are filtered by."""
-        node = self.config.get
-        strategy, architecture = self.node("strategy"), self.node("architecture")
-        return {
-            "task": str(node("task", "?")),
-            "architecture": str(architecture.get("name", "?")),
-            "strategy": str(strategy.get("name", "?")),
-            "sigma": str(strategy.get("sigma", "")),
-            "seed": str(node("seed", "?")),
-            "scale": str(node("scale", "?")),
-            "mode": str(node("mode", "?")),
-            "status": self.status,
-        }
+        """What runs are filtered by: a text for each of `FACTS`."""
+        nodes = {name: self.node(name).get("name", "?") for name in ("architecture", "strategy")}
+        nodes |= {"sigma": self.node("strategy").get("sigma", ""), "status": self.status}
+        return {fact: str(nodes[fact] if fact in nodes else self.config.get(fact, "?")) for fact in FACTS}
 
-    def node(self, name: str) -> dict[str, Any]:
-        """A node of the configuration; empty if it is missing or damaged."""
+    def setting(self, key: str) -> object:
+        """The value under a dotted key of the configuration, or None."""
+        return get(self.config, key)
+
+    def node(self, name: str) -> dict[str, object]:
+        """Return a node of the configuration; empty if it is missing or damaged."""
         found = self.config.get(name)
         return found if isinstance(found, dict) else {}
 
     @property
     def status(self) -> str:
-        """The recorded status; a run that says running while nobody holds its lock was killed."""
+        """Status in the record; a run that says running while no process holds its lock was killed."""
         recorded = str(self.record.get("status", "?"))
         return "killed" if recorded == "running" and not _locked(self.path) else recorded
 
     def psnr(self, condition: str) -> float | None:
-        """Mean PSNR of the network under a condition."""
+        """Return the mean PSNR in dB of the network under a condition."""
         try:
             value = self.summary["network"][condition]["psnr"]["mean"]
             return float(value) if isinstance(value, int | float) else None
@@ -80,7 +88,7 @@ class RunView:
             return None
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Size on disk, in bytes."""
         return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
 
 
@@ -95,15 +103,15 @@ def _locked(path: Path) -> bool:
         return True
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, object]:
     with suppress(OSError, ValueError, RecursionError):
         loaded = json.loads(path.read_text())
         return loaded if isinstance(loaded, dict) else {}
     return {}
 
 
-def _config(path: Path) -> dict[str, Any]:
-    """A run's configuration; empty if it is missing, or no configuration."""
+def _config(path: Path) -> dict[str, object]:
+    """Read a run's configuration; empty if it is missing, or no configuration."""
     with suppress(InputError):
         config = read_mapping(path)
         groups = all(isinstance(config.get(node, {}), dict) for node in _GROUPS)
@@ -115,6 +123,16 @@ def _config(path: Path) -> dict[str, Any]:
 
 def view(path: Path) -> RunView:
     """Read a run directory.
+
+    Parameters
+    ----------
+    path
+        Folder of the run.
+
+    Returns
+    -------
+    RunView
+        Content of its files.
 
     Raises
     ------
@@ -132,7 +150,19 @@ def view(path: Path) -> RunView:
 
 
 def find(folders: Sequence[Path], wanted: dict[str, str]) -> list[RunView]:
-    """Runs below some folders whose facts are as wanted.
+    """Find the runs below some folders whose facts are as wanted.
+
+    Parameters
+    ----------
+    folders
+        Folders to search.
+    wanted
+        Wanted value of each fact.
+
+    Returns
+    -------
+    list of RunView
+        Runs that match.
 
     Raises
     ------
@@ -141,36 +171,39 @@ def find(folders: Sequence[Path], wanted: dict[str, str]) -> list[RunView]:
     """
     found = [view(p.parent) for folder in folders for p in sorted(folder.rglob("run.json"))]
     for key, value in wanted.items():
-        known = list(RunView(Path(), {}, {}, {}).facts)
-        if key not in known:
-            raise InputError(f"unknown filter {key}", f"{key}={value}", f"choose one of {', '.join(known)}")
+        if key not in FACTS:
+            raise InputError(f"unknown filter {key}", f"{key}={value}", f"choose one of {', '.join(FACTS)}")
     return [run for run in found if all(run.facts[key] == value for key, value in wanted.items())]
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def lines(found: Sequence[RunView]) -> list[tuple[str | float | None, ...]]:
+    """Give a value for each of `COLUMNS` of every run; None for a score that it lacks."""
+    rows: list[tuple[str | float | None, ...]] = []
+    for run in found:
+        conditions = ("clean", str(run.node("attack").get("name", "")), next(iter(run.node("shift")), ""))
+        scores = map(run.psnr, conditions)
+        rows.append((*(run.facts[name] for name in _SHOWN), *scores, run.size() / 2**20, str(run.path)))
+    return rows
 
 
 def listing(found: Sequence[RunView]) -> Table:
-    """One row per run."""
-    table = Table(title=f"{len(found)} runs, {sum(r.size() for r in found) / 2**20:.1f} MiB", title_justify="left")
-    for name in ("task", "architecture", "strategy", "sigma", "seed", "status"):
-        table.add_column(name)
-    for name in ("clean dB", "attacked dB", "OOD dB", "MiB"):
-        table.add_column(name, justify="right")
-    table.add_column("folder", overflow="fold")
-    for run in found:
-        facts = run.facts
-        attack = run.node("attack").get("name", "")
-        shift = next(iter(run.node("shift")), "")
-        scores = [_cell(run.psnr(name)) for name in ("clean", attack, shift)]
-        names = [facts[n] for n in ("task", "architecture", "strategy", "sigma", "seed", "status")]
-        table.add_row(*map(printable, names), *scores, f"{run.size() / 2**20:.1f}", printable(run.path))
+    """Make the table of `lines` for a terminal."""
+    rows = lines(found)
+    size = sum(run.size() for run in found) / 2**20
+    table = Table(title=f"{len(found)} runs, {size:.1f} MiB", title_justify="left")
+    for name in COLUMNS:
+        number = name.endswith(("dB", "MiB"))
+        table.add_column(
+            name, justify="right" if number else "left", overflow="fold" if name == "folder" else "ellipsis"
+        )
+    for *facts, clean, attacked, shifted, mib, folder in rows:
+        scores = ["" if value is None else f"{value:.2f}" for value in (clean, attacked, shifted)]
+        table.add_row(*map(printable, facts), *scores, f"{mib:.1f}", printable(folder))
     return table
 
 
 def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
-    """Volume means of the network's metric by condition."""
+    """Return the volume means of the network's metric by condition."""
     path = run.path / "evaluation" / "samples.csv"
     if not path.is_file():
         raise InputError("no evaluation/samples.csv", str(run.path), "finish the run first")
@@ -188,7 +221,19 @@ def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
 
 
 def compare(first: Path, second: Path) -> list[Table]:
-    """Configuration difference, and metric difference paired by volume.
+    """Compare two runs: differences of configuration, and of metrics paired by volume.
+
+    Parameters
+    ----------
+    first
+        Folder of one run.
+    second
+        Folder of the other run.
+
+    Returns
+    -------
+    list of Table
+        Tables for the terminal.
 
     Raises
     ------
@@ -222,7 +267,7 @@ def compare(first: Path, second: Path) -> list[Table]:
 
 
 def tidy(found: Sequence[RunView], really: bool) -> str:
-    """Remove the checkpoints of finished runs; those of others stay, since they are needed to go on."""
+    """Remove the checkpoints of finished runs; those of others stay, since they are needed to resume."""
     finished = [run for run in found if run.status == "finished" and (run.path / "checkpoints").is_dir()]
     own = [p for run in finished for p in RunDirectory(run.path).own_files() if p.parent.name == "checkpoints"]
     size = sum(p.stat().st_size for p in own)

@@ -1,4 +1,4 @@
-"""The run directory: what a run leaves behind, and who may write to it."""
+"""Manage the run directory: what a run leaves behind, and who may write to it."""
 
 import csv
 import io
@@ -9,17 +9,17 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from sgdj.config.plain_yaml import read_mapping
 from sgdj.errors import ExitCode, InputError, disk_full, writing
+from sgdj.runtime.contents import Metrics, Record
 from sgdj.text import cell
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.sgdj\.tmp")
@@ -38,7 +38,7 @@ _TRACKED, _TRACKER = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+"), re.compile(r
 
 
 def temporary_path(folder: Path) -> Path:
-    """A new name for a file that is being written: nobody can foresee it, and no other program uses its like."""
+    """Return a new name for a file that is being written: it cannot be guessed, and no other program uses its like."""
     return folder / f".{secrets.token_hex(8)}.sgdj.tmp"
 
 
@@ -73,7 +73,7 @@ def sync_folder(folder: Path) -> None:
 _NUMBERS = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
 
 
-def _line(row: dict[str, Any]) -> str:
+def _line(row: Metrics) -> str:
     """A row as one line of JSON that every reader understands; a number that is not finite as its name."""
     plain = {
         key: json.dumps(value) if isinstance(value, float) and not math.isfinite(value) else value
@@ -82,7 +82,7 @@ def _line(row: dict[str, Any]) -> str:
     return json.dumps(plain, allow_nan=False) + "\n"
 
 
-def _finite(content: Any) -> Any:
+def _finite(content: object) -> object:
     """Plain values with null for numbers that JSON does not have; a note beside them says which they were."""
     if isinstance(content, list):
         return [_finite(value) for value in content]
@@ -93,13 +93,13 @@ def _finite(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _checked(record: dict[str, Any]) -> dict[str, Any]:
+def _checked(record: Record) -> Record:
     """A record without the entries that cannot be what a run wrote; nothing if it is no run's."""
     wanted: dict[str, type | tuple[type, ...]] = {
         "status": str, "config_hash": str, "started": str, "trained": bool, "wall_s": (int, float), "files": dict,
         "exit_code": int, "score": (int, float),
     }  # fmt: skip
-    kept: dict[str, Any] = {key: value for key, value in record.items() if isinstance(value, wanted.get(key, object))}
+    kept: Record = {key: value for key, value in record.items() if isinstance(value, wanted.get(key, object))}
     if kept.get("exit_code", 0) not in set(ExitCode):
         del kept["exit_code"]
     for name in ("wall_s", "score"):
@@ -124,7 +124,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record: dict[str, Any] = {}
+        self.record: Record = {}
         self._lock: FileLock | None = None
         self._created: list[Path] = []
 
@@ -148,23 +148,23 @@ class RunDirectory:
         """Whether this process holds the lock."""
         return self._lock is not None and self._lock.is_locked
 
-    def read_record(self) -> dict[str, Any]:
-        """``run.json``, or nothing if there is none, it is damaged, or no run of this program wrote it."""
+    def read_record(self) -> Record:
+        """Read ``run.json``; empty if there is none, it is damaged, or no run of this program wrote it."""
         try:
-            record: Any = json.loads((self.path / "run.json").read_text())
+            record: object = json.loads((self.path / "run.json").read_text())
         except (OSError, ValueError, RecursionError):
             return {}
         return _checked(record) if isinstance(record, dict) else {}
 
-    def read_config(self) -> dict[str, Any]:
-        """``config.yaml``, or nothing if there is none or it is damaged."""
+    def read_config(self) -> dict[str, object]:
+        """Read ``config.yaml``; empty if there is none or it is damaged."""
         try:
             return read_mapping(self.path / "config.yaml")
         except InputError:
             return {}
 
     def refuse_early(self) -> None:
-        """See whether the folder can be claimed, without leaving anything there: told before data are generated.
+        """Check that the folder can be claimed, without leaving anything there, before data are generated.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class RunDirectory:
             self.release()
 
     def entries(self) -> list[Path]:
-        """What is in the folder, without the lock, empty folders of a run, and what a killed process half wrote."""
+        """List the folder's content, without the lock, a run's empty folders and half-written files."""
         if not self.path.exists():
             return []
         lock = self.path / ".lock"
@@ -197,14 +197,14 @@ class RunDirectory:
         return [p for p in self.path.iterdir() if p.name not in passed and not _TEMPORARY.fullmatch(p.name)]
 
     def own_files(self) -> Iterator[Path]:
-        """Files of the names that a run writes, in the folders where it does, not behind links."""
+        """Yield files of the names that a run writes, in the folders where it does, not behind links."""
         for name, pattern in _OWN.items():
             folder = self.path / name
             if folder.is_dir() and not (name and folder.is_symlink()):
                 yield from sorted(p for p in folder.iterdir() if re.fullmatch(pattern, p.name) and not p.is_dir())
 
     def linked_folders(self) -> list[Path]:
-        """Folders that a run writes to and that are links to another place."""
+        """List folders that a run writes to and that are links to another place."""
         return [self.path / name for name in _OWN if name and (self.path / name).is_symlink()]
 
     def claim(self) -> None:
@@ -234,12 +234,15 @@ class RunDirectory:
         )
 
     def release(self) -> None:
-        """Give the lock back; its file stays, since removing it could part two runs that both wait for it."""
+        """Release the lock.
+
+        The lock file is kept: if it were deleted while two runs wait, each could lock a different file.
+        """
         if self._lock is not None:
             self._lock.release()
 
     def sweep_up(self) -> None:
-        """Remove what a process that was killed left half-written, in the folders that a run writes to."""
+        """Remove the half-written files of a killed process, in the folders that a run writes to."""
         for folder in (self.path / name for name in _OWN):
             if folder.is_dir():
                 for left in folder.iterdir():
@@ -247,9 +250,9 @@ class RunDirectory:
                         left.unlink(missing_ok=True)
 
     def clear(self) -> int:
-        """Remove the results of an earlier run that is to be repeated, and nothing else; the number of files.
+        """Remove the results of an earlier run that is to be repeated, and nothing else; returns the number of files.
 
-        ``run.json`` stays: it already says that the run begins, and by it the folder is known as a run's.
+        ``run.json`` stays: it already says that the run begins, and identifies the folder as a run's.
         """
         own = [path for path in self.own_files() if path.name != "run.json"]
         tracked = self.path / "wandb"
@@ -266,7 +269,7 @@ class RunDirectory:
         return len(own)
 
     def withdraw(self) -> None:
-        """Leave things as they were before `claim`, of a run that could not be begun in a folder without one."""
+        """Restore the folder as it was before `claim`, for a run that could not begin in a folder without one."""
         self.clear()
         for name in ("run.json", ".lock"):
             (self.path / name).unlink(missing_ok=True)
@@ -274,7 +277,7 @@ class RunDirectory:
             with suppress(OSError):  # another run is beside it
                 folder.rmdir()
 
-    def start(self, config: dict[str, Any], record: dict[str, Any], afresh: bool) -> int:
+    def start(self, config: dict[str, object], record: Record, afresh: bool) -> int:
         """Write a first record, then the configuration.
 
         Parameters
@@ -307,14 +310,14 @@ class RunDirectory:
             raise self._unwritable(error) from error
         return removed
 
-    def update(self, **entries: Any) -> None:
+    def update(self, **entries: object) -> None:
         """Change entries of ``run.json``."""
         self.record.update(entries)
         text = json.dumps(self.record, indent=1, sort_keys=True)
         write_atomically(self.path / "run.json", text.encode() + b"\n")
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """The complete lines of ``metrics.jsonl``; one that cannot be read costs no other."""
+    def metrics(self) -> list[Metrics]:
+        """Read the complete lines of ``metrics.jsonl``; a damaged line does not affect the others."""
         try:
             lines = (self.path / "metrics.jsonl").read_bytes().splitlines()
         except OSError:
@@ -322,16 +325,16 @@ class RunDirectory:
         rows = []
         for line in lines:
             with suppress(ValueError, RecursionError):  # a line cut off by a crash, or damaged
-                row: Any = json.loads(line)
+                row: object = json.loads(line)
                 if isinstance(row, dict) and isinstance(row.get("epoch"), int):
                     rows.append({key: _NUMBERS.get(str(value), value) for key, value in row.items()})
         return rows
 
-    def write_metrics(self, rows: Iterable[dict[str, Any]]) -> None:
+    def write_metrics(self, rows: Iterable[Metrics]) -> None:
         """Write ``metrics.jsonl`` anew."""
         write_atomically(self.path / "metrics.jsonl", "".join(map(_line, rows)).encode())
 
-    def append_metrics(self, row: dict[str, Any]) -> None:
+    def append_metrics(self, row: Metrics) -> None:
         """Add a line to ``metrics.jsonl``, durably."""
         path = self.path / "metrics.jsonl"
         with writing(path):
@@ -341,17 +344,17 @@ class RunDirectory:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def write_rows(self, name: str, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
+    def write_rows(self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
         """Write a CSV file under ``evaluation/``; NaN becomes an empty cell."""
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
         for row in rows:
             empty = {key: "" for key, value in row.items() if isinstance(value, float) and math.isnan(value)}
-            writer.writerow({key: cell(value) for key, value in (row | empty).items()})
+            writer.writerow({key: cell(value) for key, value in {**row, **empty}.items()})
         write_atomically(self.evaluation / name, text.getvalue().encode())
 
-    def write_json(self, name: str, content: dict[str, Any]) -> None:
+    def write_json(self, name: str, content: dict[str, object]) -> None:
         """Write a JSON file under ``evaluation/``; a number that is not finite becomes null, with a note beside it."""
         text = json.dumps(_finite(content), indent=1, allow_nan=False)
         write_atomically(self.evaluation / name, text.encode() + b"\n")

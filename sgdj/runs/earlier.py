@@ -1,17 +1,17 @@
-"""What a run finds in its folder: nothing, an earlier state of itself, or another run; anything else is refused."""
+"""Find out what a folder holds: nothing, an earlier state of this run, or another run; anything else is refused."""
 
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sgdj.config.identity import settings
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import has_own
+from sgdj.runtime.contents import Record
 
 
 @dataclass(frozen=True)
@@ -21,30 +21,37 @@ class Earlier:
     Parameters
     ----------
     record
-        Its ``run.json``; empty if there is no run, or the record is damaged.
+        Content of its ``run.json``; empty if there is no run, or the record is damaged.
     found
         Whether there is a run.
     same
         Whether it is of this very configuration.
     """
 
-    record: dict[str, Any]
+    record: Record
     found: bool
     same: bool
 
 
-def same_settings(config: dict[str, Any]) -> Callable[[str], bool]:
+def _plugins(config: dict[str, object]) -> list[str]:
+    """Return the packages that a run opens."""
+    named = config.get("plugins")
+    return list(map(str, named)) if isinstance(named, list) else []
+
+
+def same_settings(config: dict[str, object]) -> Callable[[str], bool]:
     """Tells of a configuration, as YAML, whether it decides the same numbers as `config`."""
 
     def tells(text: str) -> bool:
         with suppress(InputError, ValueError):  # ValueError: no UTF-8
-            return settings(parse_mapping(text.encode(), "config.yaml")) == settings(config)
+            plugins = _plugins(config)  # a file opens none
+            return settings(parse_mapping(text.encode(), "config.yaml"), plugins) == settings(config, plugins)
         return False
 
     return tells
 
 
-def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
+def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     """See what a folder holds, changing nothing there.
 
     A folder without a readable ``run.json`` is known by the configuration in an intact checkpoint, or by its
@@ -53,9 +60,16 @@ def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
     Parameters
     ----------
     run
-        The folder.
-    key, config
-        Configuration hash and configuration of the run that asks.
+        The folder that is looked at.
+    key
+        Configuration hash of the run that asks.
+    config
+        Configuration of the run that asks, in plain types.
+
+    Returns
+    -------
+    Earlier
+        The record that was found, and whether it is of the same run.
 
     Raises
     ------
@@ -75,11 +89,12 @@ def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
     record = run.read_record()
     if record.get("config_hash") == key:
         return Earlier(record, True, True)
-    if record:  # of another run, or its hash is damaged
+    if record:  # the record of another run, or one whose hash is damaged
         mine = has_own(run, key, lambda text: False)
         return Earlier({} if mine else record, True, mine)
-    same = same_settings(config)
-    if has_own(run, key, same) or (_is_all_ours(run, inside) and settings(run.read_config()) == settings(config)):
+    same, plugins = same_settings(config), _plugins(config)
+    there = settings(run.read_config(), plugins)
+    if has_own(run, key, same) or (_is_all_ours(run, inside) and there == settings(config, plugins)):
         return Earlier({}, True, True)
     damaged = (run.path / "run.json").is_file()
     raise InputError(
@@ -92,7 +107,7 @@ def look(run: RunDirectory, key: str, config: dict[str, Any]) -> Earlier:
 
 
 def _is_all_ours(run: RunDirectory, inside: list[Path]) -> bool:
-    """Whether a folder has ``run.json``, and nothing but what runs write."""
+    """Check whether a folder has ``run.json``, and nothing but what runs write."""
     own, folders = set(run.own_files()), {"checkpoints", "evaluation", "figures", "model"}
     for path in inside:
         if path.name in folders and path.is_dir():

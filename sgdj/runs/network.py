@@ -1,43 +1,44 @@
-"""Trained networks: the one place where weights are read into a network."""
+"""Load trained networks: the one place where weights are read into a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sgdj.config.instantiate import build
+from sgdj.config.instantiate import build, made
 from sgdj.config.load import network_settings
 from sgdj.config.saved import other_architecture
+from sgdj.config.settings import Settings
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import external
 from sgdj.operators import Acquisition, Operator
 from sgdj.runs.checkpoints import read_checkpoint
+from sgdj.runtime.contents import Checkpoint
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, and what it was trained for.
+    """A trained network, and the problem it was trained for.
 
     Parameters
     ----------
     network
-        The reconstructor, in evaluation mode, on the CPU.
+        Reconstructor in evaluation mode, on the CPU.
     acquisition
-        Makes the operators that it was trained with.
+        Protocol that makes the operators that it was trained with.
     settings
-        What decides its reconstructions, in plain types: `task`, `operator`, `architecture` and `dataset.seed`.
+        Settings that decide its reconstructions, in plain types: `task`, `operator`, `architecture` and `dataset.seed`.
     """
 
     network: Reconstructor
     acquisition: Acquisition
-    settings: dict[str, Any]
+    settings: dict[str, object]
 
     def reconstruct(self, y: Tensor, operator: Operator) -> Tensor:
-        """x̂ (B, C, H, W) of measurements y, on the device where network and operator are; without a gradient."""
+        """Reconstruct x̂ (B, C, H, W) from y on the device of network and operator, without a gradient."""
         with torch.no_grad():
             return self.network(y, operator)
 
@@ -52,63 +53,79 @@ def load(path: str | Path, plugins: Sequence[str] = (), overrides: Sequence[str]
     plugins
         Packages whose classes it may name: a file alone can name classes of this project only.
     overrides
-        What else is said of it as on the command line, such as ``architecture.iterations=4``.
+        Further settings as on the command line, such as ``architecture.iterations=4``.
+
+    Returns
+    -------
+    Trained
+        Network with its acquisition and settings.
 
     Raises
     ------
     InputError
         If the file cannot be read, or is damaged.
     InputErrors
-        If it names what `plugins` and `overrides` do not, or settings that cannot be.
+        If it needs classes or texts that `plugins` and `overrides` do not name, or has invalid settings.
     """
     return trained_network(network_settings(str(path), plugins, overrides))
 
 
-def trained_network(config: dict[str, Any]) -> Trained:
-    """The network of a checked configuration whose `checkpoint` is of this project."""
-    kept = {key: config[key] for key in ("task", "operator", "architecture")}
-    network = load_network(Path(config["checkpoint"]), config["architecture"], config["plugins"])
-    return Trained(network, build(config, "operator"), kept | {"dataset": {"seed": config["dataset"]["seed"]}})
+def trained_network(settings: Settings) -> Trained:
+    """The network of checked settings whose `checkpoint` is of this project."""
+    plain = settings.plain()
+    kept = {key: plain[key] for key in ("task", "operator", "architecture")}
+    network = load_network(Path(str(settings.checkpoint)), settings)
+    return Trained(network, build(settings, "operator"), kept | {"dataset": {"seed": settings.data_seed}})
 
 
-def given_network(config: dict[str, Any]) -> Reconstructor:
-    """The network that a configuration gives to be measured: the trained one, or somebody else's `reconstructor`."""
-    checkpoint = Path(config["checkpoint"]) if config["checkpoint"] else None
-    if config["reconstructor"]:
-        return external(config["reconstructor"], checkpoint)
+def given_network(settings: Settings) -> Reconstructor:
+    """The network that is given to be measured: the trained one, or somebody else's `reconstructor`."""
+    checkpoint = Path(settings.checkpoint) if settings.checkpoint else None
+    if settings.reconstructor:
+        return external(settings.reconstructor, checkpoint)
     assert checkpoint is not None  # as the settings were checked
-    return load_network(checkpoint, config["architecture"], config["plugins"])
+    return load_network(checkpoint, settings)
 
 
-def load_network(
-    checkpoint: Path, architecture: dict[str, Any] | None = None, plugins: Sequence[str] = ()
-) -> Reconstructor:
+def load_network(checkpoint: Path, settings: Settings | None = None) -> Reconstructor:
     """Build a network and read its weights.
 
     Parameters
     ----------
     checkpoint
         A checkpoint or safetensors file of this program.
-    architecture
-        The `architecture` node to build, as it was checked; None takes what the file says, which may then name classes
-        of this project only.
-    plugins
-        Packages of which the node may name classes.
+    settings
+        Whose `architecture` to build; None takes what the file says, which may then name classes of this project only.
+
+    Returns
+    -------
+    Reconstructor
+        The network with its weights, in evaluation mode.
 
     Raises
     ------
     InputError
         If the file cannot be read, or is of another architecture.
     """
-    node = other_architecture(checkpoint) if architecture is None else architecture
     with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and replaced at once
-        network: Reconstructor = build({"plugins": list(plugins), "architecture": node}, "architecture")
+        network: Reconstructor = (
+            made("architecture", other_architecture(checkpoint), [])
+            if settings is None
+            else build(settings, "architecture")
+        )
     restore(network, checkpoint)
     return network.eval()
 
 
 def restore(network: nn.Module, checkpoint: Path) -> None:
     """Read a checkpoint's weights into a network that was built for them.
+
+    Parameters
+    ----------
+    network
+        Network to change in place.
+    checkpoint
+        A checkpoint or safetensors file of this program.
 
     Raises
     ------
@@ -118,8 +135,15 @@ def restore(network: nn.Module, checkpoint: Path) -> None:
     load_weights(network, read_checkpoint(checkpoint))
 
 
-def load_weights(network: nn.Module, checkpoint: dict[str, Any]) -> None:
-    """Put the weights of a checkpoint, as it was read, into a network.
+def load_weights(network: nn.Module, checkpoint: Checkpoint) -> None:
+    """Put the weights of a checkpoint into a network.
+
+    Parameters
+    ----------
+    network
+        The network, or a module that holds it, whose weights are replaced.
+    checkpoint
+        Content of the checkpoint, as it was read.
 
     Raises
     ------
@@ -155,5 +179,5 @@ def _is_dense(value: Tensor) -> bool:
 
 
 def _kind(value: Tensor) -> tuple[bool, bool]:
-    """What a copy would change in silence: whether values are complex, and whether they are whole numbers."""
+    """Return what a copy would change silently: whether values are complex, and whether they are integers."""
     return value.is_complex(), value.is_floating_point()

@@ -1,9 +1,8 @@
-"""Where a training goes on: the last epoch whose checkpoint is intact."""
+"""Find where a training resumes: the last epoch whose checkpoint is intact."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from sgdj.errors import InputError
 from sgdj.runs.checkpoints import (
@@ -17,14 +16,15 @@ from sgdj.runs.checkpoints import (
     same_content,
 )
 from sgdj.runs.directory import RunDirectory
+from sgdj.runtime.contents import Checkpoint, Metrics
 
 #: Keys under which a checkpoint says which run it is of, and the rows of metrics up to its epoch.
 RUN, METRICS = "sgdj_config_hash", "sgdj_metrics"
-#: What Lightning goes on from.
+#: Keys of a checkpoint that Lightning needs to resume.
 _STATE = ("epoch", "global_step", "loops", "optimizer_states", "lr_schedulers")
 
 
-def best_epoch(rows: Sequence[dict[str, Any]]) -> int | None:
+def best_epoch(rows: Sequence[Metrics]) -> int | None:
     """The first epoch with the highest validation PSNR; one whose PSNR is not a number counts least."""
 
     def rank(i: int) -> tuple[bool, float, int]:
@@ -35,19 +35,19 @@ def best_epoch(rows: Sequence[dict[str, Any]]) -> int | None:
     return max(range(len(rows)), key=rank, default=None)
 
 
-def out_of_patience(rows: Sequence[dict[str, Any]], patience: int | None) -> bool:
+def out_of_patience(rows: Sequence[Metrics], patience: int | None) -> bool:
     """Whether early stopping has already ended the training that these rows are of."""
     best = best_epoch(rows)
     return patience is not None and best is not None and len(rows) - 1 - best >= patience
 
 
-def kept_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def kept_rows(rows: Sequence[Metrics]) -> list[Metrics]:
     """Rows as a checkpoint keeps them: without times, so that equal trainings have equal checkpoints."""
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-def belongs(content: dict[str, Any], key: str, same_settings: Callable[[str], bool]) -> bool:
-    """Whether a checkpoint is of a run; one of before checkpoints said so is known by its settings.
+def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool]) -> bool:
+    """Tell whether a checkpoint is of a run; one from before checkpoints said so is known by its settings.
 
     Parameters
     ----------
@@ -57,6 +57,11 @@ def belongs(content: dict[str, Any], key: str, same_settings: Callable[[str], bo
         The run's configuration hash.
     same_settings
         Tells whether a configuration, as YAML, has the run's settings.
+
+    Returns
+    -------
+    bool
+        Whether the training of the run may go on from it.
     """
     if RUN in content:
         return bool(content[RUN] == key)
@@ -64,7 +69,7 @@ def belongs(content: dict[str, Any], key: str, same_settings: Callable[[str], bo
 
 
 def has_own(run: RunDirectory, key: str, same_settings: Callable[[str], bool]) -> bool:
-    """Whether a folder holds an intact checkpoint of this run."""
+    """Check whether a folder holds an intact checkpoint of this run."""
     for path in (*epoch_checkpoints(run.checkpoints), run.checkpoints / "last.ckpt", run.checkpoints / "best.ckpt"):
         with suppress(InputError):
             if belongs(read_checkpoint(path), key, same_settings):
@@ -73,7 +78,7 @@ def has_own(run: RunDirectory, key: str, same_settings: Callable[[str], bool]) -
 
 
 def _restore_twins(folder: Path, tell: Callable[[str], None]) -> None:
-    """Where an epoch's own file is missing or damaged, put it right from ``last.ckpt`` or ``best.ckpt``, its copies."""
+    """Restore an epoch's missing or damaged file from ``last.ckpt`` or ``best.ckpt``, its copies."""
     for name in ("last.ckpt", "best.ckpt"):
         with suppress(InputError):
             epoch = read_checkpoint(folder / name).get("epoch")
@@ -82,7 +87,7 @@ def _restore_twins(folder: Path, tell: Callable[[str], None]) -> None:
                 copy_checkpoint(folder / name, own)
 
 
-def _holds_state(content: dict[str, Any]) -> bool:
+def _holds_state(content: Checkpoint) -> bool:
     """Whether a checkpoint has what Lightning goes on from, and rows that are rows."""
     rows = content.get(METRICS, [])
     plain = isinstance(rows, list) and all(
@@ -93,8 +98,8 @@ def _holds_state(content: dict[str, Any]) -> bool:
 
 def _usable(
     run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
-) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Epoch checkpoints of this run that can be gone on from, newest first, with content; each one skipped is told."""
+) -> Iterator[tuple[Path, Checkpoint]]:
+    """Yield this run's epoch checkpoints that can be resumed, newest first; skipped ones are reported."""
     for path in epoch_checkpoints(run.checkpoints):
         try:
             content = read_checkpoint(path)
@@ -111,7 +116,7 @@ def _usable(
             yield path, content
 
 
-def _rows(content: dict[str, Any], written: Sequence[dict[str, Any]], done: int) -> list[dict[str, Any]] | None:
+def _rows(content: Checkpoint, written: Sequence[Metrics], done: int) -> list[Metrics] | None:
     """Rows of the epochs up to a checkpoint's: its own, with the times that ``metrics.jsonl`` has for the same row."""
     saved = content.get(METRICS)
     if saved is None:  # a checkpoint of before they were kept there
@@ -128,20 +133,27 @@ def _rows(content: dict[str, Any], written: Sequence[dict[str, Any]], done: int)
 def last_consistent(
     run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
 ) -> Path | None:
-    """Bring metrics and checkpoints to a common last epoch, which a crash may have parted; its checkpoint, or None.
+    """Bring metrics and checkpoints to a common last epoch, which a crash may have separated.
 
     An epoch counts if its checkpoint is intact, or ``last.ckpt`` or ``best.ckpt`` is its intact copy. Rows of metrics
-    are put right from the checkpoint, and ``best.ckpt`` and ``last.ckpt`` from the epochs' own files. Checkpoints of
-    later epochs cannot be used and are removed; what cannot be put right starts again.
+    are restored from the checkpoint, and ``best.ckpt`` and ``last.ckpt`` from the epochs' own files. Checkpoints of
+    later epochs cannot be used and are removed; what cannot be restored starts again.
 
     Parameters
     ----------
     run
-        The run directory.
-    key, same_settings
-        See `belongs`.
+        Run directory to put in order.
+    key
+        Configuration hash of the run; see `belongs`.
+    same_settings
+        Function that compares a configuration with the run's; see `belongs`.
     tell
-        Called with a line for everything that is skipped, put right or removed.
+        Function that is called with a line for everything that is skipped, restored or removed.
+
+    Returns
+    -------
+    Path or None
+        Checkpoint of the last common epoch; None if there is none.
 
     Raises
     ------
@@ -175,7 +187,7 @@ def last_consistent(
 
 
 def _copies(folder: Path, newest: Path, best: Path) -> bool:
-    """Put ``best.ckpt`` and ``last.ckpt`` right from the epochs' own files; whether the best one is intact now."""
+    """Restore ``best.ckpt`` and ``last.ckpt`` from the epochs' files; returns whether the best one is intact."""
     for name, source in (("best.ckpt", best), ("last.ckpt", newest)):
         if is_intact(source) and not (is_intact(folder / name) and same_content(source, folder / name)):
             copy_checkpoint(source, folder / name)

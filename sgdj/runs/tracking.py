@@ -1,4 +1,4 @@
-"""Mirror a run to Weights & Biases; trouble there never stops a run."""
+"""Mirror a run to Weights & Biases; problems there never stop a run."""
 
 import getpass
 import logging
@@ -10,7 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-#: What W&B is told to leave out of a private record.
+from sgdj.config.settings import Settings
+from sgdj.errors import first_line
+
+#: Settings of W&B that keep machine and user out of a private record.
 _PRIVATE: dict[str, Any] = {
     "disable_git": True,
     "disable_code": True,
@@ -31,7 +34,7 @@ _PATIENCE = {"online": 15, "offline": 120}
 
 
 def _without_folders(value: Any) -> Any:
-    """A configuration with every path in it shortened to its last part, and that left out if it names who and where."""
+    """Shorten every path in a configuration to its last part, and drop that if it names a user or a machine."""
     if isinstance(value, dict):
         return {key: _without_folders(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -43,7 +46,7 @@ def _without_folders(value: Any) -> Any:
 
 
 def _names() -> set[str]:
-    """What this machine and its user are called."""
+    """Return the names of this machine and its user."""
     names = {platform.node(), Path.home().name if "HOME" in os.environ else ""}
     with suppress(OSError, KeyError, ImportError):
         names.add(getpass.getuser())
@@ -59,25 +62,22 @@ class Tracker:
     Parameters
     ----------
     settings
-        The `logger` node of the configuration.
+        Of the run; they are shown in W&B.
     folder
         The run directory; W&B writes to ``wandb/`` in it.
     name
         Name of the run; a private one is named after task, design and seed.
-    config
-        Configuration, shown in W&B.
     tell
         Called with a line when something did not work.
     """
 
-    def __init__(
-        self, settings: dict[str, Any], folder: Path, name: str, config: dict[str, Any], tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, settings: Settings, folder: Path, name: str, tell: Callable[[str], None]) -> None:
         self._run: Any = None
-        self._private = bool(settings["private"])
+        logger = settings.logger
+        self._private = logger.private
         self._troubled = False
         self._tell = tell
-        if settings["mode"] == "disabled":
+        if logger.mode == "disabled":
             return
         os.environ.setdefault("WANDB_SILENT", "true")
         logging.raiseExceptions = False  # W&B's own log on a full disk would fill the terminal with tracebacks
@@ -88,20 +88,19 @@ class Tracker:
         except Exception as error:
             tell(f"W&B is not available ({error}); going on without it")
             return
+        config = settings.plain()
         if self._private:
-            name = (
-                f"{config['task']} {config['architecture']['name']}-{config['strategy']['name']} seed{config['seed']}"
-            )
+            name = f"{settings.task} {settings.architecture.name}-{settings.strategy.name} seed{settings.seed}"
             config = _without_folders(config)
         more = _PRIVATE if self._private else {}
         arguments: dict[str, Any] = {
-            "project": settings["project"],
+            "project": logger.project,
             "dir": str(folder.absolute()),  # its service may have been started in another folder
             "name": name,
             "config": config,
             "reinit": "finish_previous",
         }
-        for mode in dict.fromkeys((settings["mode"], "offline")):
+        for mode in dict.fromkeys((logger.mode, "offline")):
             try:
                 self._run = wandb.init(
                     mode=mode,
@@ -110,7 +109,7 @@ class Tracker:
                 )
                 break
             except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                reason = first_line(error)
                 tell(
                     f"W&B {mode} did not start ({reason})" + ("; recording offline instead" if mode == "online" else "")
                 )
@@ -121,7 +120,7 @@ class Tracker:
                 self._run.define_metric(metric, step_metric="global_step")
 
     def _remove_logs(self) -> None:
-        """Take W&B's own logs, which name folders, out of a private record."""
+        """Remove W&B's own logs, which name folders, from a private record."""
         if self._private and self._run is not None:
             shutil.rmtree(Path(self._run.settings.log_user).parent, ignore_errors=True)
 
@@ -132,7 +131,7 @@ class Tracker:
             action()
         except Exception as error:
             if not self._troubled:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                reason = first_line(error)
                 self._tell(f"W&B did not record everything ({reason}); the run directory is complete")
             self._troubled = True
 
@@ -141,7 +140,7 @@ class Tracker:
         self._attempt(lambda: self._run.log({key: value for key, value in row.items() if value is not None}))
 
     def summary(self, values: dict[str, Any]) -> None:
-        """Set summary values."""
+        """Set summary values of the run."""
         self._attempt(lambda: self._run.summary.update(values))
 
     def images(self, key: str, paths: list[Path]) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sgdj.data.generate import file_digest
 from sgdj.errors import InputError
 from sgdj.runs.checkpoints import is_intact
 from sgdj.runs.directory import RunDirectory
+from sgdj.runtime.contents import Record
 
 _FOLDERS = ("checkpoints", "evaluation", "figures", "model")
 _FILES = ("config.yaml", "metrics.jsonl")
@@ -20,11 +20,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of everything that a finished run vouches for, by relative path."""
+    """Compute SHA-256 of every file that a finished run's record lists, by relative path."""
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in _files(folder)}
 
 
-def damaged(run: RunDirectory, record: dict[str, Any]) -> list[str]:
+def damaged(run: RunDirectory, record: Record) -> list[str]:
     """What differs from the hashes of a finished run, of its numbers and its weights.
 
     Files that were removed do not count: the checkpoints of a finished run may be tidied away. Neither do figures and
@@ -38,6 +38,11 @@ def damaged(run: RunDirectory, record: dict[str, Any]) -> list[str]:
 
 def differences(folder: Path) -> tuple[int, list[str]]:
     """Compare a run directory with its record.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
 
     Returns
     -------

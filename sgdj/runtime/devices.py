@@ -1,6 +1,6 @@
-"""Where to compute."""
+"""Choose the device to compute on."""
 
-from typing import Any
+from typing import TypedDict
 
 import torch
 
@@ -8,8 +8,25 @@ from sgdj.errors import InputError
 from sgdj.runtime.ranks import local_rank, world
 
 
-def accelerator(device: str) -> dict[str, Any]:
-    """Lightning's arguments for a device name.
+class Placement(TypedDict):
+    """Lightning's arguments for a device."""
+
+    accelerator: str
+    devices: int | list[int]
+
+
+def accelerator(device: str) -> Placement:
+    """Return Lightning's arguments for a device name.
+
+    Parameters
+    ----------
+    device
+        Name of the device, such as ``cpu``, ``cuda`` or ``auto``.
+
+    Returns
+    -------
+    dict
+        Arguments `accelerator` and `devices` of Lightning's trainer.
 
     Raises
     ------
@@ -34,7 +51,7 @@ def accelerator(device: str) -> dict[str, Any]:
 
 
 def torch_device(name: str) -> torch.device:
-    """The device that `accelerator` chooses."""
-    settings = accelerator(name)
-    kind = {"gpu": "cuda"}.get(settings["accelerator"], settings["accelerator"])
-    return torch.device(kind, settings["devices"][0] if isinstance(settings["devices"], list) else 0)
+    """Return the torch device that `accelerator` chooses."""
+    placed = accelerator(name)
+    kind, devices = {"gpu": "cuda"}.get(placed["accelerator"], placed["accelerator"]), placed["devices"]
+    return torch.device(kind, devices[0] if isinstance(devices, list) else 0)

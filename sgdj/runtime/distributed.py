@@ -1,4 +1,4 @@
-"""Several processes that train one network together; what torchrun starts, or `launch` on one machine."""
+"""Train one network with several processes, started by torchrun, or by `launch` on one machine."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import distributed
@@ -16,23 +16,24 @@ from sgdj.errors import Interrupted
 from sgdj.runtime.importable import python_path
 from sgdj.runtime.ranks import world
 
+T = TypeVar("T")
 _PATIENCE = 60  # seconds to finish a step after a signal
 
 
 def join(device: torch.device) -> None:
-    """Meet the other processes, if there are any."""
+    """Join the group of processes, if there are several."""
     if world() > 1 and not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
 
 def barrier() -> None:
-    """Wait for the others."""
+    """Wait until all processes have come here."""
     if world() > 1:
         distributed.barrier()
 
 
 def total(value: float, device: torch.device | str = "cpu") -> float:
-    """Sum over the processes."""
+    """Sum a value over the processes."""
     if world() == 1:
         return value
     shared = torch.tensor(value, dtype=torch.float64, device=device)
@@ -40,11 +41,11 @@ def total(value: float, device: torch.device | str = "cpu") -> float:
     return float(shared)
 
 
-def gather(items: list[Any]) -> list[Any]:
-    """The items of all processes, in the order of their numbers."""
+def gather(items: list[T]) -> list[T]:
+    """Return the items of all processes, in the order of their ranks."""
     if world() == 1:
         return items
-    parts: list[Any] = [None] * world()
+    parts: list[list[T]] = [[]] * world()
     distributed.all_gather_object(parts, items)
     return [item for part in parts for item in part]
 
@@ -58,10 +59,17 @@ def _free_port() -> int:
 def launch(overrides: Sequence[str], count: int) -> int:
     """Run a job in `count` processes on this machine.
 
+    Parameters
+    ----------
+    overrides
+        Arguments of the command line.
+    count
+        Number of processes to start.
+
     Returns
     -------
     int
-        The leader's exit code, or that of the first process that failed; the others are then ended.
+        Exit code of the leader, or of the first process that failed; the others are then ended.
 
     Raises
     ------
@@ -85,7 +93,7 @@ def launch(overrides: Sequence[str], count: int) -> int:
         while any(process.poll() is None for process in processes):
             failed = next((p.returncode for p in processes if p.returncode), None)
             if failed is not None:
-                time.sleep(1)  # the others may be about to say the same
+                time.sleep(1)  # time for the others to print their own error
                 _end(processes, signal.SIGKILL)
                 return failed if failed > 0 else 128 - failed
             time.sleep(0.1)
@@ -103,6 +111,6 @@ def _end(processes: Sequence[subprocess.Popen[bytes]], number: int) -> None:
     for process in processes:
         try:
             process.wait(max(deadline - time.monotonic(), 0.1))
-        except subprocess.TimeoutExpired:  # it waits for one that is gone
+        except subprocess.TimeoutExpired:  # it waits for a process that has ended
             process.kill()
             process.wait()

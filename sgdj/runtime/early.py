@@ -1,7 +1,7 @@
-"""What a signal does before anything is written: it ends the process at once, with the exit code of its kind.
+"""End the process at once when a signal comes before anything is written, with the exit code of its kind.
 
-Imported first, and without imports of its own that take time: until the handlers are there a signal has the system's
-meaning, and an exception that a handler raises in the middle of an import can be lost.
+Imported first, and without slow imports of its own: until the handlers are installed a signal has the system's meaning,
+and an exception that a handler raises in the middle of an import can be lost.
 """
 
 import os
@@ -20,13 +20,13 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def leave_at_once() -> None:
-    """Take the handlers."""
+    """Install handlers that end the process."""
     for number in SIGNALS:
         signal.signal(number, _leave)
 
 
 def leave(code: int) -> None:
-    """End the process; after trouble of the machine without the libraries' own last words.
+    """End the process; after a failure of the machine, without the clean-up of libraries.
 
     A library that could not write its buffers to a full disk tries again when the interpreter ends, and may crash.
     """

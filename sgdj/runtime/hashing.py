@@ -1,4 +1,4 @@
-"""What files and values are, by SHA-256; a large file's hash is remembered, since it is paid with reading it whole."""
+"""Identify files and values by SHA-256; hashes of large files are cached, because reading them takes long."""
 
 import hashlib
 import json
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
 
 from platformdirs import user_cache_dir
 
@@ -22,20 +21,25 @@ _Identity = tuple[str, int, int, int, int]
 _known: dict[_Identity, str] = {}  # what this process has read
 
 
-def digest(value: Any) -> str:
-    """SHA-256 of a plain value, through canonical JSON."""
+def digest(value: object) -> str:
+    """Return SHA-256 of a plain value, through canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def file_digest(path: Path, advance: Callable[[int], None] = lambda size: None) -> str:
-    """SHA-256 of a file's whole content.
+    """Return SHA-256 of a file's whole content.
 
     Parameters
     ----------
     path
-        The file.
+        File to read.
     advance
-        Called with the number of bytes read since the last call.
+        Function that is called with the number of bytes read since the last call.
+
+    Returns
+    -------
+    str
+        Digest as 64 hexadecimal digits.
     """
     found = hashlib.sha256()
     with path.open("rb") as file:
@@ -51,17 +55,22 @@ def _identity(path: Path) -> _Identity:
 
 
 def file_digests(paths: Sequence[Path], what: str, remember: bool = True) -> dict[Path, str]:
-    """SHA-256 of whole files, each read once per process, under a progress bar.
+    """Return SHA-256 of whole files, each read once per process, under a progress bar.
 
     Parameters
     ----------
     paths
-        Files.
+        Files to read.
     what
-        Named beside the bar.
+        Label of the progress bar.
     remember
-        Keep the hashes of large files in the user's cache folder, and take them from there: until size, time stamps
-        or inode differ, the file is not read again. Without it, this process reads every file itself.
+        Keep the hashes of large files in the user's cache folder, and take them from there: until size, time stamps or
+        inode differ, the file is not read again. Without it, this process reads every file itself.
+
+    Returns
+    -------
+    dict
+        Digest of each file, by path.
 
     Raises
     ------
@@ -74,7 +83,7 @@ def file_digests(paths: Sequence[Path], what: str, remember: bool = True) -> dic
         remembered = _read_cache()
         for path, (name, *rest) in identities.items():
             if path not in found and (entry := remembered.get(name)) is not None and entry[:-1] == rest:
-                found[path] = entry[-1]
+                found[path] = str(entry[-1])
     unknown = [path for path in identities if path not in found]
     new = {}
     try:
@@ -82,7 +91,7 @@ def file_digests(paths: Sequence[Path], what: str, remember: bool = True) -> dic
             task = progress.add_task(f"{what} (MiB)", total=sum(identities[p][1] for p in unknown) >> 20, note="")
             for path in unknown:
                 found[path] = file_digest(path, lambda size: progress.advance(task, size / 2**20))
-                if _identity(path) == identities[path]:  # or somebody wrote to it meanwhile
+                if _identity(path) == identities[path]:  # else it was changed while it was read
                     _known[identities[path]] = new[identities[path]] = found[path]
     finally:  # an interruption loses only the file at which it came
         large = {name: [size, *rest, sha] for (name, size, *rest), sha in new.items() if size >= _REMEMBERED}
@@ -95,8 +104,8 @@ def _cache_file() -> Path:
     return Path(user_cache_dir("sgdj", appauthor=False)) / "hashes.json"
 
 
-def _read_cache() -> dict[str, list[Any]]:
-    """What is remembered, by path; a cache that is damaged or cannot be read is as good as none."""
+def _read_cache() -> dict[str, list[object]]:
+    """Read the cached hashes, by path; a cache that is damaged or cannot be read counts as empty."""
     try:
         read = json.loads(_cache_file().read_bytes())
         return {name: entry for name, entry in read.items() if _well_formed(entry)}
@@ -104,16 +113,16 @@ def _read_cache() -> dict[str, list[Any]]:
         return {}
 
 
-def _well_formed(entry: Any) -> bool:
+def _well_formed(entry: object) -> bool:
     if not (isinstance(entry, list) and len(entry) == 5 and isinstance(entry[-1], str)):
         return False
     return all(isinstance(number, int) for number in entry[:-1]) and len(entry[-1]) == 64
 
 
-def _write_cache(more: dict[str, list[Any]]) -> None:
-    """Add to what is remembered, in one step; where that cannot be written, nothing is remembered."""
+def _write_cache(more: dict[str, list[object]]) -> None:
+    """Add to the cached hashes, in one step; where the cache cannot be written, nothing is added."""
     target = _cache_file()
-    if not target.is_absolute():  # there is no home folder
+    if not target.is_absolute():  # without a home folder there is no place for a cache
         return
     with suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)

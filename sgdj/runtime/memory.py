@@ -1,15 +1,15 @@
-"""Memory of this process."""
+"""Control and measure the memory of this process."""
 
 import ctypes
 import resource
 from contextlib import suppress
 from pathlib import Path
 
-_MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # of malloc.h
+_MMAP_MAX, _TRIM_THRESHOLD = -4, -1  # constants of malloc.h
 
 
 def reuse_freed() -> bool:
-    """Have freed memory used again at once, where the C library can (glibc); whether it can.
+    """Make the C library reuse freed memory at once, where it can (glibc); returns whether it can.
 
     By default tensors above 32 MiB are given back to the system one by one, and every page is cleared again for the
     next one.
@@ -28,9 +28,9 @@ def forget_peak() -> None:
 
 
 def peak_mib() -> float:
-    """Largest resident memory in MiB, since `forget_peak` or the start.
+    """Return the largest resident memory in MiB, since `forget_peak` or the start.
 
-    On Linux not what getrusage says: a process inherits that from the one that started it.
+    On Linux getrusage does not serve: a process inherits its value from the one that started it.
     """
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal only."""
+"""Show progress bars, on a terminal only."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def bar() -> Progress:
-    """A bar with the time left; silent without a terminal."""
+    """Return a progress bar with the time left; it is silent without a terminal."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -27,6 +27,6 @@ def bar() -> Progress:
 
 
 def follow(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Iterate under a bar."""
+    """Iterate under a progress bar."""
     with bar() as progress:
         yield from progress.track(items, total=total, task_id=progress.add_task(what, total=total, note=""))

@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, processor, commit."""
+"""Record where numbers come from: versions, processor, commit."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ _PACKAGES = ("torch", "lightning", "torchmetrics", "fastmri", "numpy", "h5py", "
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that numbers depend on."""
+    """Return the versions of Python and of the packages that numbers depend on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """Processor, system and cores: another kind of processor rounds otherwise, and training amplifies that."""
+    """Return processor, system and cores: another kind of processor rounds otherwise, and training amplifies that."""
     name = platform.processor() or platform.machine()
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -34,7 +34,7 @@ def machine() -> str:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with -dirty if a file is changed that a campaign does not write; None without one."""
+    """Return the checkout's commit, with -dirty if a file is changed that campaigns do not write; None without one."""
     written = (":(top,exclude)results", ":(top,exclude)README.md")
     try:
         dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)

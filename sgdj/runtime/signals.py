@@ -1,43 +1,43 @@
-"""An orderly end: after a signal a run stops where the same command can go on."""
+"""End in order: after a signal a run stops where the same command can resume it."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 from sgdj.errors import Interrupted
 from sgdj.runtime.early import SIGNALS
 
 
 class Stop:
-    """What the process does about its signals.
+    """Handle the signals of this process.
 
     Attributes
     ----------
     received
-        Number of the first signal, or None.
+        Number of the first signal that came, or None.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._active = self._patient = False
 
-    def _handle(self, number: int, frame: Any) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         first = self.received is None
         self.received = self.received or number
-        if not (first and self._patient):  # the second signal does not wait
+        if not (first and self._patient):  # a second signal stops at once
             raise Interrupted(number)
 
     def install(self) -> None:
-        """Take the handlers (again: Lightning puts in its own, which end with other exit codes)."""
+        """Install the handlers (again: Lightning puts in its own, which end with other exit codes)."""
         if self._active:
             for number in SIGNALS:
                 signal.signal(number, self._handle)
 
     @contextmanager
     def obeyed(self) -> Iterator[None]:
-        """Within, a signal raises `Interrupted`; afterwards the former handlers are back."""
+        """Raise `Interrupted` on a signal within the context; afterwards the former handlers are back."""
         if self._active or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -53,7 +53,7 @@ class Stop:
 
     @contextmanager
     def patiently(self) -> Iterator[None]:
-        """Within, the first signal is only noted, for `check`."""
+        """Note the first signal within the context only for `check`, and raise nothing."""
         former, self._patient = self._patient, True
         try:
             yield
@@ -66,7 +66,7 @@ class Stop:
         Raises
         ------
         Interrupted
-            If one did.
+            If a signal came.
         """
         if self.received is not None:
             raise Interrupted(self.received)

@@ -1,4 +1,4 @@
-"""Distribution shifts."""
+"""Distribution shifts: changes of the problem before it is measured."""
 
 from sgdj.shifts.base import Shift
 from sgdj.shifts.contrast import Contrast

@@ -1,4 +1,4 @@
-"""A shift changes the problem before it is measured; an attack changes the measurement after."""
+"""Define what a shift is: it changes the problem before it is measured; an attack changes the measurement after."""
 
 from abc import ABC, abstractmethod
 from copy import copy
@@ -20,27 +20,43 @@ class Shift(ABC):
 
     @property
     def level(self) -> float:
-        """Strength of the shift, for tables and curves; 0 if the setting is left alone."""
+        """Strength of the shift, for tables and curves; 0 if the setting is None."""
         return float(getattr(self, self.parameter) or 0.0)
 
     def at(self, level: float) -> Self:
-        """The same shift at another level."""
+        """Return the same shift at another level."""
         other = copy(self)
         setattr(other, self.parameter, level)
         return other
 
     @abstractmethod
     def __call__(self, problem: Problem) -> Problem:
-        """The shifted problem; masks and noise draws stay those of the clean one."""
+        """Return the shifted problem; masks and noise draws stay those of the clean one."""
 
 
 def needed(problem: Problem, kind: type[A], otherwise: str, task: str) -> A:
-    """The acquisition of a problem, which must be of one kind.
+    """Return the acquisition of a problem, which must be of one kind.
+
+    Parameters
+    ----------
+    problem
+        Problem that a shift is applied to.
+    kind
+        Class that the acquisition must belong to.
+    otherwise
+        What is wrong with another acquisition, for the message.
+    task
+        Task to suggest in the message.
+
+    Returns
+    -------
+    Acquisition
+        Acquisition of the problem, of class `kind`.
 
     Raises
     ------
     InputError
-        If it is another one, with what to say otherwise.
+        If the acquisition is of another class.
     """
     if not isinstance(problem.acquisition, kind):
         raise InputError(otherwise, "shift", f"use it with task={task}")
@@ -48,5 +64,5 @@ def needed(problem: Problem, kind: type[A], otherwise: str, task: str) -> A:
 
 
 def measured_with(problem: Problem, acquisition: Acquisition, told: bool) -> Problem:
-    """Measure otherwise; if it is not told, the network goes on with the operator of training."""
+    """Measure with another acquisition; unless `told`, the network goes on with the operator of training."""
     return replace(problem, acquisition=acquisition, assumed=None if told else problem.acquisition)

@@ -1,4 +1,4 @@
-"""Another contrast of the same object."""
+"""Change the contrast of the same object."""
 
 from dataclasses import replace
 
@@ -10,12 +10,12 @@ from sgdj.shifts.base import Shift
 
 
 class Contrast(Shift):
-    r"""Magnitudes to the power γ; phase and sign are kept, and each image's maximum.
+    """Raise magnitudes to the power γ; phase and sign are kept, and each image's maximum.
 
     Parameters
     ----------
     gamma
-        Below 1 weak structures (tissues, reflectors) become stronger relative to strong ones.
+        Exponent γ; below 1, weak structures (tissues, reflectors) become stronger relative to strong ones.
     """
 
     parameter = "gamma"
@@ -24,7 +24,7 @@ class Contrast(Shift):
         self.gamma = gamma
 
     def __call__(self, problem: Problem) -> Problem:
-        """Change the magnitudes."""
+        """Return the problem with changed magnitudes."""
         magnitude = problem.x.abs()
         top = magnitude.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
         factor = (magnitude / top).clamp_min(1e-12) ** (self.gamma - 1)

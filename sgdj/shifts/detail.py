@@ -1,4 +1,4 @@
-"""An added detail that training never showed."""
+"""Add a detail of a kind that no training image has."""
 
 from dataclasses import replace
 from typing import Literal
@@ -12,7 +12,17 @@ from sgdj.shifts.base import Shift
 
 
 def draw_detail(patch: Tensor, contrast: float, mode: str) -> None:
-    """Draw into a view of an image; see `Detail` for the modes."""
+    """Draw a detail into a view of an image, in place.
+
+    Parameters
+    ----------
+    patch
+        View of the image where the detail lies, real or complex; it is overwritten.
+    contrast
+        Value of the detail, in the image's scale.
+    mode
+        How the value is put in: "brighten", "set" or "parts"; see `Detail`.
+    """
     if mode == "set":
         patch.fill_(contrast)
     elif mode == "parts" and patch.is_complex():
@@ -26,17 +36,21 @@ def draw_detail(patch: Tensor, contrast: float, mode: str) -> None:
 
 
 class Detail(Shift):
-    """A rectangle of constant contrast, in one stated place.
+    """Draw a rectangle of constant contrast at one stated place.
 
     The authors draw a bright line of 1 x 20 pixels at (150, 150) of 320 x 320 into MR images, and a block of 1 x 10
     samples of value -0.1 at (140, 170) of 352 samples into reflectivity.
 
     Parameters
     ----------
-    row, column
-        Upper left corner, as shares of the image's height and width.
-    height, width
-        Size in pixels; what lies outside the image is cut off.
+    row
+        Upper edge, as a share of the image's height.
+    column
+        Left edge, as a share of the image's width.
+    height
+        Height in pixels; what lies outside the image is cut off.
+    width
+        Width in pixels; what lies outside the image is cut off.
     contrast
         Value of the detail, in the image's scale.
     mode
@@ -58,8 +72,8 @@ class Detail(Shift):
         self.row, self.column, self.height, self.width = row, column, height, width
         self.contrast, self.mode = contrast, mode
 
-    def region(self, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """Rows and columns of the detail in an image of `shape`."""
+    def region(self, shape: tuple[int, int]) -> "tuple[slice[int, int, None], slice[int, int, None]]":
+        """Return rows and columns of the detail in an image of `shape` (H, W)."""
         top, left = round(self.row * shape[0]), round(self.column * shape[1])
         return slice(top, top + self.height), slice(left, left + self.width)
 

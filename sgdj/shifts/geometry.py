@@ -1,4 +1,4 @@
-"""Objects turned and scaled."""
+"""Turn and scale the object."""
 
 import math
 from dataclasses import replace
@@ -12,14 +12,14 @@ from sgdj.shifts.base import Shift
 
 
 class Geometry(Shift):
-    """Rotation and scaling about the image's centre, bilinear; what comes from outside is zero.
+    """Rotate and scale about the image's centre, bilinearly; what comes from outside the image is zero.
 
     Parameters
     ----------
     angle
-        Degrees, counter-clockwise as displayed.
+        Rotation in degrees, counter-clockwise as displayed.
     zoom
-        Above 1: the object becomes larger.
+        Magnification; above 1 the object becomes larger.
     """
 
     def __init__(self, angle: float, zoom: Positive) -> None:
@@ -27,7 +27,7 @@ class Geometry(Shift):
         self.parameter = "angle" if angle else "zoom"
 
     def __call__(self, problem: Problem) -> Problem:
-        """Resample real and imaginary part."""
+        """Resample the real and the imaginary part."""
         x = problem.x
         channels = torch.view_as_real(x)[:, 0].permute(0, 3, 1, 2) if x.is_complex() else x
         height, width = channels.shape[-2:]

@@ -1,4 +1,4 @@
-"""Sections of another layering than that of training."""
+"""Draw sections with another layering than in training."""
 
 from dataclasses import replace
 
@@ -12,12 +12,17 @@ from sgdj.shifts.base import Shift, needed
 
 
 class Layers(Shift):
-    """Newly drawn sections of the same size whose layers are thinner or thicker.
+    """Draw new sections of the same size whose layers are thinner or thicker.
 
     Parameters
     ----------
     thickness
-        Multiple of the mean thickness in training, beyond two samples; 1 gives new sections of the same kind.
+        Multiple of the mean layer thickness in training, beyond two samples; 1 gives new sections of the same kind.
+
+    Raises
+    ------
+    InputError
+        When called, if the operator is no convolution.
     """
 
     parameter = "thickness"
@@ -26,13 +31,7 @@ class Layers(Shift):
         self.thickness = thickness
 
     def __call__(self, problem: Problem) -> Problem:
-        """Draw a section for every sample.
-
-        Raises
-        ------
-        InputError
-            If the operator is no convolution.
-        """
+        """Draw a section for every sample."""
         acquisition = needed(problem, ConvolutionAcquisition, "only seismic sections have layers", "seismic")
         height, width = problem.x.shape[-2:]
         rngs = (problem.draws.generator("shift", "layers", sample) for sample in problem.samples)

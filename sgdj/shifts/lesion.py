@@ -1,4 +1,4 @@
-"""A tumour-like mass that training never showed."""
+"""Add a tumour-like mass of a kind that no training image has."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -10,14 +10,15 @@ from pydantic import Field
 from sgdj.config.types import Fraction, NonNegative
 from sgdj.data.batch import Problem
 from sgdj.data.smooth import smooth_noise
+from sgdj.runtime.arrays import Array
 from sgdj.shifts.base import Shift
 
-_HARMONICS = np.arange(2, 6)  # of the outline; lower ones only move and scale it
+_HARMONICS = np.arange(2, 6)  # harmonics of the outline; lower ones only move and scale it
 _OBJECT = 0.15  # magnitude, relative to the image's maximum, that counts as object
 
 
 class Lesion(Shift):
-    """A mass with irregular outline, heterogeneous inside and bright rim, one per image, within the object.
+    """Draw a mass with irregular outline, heterogeneous inside and bright rim, one per image, within the object.
 
     It stands in for the tumour images of Guan & Davenport (2025), which cannot be redistributed. Place, size, outline
     and texture are drawn for each sample; the phase of a complex image is kept.
@@ -25,9 +26,11 @@ class Lesion(Shift):
     Parameters
     ----------
     radius
-        Mean radius, as a share of the shorter side.
-    contrast, texture
-        Mean and standard deviation of the magnitude inside, in the image's scale.
+        Mean radius, as a share of the image's shorter side.
+    contrast
+        Mean of the magnitude inside, in the image's scale.
+    texture
+        Standard deviation of the magnitude inside, in the image's scale.
     """
 
     parameter = "contrast"
@@ -35,8 +38,8 @@ class Lesion(Shift):
     def __init__(self, radius: Annotated[float, Field(gt=0, le=0.5)], contrast: Fraction, texture: NonNegative) -> None:
         self.radius, self.contrast, self.texture = radius, contrast, texture
 
-    def draw(self, magnitude: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Opacity and magnitude of a lesion for an image of shape (H, W); both of that shape."""
+    def draw(self, magnitude: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draw the opacity and the magnitude of a lesion for an image of shape (H, W); both have that shape."""
         shape = magnitude.shape
         radius = self.radius * min(shape) * rng.uniform(0.8, 1.25)
         from scipy.ndimage import distance_transform_edt  # imported where it is used: it is slow to load

@@ -1,4 +1,4 @@
-"""Measurement noise that is correlated, as strong as in training."""
+"""Correlate the measurement noise, at the strength of training."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -12,14 +12,14 @@ from sgdj.shifts.base import Shift
 
 
 class NoiseColour(Shift):
-    r"""Noise with a power spectrum :math:`\propto (f + f_1)^{-\beta}` along an axis, of unchanged variance.
+    r"""Give the noise a power spectrum :math:`\propto (f + f_1)^{-\beta}` along an axis, at unchanged variance.
 
     Parameters
     ----------
     exponent
-        β: 1 is pink, 2 red, negative values blue; f_1 is the lowest frequency of the axis.
+        Spectral exponent β: 1 is pink, 2 red, negative values blue; f_1 is the lowest frequency of the axis.
     axis
-        Axis of the measurement: -1 or -2.
+        Axis of the measurement to correlate along: -1 or -2.
     """
 
     parameter = "exponent"
@@ -28,7 +28,7 @@ class NoiseColour(Shift):
         self.exponent, self.axis = exponent, axis
 
     def colour(self, noise: Tensor) -> Tensor:
-        """Filter white noise of unit variance per real entry."""
+        """Filter white noise (B, C, H, W) of unit variance per real entry."""
         n = noise.shape[self.axis]
         frequency = torch.fft.fftfreq(n, dtype=torch.float64).abs() + 1 / n
         gain = frequency ** (-self.exponent / 2)
@@ -39,5 +39,5 @@ class NoiseColour(Shift):
         return out if noise.is_complex() else out.real
 
     def __call__(self, problem: Problem) -> Problem:
-        """Let the measurement colour its noise; the draw stays that of the clean problem."""
+        """Let the measurement filter its noise; the draw stays that of the clean problem."""
         return replace(problem, colour=self.colour)

@@ -1,4 +1,4 @@
-"""Measurements noisier than those of training."""
+"""Measure with more noise than in training."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from sgdj.shifts.base import Shift
 
 
 class NoiseLevel(Shift):
-    """Measurement noise of `factor` times the standard deviation; the same draw, scaled.
+    """Multiply the standard deviation of the measurement noise by `factor`; the same draw, scaled.
 
     Parameters
     ----------

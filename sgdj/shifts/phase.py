@@ -1,4 +1,4 @@
-"""Another phase of the same object."""
+"""Change the phase of the same object."""
 
 from dataclasses import replace
 
@@ -12,12 +12,17 @@ from sgdj.shifts.base import Shift
 
 
 class Phase(Shift):
-    """A further smooth random phase on complex images, of the kind that coils and field inhomogeneity leave.
+    """Add a further smooth random phase to complex images, of the kind that coils and field inhomogeneity leave.
 
     Parameters
     ----------
     strength
         Multiple of the usual strength; see `sgdj.data.smooth.smooth_phase`.
+
+    Raises
+    ------
+    InputError
+        When called, if the images are real.
     """
 
     parameter = "strength"
@@ -26,13 +31,7 @@ class Phase(Shift):
         self.strength = strength
 
     def __call__(self, problem: Problem) -> Problem:
-        """Turn the phases.
-
-        Raises
-        ------
-        InputError
-            If the images are real.
-        """
+        """Turn the phase of every image."""
         if not problem.x.is_complex():
             raise InputError("real images have no phase", "shift", "use it with task=mri")
         shape = (problem.x.shape[-2], problem.x.shape[-1])

@@ -1,4 +1,4 @@
-"""Strokes at random places."""
+"""Add strokes at random places."""
 
 from dataclasses import replace
 from typing import Literal
@@ -10,16 +10,18 @@ from sgdj.shifts.detail import draw_detail
 
 
 class RandomDetail(Shift):
-    """Horizontal or vertical strokes, one pixel wide, at places drawn for each sample.
+    """Draw horizontal or vertical strokes, one pixel wide, at places drawn for each sample.
 
     Parameters
     ----------
     count
-        Strokes per image.
+        Number of strokes per image.
     length
-        In pixels, cut off at the image's edge.
-    contrast, mode
-        See `Detail`.
+        Length of a stroke in pixels, cut off at the image's edge.
+    contrast
+        Value of the strokes, in the image's scale.
+    mode
+        How the value is put in, "brighten", "set" or "parts"; see `Detail`.
     """
 
     parameter = "contrast"

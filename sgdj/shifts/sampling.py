@@ -1,4 +1,4 @@
-"""Another undersampling than that of training."""
+"""Undersample k-space in another way than in training."""
 
 from dataclasses import replace
 from typing import Literal
@@ -10,14 +10,25 @@ from sgdj.shifts.base import Shift, measured_with, needed
 
 
 class Sampling(Shift):
-    """Another undersampling of k-space.
+    """Change the undersampling of k-space.
 
     Parameters
     ----------
-    acceleration, center_fraction, mask, axis
-        See `CartesianAcquisition`; None keeps the value of training.
+    acceleration
+        Number of lines of the full grid per sampled line; None keeps the value of training.
+    center_fraction
+        Share of all lines that is fully sampled around the centre; None keeps the value of training.
+    mask
+        Density of the sampled lines, as in `CartesianAcquisition`; None keeps that of training.
+    axis
+        Image axis that is undersampled, "columns" or "rows"; None keeps that of training.
     told
         True: the network is given the new operator (a known change of A); False: it is not (a model mismatch).
+
+    Raises
+    ------
+    InputError
+        When called, if the operator is no Cartesian one.
     """
 
     parameter = "acceleration"
@@ -34,13 +45,7 @@ class Sampling(Shift):
         self.mask, self.axis = mask, axis
 
     def __call__(self, problem: Problem) -> Problem:
-        """Change the protocol.
-
-        Raises
-        ------
-        InputError
-            If the operator is no Cartesian one.
-        """
+        """Replace the protocol of the measurement."""
         acquisition = needed(problem, CartesianAcquisition, "only k-space is undersampled", "mri")
         given = {name: getattr(self, name) for name in ("acceleration", "center_fraction", "mask", "axis")}
         changes = {name: value for name, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A word, where training had none."""
+"""Write a word into images that had none in training."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -10,13 +10,14 @@ from pydantic import Field
 
 from sgdj.config.types import NonEmpty
 from sgdj.data.batch import Problem
+from sgdj.runtime.arrays import Array
 from sgdj.shifts.base import Shift
 from sgdj.shifts.detail import draw_detail
 
 
 @lru_cache(maxsize=8)
-def _letters(text: str, height: int) -> np.ndarray:
-    """Where ink is, boolean, about `height` pixels high."""
+def _letters(text: str, height: int) -> Array:
+    """Draw the text about `height` pixels high; returns a boolean array, True where ink is."""
     from PIL import Image, ImageDraw, ImageFont  # imported where it is used: it is slow to load
 
     font = ImageFont.load_default(height)
@@ -27,16 +28,16 @@ def _letters(text: str, height: int) -> np.ndarray:
 
 
 class Text(Shift):
-    """A word at a random place in each image, cut off at its edge.
+    """Write a word at a random place in each image, cut off at its edge.
 
     Parameters
     ----------
     text
-        The word.
+        Word to write, printable characters.
     height
-        Of the font, in pixels.
+        Height of the font, in pixels.
     contrast
-        Value of the letters.
+        Value of the letters, in the image's scale.
     """
 
     parameter = "contrast"

@@ -1,4 +1,4 @@
-"""Stripes that training never showed."""
+"""Add stripes of a kind that no training image has."""
 
 from dataclasses import replace
 
@@ -11,16 +11,16 @@ from sgdj.shifts.base import Shift
 
 
 class Texture(Shift):
-    """A patch of stripes, turned at random, at a random place in each image.
+    """Add a patch of stripes, turned at random, at a random place in each image.
 
     Parameters
     ----------
     period
-        Of the stripes, in pixels.
+        Period of the stripes, in pixels.
     size
-        Side of the patch, as a share of the shorter side.
+        Side of the patch, as a share of the image's shorter side.
     contrast
-        Amplitude of the stripes around the image's own values.
+        Amplitude of the stripes around the image's own values, in the image's scale.
     """
 
     parameter = "contrast"

@@ -1,4 +1,4 @@
-"""Another seismic wavelet than that of training."""
+"""Measure with another seismic wavelet than in training."""
 
 from dataclasses import replace
 
@@ -9,16 +9,21 @@ from sgdj.shifts.base import Shift, measured_with, needed
 
 
 class Wavelet(Shift):
-    """Another seismic wavelet.
+    """Change the seismic wavelet.
 
     Parameters
     ----------
     width
         Ricker width a in samples; its peak frequency is inversely proportional to it. None keeps that of training.
     phase
-        Constant phase rotation in degrees.
+        Constant phase rotation of the wavelet, in degrees.
     told
-        See `Sampling`.
+        Whether the network is given the new operator; see `Sampling`.
+
+    Raises
+    ------
+    InputError
+        When called, if the operator is no convolution.
     """
 
     def __init__(self, width: Positive | None, phase: float, told: bool) -> None:
@@ -26,13 +31,7 @@ class Wavelet(Shift):
         self.parameter = "phase" if phase else "width"
 
     def __call__(self, problem: Problem) -> Problem:
-        """Change the wavelet.
-
-        Raises
-        ------
-        InputError
-            If the operator is no convolution.
-        """
+        """Replace the wavelet of the measurement."""
         acquisition = needed(problem, ConvolutionAcquisition, "only seismic data has a wavelet", "seismic")
         width = acquisition.width if self.width is None else self.width
         return measured_with(problem, replace(acquisition, width=width, phase=self.phase), self.told)

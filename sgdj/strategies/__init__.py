@@ -1,4 +1,4 @@
-"""Training strategies."""
+"""Training strategies: the risks that a network is trained on."""
 
 from sgdj.strategies.adversarial import Adversarial
 from sgdj.strategies.base import Strategy

@@ -1,4 +1,4 @@
-"""Adversarial training."""
+"""Adversarial training: train on attacked measurements."""
 
 from torch import Tensor
 
@@ -16,13 +16,13 @@ class Adversarial(Strategy):
     Parameters
     ----------
     attack
-        Finds δ for the current weights; separate from the attack that evaluates.
+        Attack that finds δ for the current weights; separate from the attack that evaluates.
     """
 
     def __init__(self, attack: Attack) -> None:
         self.attack = attack
 
     def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """Error on the attacked measurement."""
+        """Return the mean squared error on the attacked measurement, a scalar."""
         delta = self.attack(reconstructor, batch, draws)
         return squared_error(reconstructor(batch.y + delta, batch.operator), batch.x).mean()

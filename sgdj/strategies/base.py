@@ -1,4 +1,4 @@
-"""What a training strategy is."""
+"""Define what a training strategy is."""
 
 from abc import ABC, abstractmethod
 
@@ -10,27 +10,27 @@ from sgdj.networks.base import Perturb, Reconstructor
 
 
 class Strategy(ABC):
-    """A training risk. All that is random in it comes from `draws`."""
+    """Risk that a network is trained on; everything random in it comes from `draws`."""
 
     @abstractmethod
     def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """Loss of a batch.
+        """Compute the loss of a batch.
 
         Parameters
         ----------
         reconstructor
-            The network in training.
+            Network in training.
         batch
-            References and measurements.
+            References x and measurements y, with their operator.
         draws
             Random numbers of the run's seed at the current epoch.
 
         Returns
         -------
         Tensor
-            Scalar.
+            Loss that is minimised, a scalar.
         """
 
     def validation_perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb | None:
-        """Noise in the validation pass; none unless a strategy reproduces a validation that had some."""
+        """Return the noise of the validation pass: none, unless a strategy reproduces a validation that had some."""
         return None

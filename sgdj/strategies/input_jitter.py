@@ -1,4 +1,4 @@
-"""Noise on the measurement."""
+"""Input jittering: train on measurements with additional noise."""
 
 from torch import Tensor
 
@@ -17,16 +17,16 @@ class InputJitter(Strategy):
     Parameters
     ----------
     sigma
-        Standard deviation of w per real entry.
+        Standard deviation of w per real entry, in the unit of y.
     support
-        Whether w lies on the measured entries alone, or anywhere (the authors' code).
+        "measured": w lies on the measured entries alone; "full": anywhere (the authors' code).
     """
 
     def __init__(self, sigma: NonNegative, support: Support = "measured") -> None:
         self.sigma, self.support = sigma, support
 
     def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """Error on a noisier measurement."""
+        """Return the mean squared error on the noisier measurement, a scalar."""
         w = self.sigma * draws.normal("jitter", batch.samples, batch.y)
         w = batch.operator.restrict(w) if self.support == "measured" else w
         return squared_error(reconstructor(batch.y + w, batch.operator), batch.x).mean()

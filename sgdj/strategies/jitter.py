@@ -23,9 +23,9 @@ class Jitter(Strategy):
     Parameters
     ----------
     sigma
-        Noise level σ.
+        Noise level σ; its unit depends on `noise_scale`.
     noise_scale
-        Standard deviation per real entry of w_k, z_k being the iterate after the data step:
+        How σ sets the standard deviation of w_k per real entry, z_k being the iterate after the data step:
 
         - "relative": :math:`\sigma \max_j |z_{k,j}|` of each sample, detached;
         - "absolute": :math:`\sigma / \sqrt n`, n the real entries of a sample, so that
@@ -49,7 +49,7 @@ class Jitter(Strategy):
         self.last_iteration, self.validation = last_iteration, validation
 
     def deviation(self, z: Tensor) -> Tensor | float:
-        """Standard deviation per real entry of w_k, given z_k of shape (B, C, H, W)."""
+        """Return the standard deviation of w_k per real entry, given z_k of shape (B, C, H, W)."""
         if self.noise_scale == "absolute":
             entries = z[0].numel() * (2 if z.is_complex() else 1)
             return self.sigma / math.sqrt(entries)
@@ -58,7 +58,7 @@ class Jitter(Strategy):
         return self.sigma * (torch.view_as_real(z) if z.is_complex() else z).max()
 
     def perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb:
-        """The noise w_k of every iteration."""
+        """Return the function that draws the noise w_k of each iteration for this batch."""
         last = getattr(reconstructor, "iterations", 0) - 1
 
         def perturb(k: int, x: Tensor, z: Tensor) -> Tensor:
@@ -68,10 +68,10 @@ class Jitter(Strategy):
         return perturb
 
     def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """Error of the jittered iteration."""
+        """Return the mean squared error of the jittered iteration, a scalar."""
         perturb = self.perturb(reconstructor, batch, draws)
         return squared_error(reconstructor(batch.y, batch.operator, perturb), batch.x).mean()
 
     def validation_perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb | None:
-        """The same noise, if validation is jittered."""
+        """Return the noise of training if validation is jittered, else None."""
         return self.perturb(reconstructor, batch, draws) if self.validation else None

@@ -1,4 +1,4 @@
-"""Plain training."""
+"""Training without noise: the mean squared error."""
 
 from torch import Tensor
 
@@ -13,5 +13,5 @@ class MSE(Strategy):
     r"""Mean squared error, :math:`\mathbb{E}\|H_\theta(y) - x\|^2`."""
 
     def loss(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Tensor:
-        """Error on the measurement as it is."""
+        """Return the mean squared error on the unperturbed measurement, a scalar."""
         return squared_error(reconstructor(batch.y, batch.operator), batch.x).mean()

@@ -1,4 +1,4 @@
-"""Run what a study lacks, several jobs side by side, and keep a row of everything that is finished."""
+"""Run the missing runs of a study, several jobs side by side, and keep a row of every finished one."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 from sgdj.errors import ExitCode
 from sgdj.modes.plan import plan
@@ -27,7 +27,7 @@ _EVALUATION = 0.15  # cost of an evaluation, in units of a training with MSE
 
 @dataclass
 class Place:
-    """Where a cell's run lives."""
+    """Run directory of a cell, and how far it is."""
 
     path: Path
     finished: bool
@@ -36,21 +36,21 @@ class Place:
 
 
 def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
-    """Run directory of a cell and whether it is finished; the network it evaluates must be there."""
+    """Return a cell's run directory and whether it is finished; the network it evaluates must be there."""
     checkpoint = None if cell.trained is None else places[cell.trained].path / "checkpoints" / "best.ckpt"
     planned = plan(cell.job(checkpoint))
     record = RunDirectory(planned.folder).read_record()
-    attack = planned.config["strategy"].get("attack")
-    weight = _EVALUATION if cell.trained else 1 + (0.75 * attack["steps"] if attack else 0)
+    steps = planned.settings.strategy.get("attack.steps", int) or 0
+    weight = _EVALUATION if cell.trained else 1 + 0.75 * steps
     return Place(planned.folder, record.get("status") == "finished", weight)
 
 
 def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
-    """Cells that no row and no audit shows.
+    """Return the runs that still have to be done.
 
-    A training's row counts if its configuration and data are still the cell's, an evaluation's if it shows the very
-    network of the training's row; a training whose row is there stays if an evaluation of its network lacks one. What
-    is only a note beside the tables (`_SPARE`) is left out where the network is gone.
+    A training is done if a row has its configuration and data; an evaluation, if a row was measured on the same network
+    as the training's row. A finished training is kept in the list if one of its evaluations is missing. Notes beside
+    the tables (`_SPARE`) are left out where the network is gone.
     """
     trained = {one.config_hash: one for one in measured}
     known = {(one.experiment, *one.network, *one.variant): one for one in measured}
@@ -82,13 +82,13 @@ class Campaign:
     Parameters
     ----------
     cells
-        Trainings before the evaluations that need them.
+        Runs to do, trainings before the evaluations that need them.
     folder
-        Where rows are written.
+        Folder where rows are written.
     parallel
         Number of jobs at a time; every job computes on one thread.
     tell
-        Called with a line after every job.
+        Function that is called with a line after every job.
     launcher
         Overrides of Hydra's launcher, such as ``["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"]``;
         every job is then a sweep of one, and goes where that launcher sends it. Empty: a process here.
@@ -111,7 +111,7 @@ class Campaign:
         self._stopped = 0
 
     def run(self) -> int:
-        """Run what is missing.
+        """Do what is missing.
 
         Returns
         -------
@@ -136,7 +136,7 @@ class Campaign:
         return int(ExitCode.CHECK_FAILED if self.failed else ExitCode.DONE)
 
     def _next(self, waiting: list[Cell]) -> Cell | None:
-        """The first cell that can run now, removed from the list; finished ones are kept on the way."""
+        """Remove the first cell that can run now from the list and return it; finished ones are recorded on the way."""
         for cell in list(waiting):
             base = cell.trained
             if base is not None and not self.places[base].finished:
@@ -188,7 +188,7 @@ class Campaign:
         place = self.places[cell]
         if code != 0 and _BUSY in output and not self._stopped:
             self._again.add(cell)
-            self._waiting.append(cell)  # someone else is at it, perhaps what a killed campaign left running
+            self._waiting.append(cell)  # another process has the folder, perhaps one that a killed campaign left
             return
         self._done += place.weight
         if code == 0 or (code == ExitCode.CHECK_FAILED and cell.mode == "audit"):  # a failed check is a result
@@ -207,7 +207,7 @@ class Campaign:
         collected = collect_audit if cell.mode == "audit" else collect
         write(collected(path, cell.experiment), self.folder)
 
-    def _stop(self, number: int, frame: Any) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""
         self._stopped = number
         for process in list(self._processes):
@@ -215,5 +215,5 @@ class Campaign:
 
 
 def default_parallel() -> int:
-    """One job per processor core."""
+    """Return the number of jobs at a time: one per processor core."""
     return os.cpu_count() or 1

@@ -1,69 +1,27 @@
-"""The paper's claims, tested: one family of twelve paired comparisons for each task, declared before the runs.
+"""Test the paper's claims: one family of twelve paired comparisons for each task, declared before the runs.
 
 Every test is two-sided and exact over seeds (sign flips); Holm adjusts within the family. A claim is *supported* if the
-adjusted p is below 0.05, the mean difference has the claimed sign, and the bootstrap interval, which also resamples
-the volumes, excludes zero; *reversed* if the same holds with the other sign; *underpowered* if no outcome with this
-many seeds could reach 0.05; else *not supported*.
+adjusted p is below 0.05, the mean difference has the claimed sign, and the bootstrap interval, which also resamples the
+volumes, excludes zero; *reversed* if the same holds with the other sign; *underpowered* if no outcome with this many
+seeds could reach 0.05; else *not supported*.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
+from sgdj.runtime.arrays import Array
+from sgdj.study.paper import COLUMNS, FAMILY, Claim
 from sgdj.study.rows import Row, matrix
-from sgdj.study.tables import COLUMNS
+from sgdj.text import bold, markdown_table
 
 ALPHA = 0.05
 _BY_VOLUME = (
     "In {n} of the comparisons that are not supported the seeds agree (adjusted p below 0.05), but the {volumes} test "
     "volumes do not: with other volumes the difference could vanish, so the interval contains zero. More volumes would "
     "decide that, not more seeds."
-)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """That the PSNR of one strategy exceeds that of another.
-
-    Parameters
-    ----------
-    number
-        Of the claim in the paper.
-    text
-        In words.
-    better, worse
-        Strategies.
-    column
-        See `sgdj.study.tables.COLUMNS`.
-    architecture
-        On which both are trained.
-    """
-
-    number: str
-    text: str
-    better: str
-    worse: str
-    column: str
-    architecture: str = "gd"
-
-
-FAMILY = (
-    Claim("1", "SGD jittering is at least as accurate as MSE in distribution", "jitter", "mse", "in-distribution"),
-    Claim("1", "SGD jittering generalises better than MSE", "jitter", "mse", "out-of-distribution"),
-    Claim("2", "SGD jittering is more robust than MSE to random noise", "jitter", "mse", "random noise"),
-    Claim("3", "SGD jittering is more robust than MSE to attacks", "jitter", "mse", "adversarial"),
-    Claim("3", "adversarial training stays the most robust to attacks", "adversarial", "jitter", "adversarial"),
-    Claim("4", "adversarial training pays with accuracy", "mse", "adversarial", "in-distribution"),
-    Claim("4", "adversarial training pays out of distribution, too", "mse", "adversarial", "out-of-distribution"),
-    Claim("4", "input jittering pays with accuracy out of distribution", "mse", "input_jitter", "out-of-distribution"),
-    Claim("5", "SPGD jittering is at least as accurate as MSE", "jitter", "mse", "in-distribution", "prox"),
-    Claim("5", "SPGD jittering generalises better than MSE", "jitter", "mse", "out-of-distribution", "prox"),
-    Claim("5", "SPGD jittering is more robust to random noise", "jitter", "mse", "random noise", "prox"),
-    Claim("5", "SPGD jittering is more robust to attacks", "jitter", "mse", "adversarial", "prox"),
 )
 
 
@@ -85,7 +43,7 @@ class Finding:
 
 
 def verdict(difference: float, interval: tuple[float, float], adjusted: float, attainable: float) -> str:
-    """Supported, reversed, underpowered or not supported; see the module."""
+    """Return supported, reversed, underpowered or not supported; see the module."""
     if attainable >= ALPHA:
         return "underpowered"
     if adjusted < ALPHA and min(interval) > 0:
@@ -95,8 +53,8 @@ def verdict(difference: float, interval: tuple[float, float], adjusted: float, a
     return "not supported"
 
 
-def _paired(rows: Sequence[Row], claim: Claim, condition: Key) -> tuple[list[int], np.ndarray, float] | None:
-    """Common seeds, PSNR differences (seeds, volumes) and the mean SSIM difference; None without a common seed."""
+def _paired(rows: Sequence[Row], claim: Claim, condition: Key) -> tuple[list[int], Array, float] | None:
+    """Return common seeds, PSNR differences (seeds, volumes) and the mean SSIM difference; None if none is common."""
     by = {
         name: {r.seed: r for r in rows if r.strategy == name and r.architecture == claim.architecture}
         for name in (claim.better, claim.worse)
@@ -127,19 +85,19 @@ def findings(task: str, rows: Sequence[Row]) -> list[Finding]:
 
 
 def markdown(found: Sequence[Finding]) -> str:
-    """One line per claim."""
-    text = [
-        "| claim | statement | on | difference (dB) | 95 % interval | difference in SSIM | p | p, Holm "
-        "| seeds × volumes | verdict |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    """Write one line of Markdown per claim."""
+    header = (
+        "claim", "statement", "on", "difference (dB)", "95 % interval", "difference in SSIM", "p", "p, Holm",
+        "seeds × volumes", "verdict",
+    )  # fmt: skip
+    rows = []
     for f in found:
         low, high = f.interval
-        text.append(
-            f"| {f.claim.number} | {f.claim.text} | {f.claim.architecture}, {f.claim.column} | {f.difference:+.3f} | "
-            f"{low:+.3f} to {high:+.3f} | {f.ssim:+.4f} | {f.p:.4f} | {f.adjusted:.4f} | "
-            f"{len(f.seeds)} × {f.volumes} | **{f.verdict}** |"
-        )
+        place, interval = f"{f.claim.architecture}, {f.claim.column}", f"{low:+.3f} to {high:+.3f}"
+        numbers = (f"{f.difference:+.3f}", interval, f"{f.ssim:+.4f}", f"{f.p:.4f}", f"{f.adjusted:.4f}")
+        drawn = f"{len(f.seeds)} × {f.volumes}"
+        rows.append((f.claim.number, f.claim.text, place, *numbers, drawn, bold(f.verdict)))
+    text = [markdown_table(header, rows)]
     undecided = sum(f.verdict == "not supported" and f.adjusted < ALPHA for f in found)
     if undecided:
         text += ["", _BY_VOLUME.format(n=undecided, volumes=found[0].volumes)]
@@ -147,7 +105,7 @@ def markdown(found: Sequence[Finding]) -> str:
 
 
 def summary(found: Sequence[Finding]) -> str:
-    """How many comparisons came out how, and a line for each that is supported or reversed."""
+    """Say how many comparisons came out how, with a line for each that is supported or reversed."""
     counts = Counter(f.verdict for f in found)
     text = [f"Of {len(found)} comparisons for the claims, {', '.join(f'{n} {name}' for name, n in counts.items())}."]
     for f in found:

@@ -1,4 +1,4 @@
-"""From finished run directories to rows and audits."""
+"""Turn finished run directories into rows and audits."""
 
 import csv
 import hashlib
@@ -11,67 +11,59 @@ from typing import Any
 
 import numpy as np
 
-from sgdj.config.identity import YOUNGER, decides
+from sgdj.config.identity import without_defaults
 from sgdj.config.nodes import get
+from sgdj.config.roles import is_variant
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
-from sgdj.runs.catalogue import RunView, current_name, view
+from sgdj.runs.catalogue import RunView, current_name, former_name, view
+from sgdj.study.paper import TITLES
 from sgdj.study.rows import Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
 from sgdj.text import from_cell
 
-_COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
+_COMPARED = ("psnr", "ssim", "nmse")  # metrics whose definitions must agree within a table
 
 
-def level(config: dict[str, Any]) -> dict[str, float]:
+def level(config: dict[str, object]) -> dict[str, float]:
     """Noise level or budget of a configuration's strategy."""
     keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
     return {key: value for key in keys if (value := get(config, key)) is not None}
 
 
-#: What a command line may set without leaving its experiment, beside keys that decide no number.
-_FREE = {"experiment", "scale", "seed", "architecture", "strategy", "sigma", "strategy.attack.rho", "task", "dataset"}
-
-
 def _variant(command: str) -> list[str]:
-    """What a command line changes beyond its experiment's own choices."""
+    """Return what a command line changes beyond its experiment's own choices."""
     given = [override.lstrip("+") for override in shlex.split(command)[2:]]
     keys = [override.partition("=")[0] for override in given]
-    free = [key in _FREE or key == "mode" or not (decides(key) or key.startswith("audit.")) for key in keys]
-    return sorted(override for override, f in zip(given, free, strict=True) if not f)
-
-
-def _without_younger(node: dict[str, Any], key: str) -> dict[str, Any]:
-    """A node without settings that are younger than other rows and stand at the value that those had."""
-    unset = object()
-    return {name: value for name, value in node.items() if YOUNGER.get(f"{key}.{name}", unset) != value}
+    # another data set stays in the experiment: `_clash` holds a table to one; an audit's settings leave it
+    changes = [key != "dataset" and (is_variant(key) or key.startswith("audit.")) for key in keys]
+    return sorted(override for override, changed in zip(given, changes, strict=True) if changed)
 
 
 #: Columns of `samples.csv` that are younger than other rows, the youngest last, by the version that added them.
 _YOUNGER_COLUMNS = ((b"believable",), (b"factor", b"shift_level", b"iterations"))
-_OLDER_START = b"zero_filled"  # the starting point's name before it was x0
 
 
 def samples_hash(path: Path) -> str:
-    """SHA-256 of ``samples.csv``."""
+    """Compute SHA-256 of ``samples.csv``."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def older_samples_hashes(path: Path) -> list[str]:
-    """SHA-256 of what ``samples.csv`` was before it had columns younger than other rows, and x0 its name."""
-    lines = path.read_bytes().split(b"\r\n")
+    """Compute SHA-256 of ``samples.csv`` in its older forms: without younger columns, and with x0's former name."""
+    lines, former = path.read_bytes().split(b"\r\n"), former_name("x0").encode()
     found = []
     for names in reversed(_YOUNGER_COLUMNS):
         if lines[0].endswith(b"," + b",".join(names)):
             lines = [line.rsplit(b",", len(names))[0] for line in lines]
-        older = (_OLDER_START + line.removeprefix(b"x0") if line.startswith(b"x0,") else line for line in lines)
+        older = (former + line.removeprefix(b"x0") if line.startswith(b"x0,") else line for line in lines)
         found.append(hashlib.sha256(b"\r\n".join(older)).hexdigest())
     return found
 
 
 def _key(line: dict[str, str]) -> Key:
-    """The condition of a line of ``samples.csv``; one of before its columns is read from its name."""
+    """Return the condition of a line of ``samples.csv``, from its columns or, in older files, its name."""
     name, attack, shift = (from_cell(line[column]) for column in ("condition", "attack", "shift"))
     if "factor" in line:
         factor, level, iterations = (line[column] for column in ("factor", "shift_level", "iterations"))
@@ -122,18 +114,31 @@ def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
     return run, path
 
 
+def _needed(run: RunView, key: str) -> Any:
+    """The value under a dotted key of a run's configuration.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    if (value := run.setting(key)) is None:
+        raise KeyError(key)
+    return value
+
+
 def _common(run: RunView, experiment: str) -> dict[str, Any]:
-    """Fields of `Measured`."""
-    record, config = run.record, run.config
+    """Return the fields of `Measured`."""
+    record = run.record
     return {
         "run": record["config_hash"],
         "experiment": experiment,
-        "task": config["task"],
-        "scale": config["scale"],
-        "architecture": config["architecture"]["name"],
-        "strategy": config["strategy"]["name"],
-        "seed": config["seed"],
-        "level": level(config),
+        "task": _needed(run, "task"),
+        "scale": _needed(run, "scale"),
+        "architecture": _needed(run, "architecture.name"),
+        "strategy": _needed(run, "strategy.name"),
+        "seed": _needed(run, "seed"),
+        "level": level(run.config),
         "variant": _variant(record["command"]),
         "command": record["command"],
         "config_hash": record["config_hash"],
@@ -146,8 +151,26 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
     }
 
 
+def _iterations(run: RunView) -> int:
+    """K of an unrolled network; 0 of others."""
+    found = run.setting("architecture.iterations")
+    return found if isinstance(found, int) else 0
+
+
 def collect(folder: Path, experiment: str) -> Row:
     """Read a finished run directory.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    experiment
+        Experiment that it belongs to.
+
+    Returns
+    -------
+    Row
+        Volume means and their origin.
 
     Raises
     ------
@@ -160,9 +183,9 @@ def collect(folder: Path, experiment: str) -> Row:
     metrics = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     return Row(
         **_common(run, experiment),
-        iterations=run.config["architecture"].get("iterations", 0),
+        iterations=_iterations(run),
         samples_hash=samples_hash(path),
-        attack=_without_younger(run.config["attack"], "attack"),
+        attack=without_defaults("attack", _needed(run, "attack")),
         definitions={name: run.summary["definitions"][name] for name in _COMPARED},
         budgets=budgets,
         values=values,
@@ -177,7 +200,7 @@ def collect(folder: Path, experiment: str) -> Row:
 
 
 def _training_time(seconds: Sequence[float | None]) -> float:
-    """Seconds of all epochs; one whose time is lost (its line was made anew) counts as much as the others' mean."""
+    """Sum the seconds of all epochs; an epoch whose time is lost counts as much as the others' mean."""
     known = [value for value in seconds if value is not None]
     return round(sum(known) * len(seconds) / len(known), 3) if known else 0.0
 
@@ -185,10 +208,22 @@ def _training_time(seconds: Sequence[float | None]) -> float:
 def collect_audit(folder: Path, experiment: str) -> Audited:
     """Read the run directory of an audit.
 
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    experiment
+        Experiment that it belongs to.
+
+    Returns
+    -------
+    Audited
+        Outcome of the audit and its origin.
+
     Raises
     ------
     InputError
-        If it is not finished.
+        If the audit is not finished.
     """
     run, path = _finished(folder, "audit.json")
     report = json.loads(path.read_text())
@@ -208,24 +243,26 @@ _ANY_SEED = ("figure_sigma", "selection", "deviations")
 
 
 def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
-    """Why a run belongs to no table of a scale and some seeds; None if it does."""
+    """Say why a run belongs to no table of a scale and some seeds; None if it does."""
     experiment = str(run.record.get("experiment"))
     if not run.config or "config_hash" not in run.record:
         return "run.json or config.yaml is damaged"
     if not experiment.startswith(_STUDY):
         return f"its experiment, {experiment}, has no table"
+    if run.config.get("task") not in TITLES:
+        return f"its task, {run.config.get('task')}, has no table; the study knows {', '.join(TITLES)}"
     if run.facts["scale"] != scale:
         return f"its scale is {run.facts['scale']}, not {scale}"
     if run.status != "finished":
         return f"it is {run.status}"
-    if experiment not in _ANY_SEED and run.config.get("seed") not in seeds:
-        return f"its seed, {run.config.get('seed')}, is none of {', '.join(map(str, seeds))}"
+    if experiment not in _ANY_SEED and run.setting("seed") not in seeds:
+        return f"its seed, {run.setting('seed')}, is none of {', '.join(map(str, seeds))}"
     changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
     return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None
 
 
 def _clash(one: Measured, known: Sequence[Measured]) -> str | None:
-    """Why a run cannot stand beside those that are known; None if it can."""
+    """Say why a run cannot stand beside the known ones; None if it can."""
     if any(other.place == one.place for other in known):
         return "there is another run of its configuration, on other data or with other settings"
     beside = [other for other in known if (other.experiment, other.task) == (one.experiment, one.task)]
@@ -236,6 +273,17 @@ def _clash(one: Measured, known: Sequence[Measured]) -> str | None:
 
 def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> tuple[list[str], list[str]]:
     """Write a row, or an audit, for every finished run of the study that has none yet.
+
+    Parameters
+    ----------
+    outputs
+        Folder with run directories.
+    folder
+        Folder of the study's rows.
+    scale
+        Scale of the study, such as "small".
+    seeds
+        Seeds of the study.
 
     Returns
     -------

@@ -1,11 +1,12 @@
-"""What each deviation of the authors' code does to the measured figures."""
+"""Report how each deviation of the authors' code changes the measured figures."""
 
 from collections.abc import Sequence
 
+from sgdj.study.paper import COLUMNS, NAMES, TITLES
 from sgdj.study.rows import Row
-from sgdj.study.tables import COLUMNS, NAMES, TITLES, level_text
+from sgdj.study.tables import level_text
 from sgdj.study.upstream import TASKS, deviations
-from sgdj.text import markdown, printable
+from sgdj.text import bold, markdown, markdown_table, printable
 
 _HEAD = """# The authors' arithmetic, one deviation at a time
 
@@ -17,42 +18,38 @@ of the tables.
 """
 
 
-def _line(row: Row, base: Row, name: str, text: str, trained: str) -> str:
+def _line(row: Row, base: Row, name: str, text: str, trained: str) -> tuple[str, ...]:
     cells = []
     for condition in COLUMNS[row.task].values():
         value = row.mean(condition)
         cells.append(f"{value:.2f}" if row is base else f"{value:.2f} ({value - base.mean(condition):+.2f})")
-    return f"| {name} | {text} | {trained} | " + " | ".join(cells) + " |"
+    return name, text, trained, *cells
 
 
 def _section(task: str, architecture: str, rows: Sequence[Row]) -> str:
     by = {tuple(row.variant): row for row in rows}
     base = by[()]
     data = f"{base.data} data, scale {markdown(base.scale)}"
-    text = [
-        f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})",
-        "",
-        "| deviation | what the code does | trained | " + " | ".join(COLUMNS[task]) + " |",
-        "|---|---|---|" + "---|" * len(COLUMNS[task]),
-        _line(base, base, "none", "the mathematics", "—"),
-    ]
+    lines = [_line(base, base, "none", "the mathematics", "—")]
     found, missing = deviations(task, architecture), []
     for deviation in found:
         row = by.get(tuple(sorted(deviation.overrides)))
         if row is None:
             missing.append(deviation.name)
         else:
-            text.append(_line(row, base, deviation.name, deviation.text, "yes" if deviation.training else "no"))
+            lines.append(_line(row, base, deviation.name, deviation.text, "yes" if deviation.training else "no"))
     everything = by.get(tuple(sorted({o for d in found for o in d.overrides})))
     if everything is not None:
-        text.append(_line(everything, base, "**all**", "all of them", "yes"))
+        lines.append(_line(everything, base, bold("all"), "all of them", "yes"))
+    table = markdown_table(("deviation", "what the code does", "trained", *COLUMNS[task]), lines)
+    text = [f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})", "", table]
     if missing:
         text += ["", f"Measured on the other architecture, or missing: {', '.join(missing)}."]
     return "\n".join([*text, "", f"    {printable(base.command)}", ""])
 
 
 def document(rows: Sequence[Row]) -> str:
-    """All sections as Markdown."""
+    """Write all sections as Markdown."""
     sections = []
     for task in TASKS:
         for architecture in ("gd", "prox"):

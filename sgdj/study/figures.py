@@ -1,18 +1,20 @@
-"""Figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
+"""Draw figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
+from sgdj.runtime.arrays import Array
+from sgdj.study.paper import COLUMNS, TITLES
 from sgdj.study.rows import Row
-from sgdj.study.tables import COLUMNS, TITLES, Line, level_text
+from sgdj.study.tables import Line, level_text
 from sgdj.text import label as plain
 
 mpl.use("Agg")
@@ -28,18 +30,20 @@ def _name(row: Row) -> str:
 
 
 def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder: Path) -> None:
-    """Attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
+    """Draw attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
 
     Left: a small marker per seed, a large one for the mean. Right: one seed; markers grow with the level.
 
     Parameters
     ----------
-    task, found
-        The lines of a task's table.
+    task
+        Task whose table is drawn.
+    found
+        Lines of the task's table.
     candidates
         Rows of one seed at other levels of the strategies.
     folder
-        Where to write.
+        Folder where the figures are written.
     """
     other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == "gd"}
     figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
@@ -74,12 +78,12 @@ def _grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _levelled(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """The same of rows whose strategy has a noise level or budget."""
+    """Group the rows whose strategy has a noise level or budget."""
     return _grouped([row for row in rows if row.level])
 
 
-def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Any]]:
-    """A panel for each architecture, with a common vertical axis."""
+def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
+    """Create a panel for each architecture, with a common vertical axis."""
     there = {row.architecture for row in rows}
     present = sorted(there, key=lambda name: (name not in _ARCHITECTURES, name))  # the paper's two first
     figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
@@ -90,7 +94,7 @@ def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Any]]:
     return figure, dict(zip(present, axes, strict=True))
 
 
-def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, label: str | None) -> None:
+def _band(axis: Axes, x: Array, values: Array, style: str, row: Row, label: str | None) -> None:
     """Mean over seeds, and the range between the extremes of the seeds."""
     colour, marker, _ = look(row.strategy)
     axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)
@@ -98,7 +102,7 @@ def _band(axis: Any, x: np.ndarray, values: np.ndarray, style: str, row: Row, la
         axis.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, lw=0)
 
 
-def _legend(figure: Figure, axes: dict[str, Any], note: str) -> None:
+def _legend(figure: Figure, axes: dict[str, Axes], note: str) -> None:
     """One legend for all panels, below them."""
     named = {
         label: handle for axis in axes.values() for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
@@ -110,7 +114,7 @@ def _legend(figure: Figure, axes: dict[str, Any], note: str) -> None:
 
 
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
-    """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
+    """Draw PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
     attack = COLUMNS[task]["adversarial"].attack
     for group in _grouped(rows).values():
@@ -129,7 +133,7 @@ def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
 
 
 def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> None:
-    """Error after every iteration; weights are shared, so iterate k is also the output of a network with K = k."""
+    """Draw the error after every iteration; with shared weights, iterate k is the output of a network with K = k."""
     figure, axes = _panels(rows)
     for group in _grouped(rows).values():
         counts = sorted(c.iterations for c in group[0].values["network"] if c.iterations is not None)
@@ -144,7 +148,7 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
 
 
 def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
-    """PSNR against each strategy's level on the test data; horizontal lines: MSE."""
+    """Draw PSNR against each strategy's level on the test data; horizontal lines: MSE."""
     groups = _levelled(rows)
     order = ("jitter", "input_jitter", "adversarial")
     found = [strategy for architecture, strategy in groups if architecture == "gd"]

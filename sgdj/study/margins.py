@@ -1,13 +1,15 @@
-"""What there was to win: how far networks overfit, and what attacks and shifts cost them; measured, not tested."""
+"""Report how far networks overfit, and what attacks and shifts cost them; measured, not tested."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from sgdj.evaluation.conditions import CLEAN
-from sgdj.study.published import reported
+from sgdj.runtime.arrays import Array
+from sgdj.study.paper import COLUMNS, reported
 from sgdj.study.rows import Row, matrix
-from sgdj.study.tables import COLUMNS, Line, title
+from sgdj.study.tables import Line, title
+from sgdj.text import markdown_table, plus_minus
 
 _HEAD = (
     "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "
@@ -17,14 +19,14 @@ _HEAD = (
 )
 
 
-def gains(rows: Sequence[Row]) -> np.ndarray:
-    """PSNR over that of the starting point in dB, per volume, mean over seeds."""
+def gains(rows: Sequence[Row]) -> Array:
+    """Return PSNR over that of the starting point in dB, per volume, mean over seeds."""
     start = np.array([list(row.values["x0"][CLEAN]["psnr"].values()) for row in rows])
     return np.asarray((matrix(rows, CLEAN) - start).mean(axis=0))
 
 
 def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
-    """Mean gain on training data minus that on test data in dB, and its standard error over volumes."""
+    """Return the mean gain on training data minus that on test data in dB, and its standard error over volumes."""
     both = [gains(rows) for rows in (trained, tested)]
     error = np.sqrt(sum(g.var(ddof=1) / len(g) for g in both))
     return float(both[0].mean() - both[1].mean()), float(error)
@@ -37,32 +39,33 @@ def _cost(line: Line, task: str, column: str) -> str:
 
 
 def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
-    """One line per kind of network.
+    """Write one line of Markdown per kind of network.
 
     Parameters
     ----------
     task
-        Whose table.
+        Task whose table is reported.
     found
-        Its lines, on test data.
+        Lines of the task's table, on test data.
     trained
         Rows of the experiment `generalisation`, on training data; compared with the same seeds' test data.
+
+    Returns
+    -------
+    str
+        Table in Markdown.
     """
-    text = [
-        _HEAD,
-        "",
-        "| training | seeds | gain on training data (dB) | on test data | lost | attack costs | shift costs |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    header = (
+        "training", "seeds", "gain on training data (dB)", "on test data", "lost", "attack costs", "shift costs",
+    )  # fmt: skip
+    lines = []
     for line in found:
         rows = [row for row in trained if title(row.architecture, row.strategy) == line.name]
         tested = [row for row in line.rows if row.seed in {r.seed for r in rows}]
         if not tested:
             continue
         loss, error = lost(rows, tested)
-        costs = " | ".join(_cost(line, task, column) for column in ("adversarial", "out-of-distribution"))
-        text.append(
-            f"| {line.name} | {len(rows)} | {gains(rows).mean():.2f} | {gains(tested).mean():.2f} | "
-            f"{loss:.2f} ± {error:.2f} | {costs} |"
-        )
-    return "\n".join(text)
+        costs = [_cost(line, task, column) for column in ("adversarial", "out-of-distribution")]
+        gained = [f"{gains(kept).mean():.2f}" for kept in (rows, tested)]
+        lines.append((line.name, len(rows), *gained, plus_minus(loss, error, 2), *costs))
+    return f"{_HEAD}\n\n{markdown_table(header, lines)}"

@@ -10,9 +10,11 @@ from sgdj.errors import InputError
 from sgdj.runs.directory import write_atomically
 from sgdj.study import claims, deviations, levels, margins, robustness, steadiness, tables
 from sgdj.study import figures as study_figures
+from sgdj.study.paper import FAMILY, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.store import read, read_audits
-from sgdj.study.tables import TITLES, Line
+from sgdj.study.tables import Line
+from sgdj.text import markdown_table
 
 _CLAIMS_HEAD = """# The paper's claims, tested
 
@@ -42,8 +44,8 @@ def _by_experiment(rows: Sequence[Row], name: str, task: str) -> list[Row]:
 
 
 def _times(found: Sequence[Line], task: str) -> str:
-    """Seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
-    text = ["| training | ms per step | ratio to MSE | minutes per run |", "|---|---|---|---|"]
+    """Report seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
+    rows = []
     step: dict[str, float] = {}
     for line in found:
         kept = [row.times for row in line.rows if row.times]
@@ -53,8 +55,9 @@ def _times(found: Sequence[Line], task: str) -> str:
         base = step.get(tables.title(line.first.architecture, "mse"))
         ratio = "—" if base is None else f"{step[line.name] / base:.2f}"
         wall = float(np.median([t["wall_s"] for t in kept])) / 60
-        text.append(f"| {line.name} | {1000 * step[line.name]:.1f} | {ratio} | {wall:.1f} |")
-    return f"### {TITLES[task]}\n\n" + "\n".join(text) + "\n"
+        rows.append((line.name, f"{1000 * step[line.name]:.1f}", ratio, f"{wall:.1f}"))
+    table = markdown_table(("training", "ms per step", "ratio to MSE", "minutes per run"), rows)
+    return f"### {TITLES[task]}\n\n{table}\n"
 
 
 def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path) -> list[str]:
@@ -97,18 +100,18 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     Parameters
     ----------
     folder
-        Holds the rows (see `sgdj.study.store`); receives tables and figures.
+        Folder with the rows (see `sgdj.study.store`); receives tables and figures.
     seeds
-        What a complete table would have; what is missing is named.
+        Seeds that a complete table would have; missing ones are named.
     top
-        Receives README.md and claims.md.
+        Folder that receives README.md and claims.md.
     title
         First line of README.md.
 
     Returns
     -------
     list of Path
-        The written documents.
+        Documents that were written.
 
     Raises
     ------
@@ -121,7 +124,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
     text, tested, timed = [title], [], []
     place = folder.relative_to(top) if folder != top else Path()
-    tested.append(_CLAIMS_HEAD.format(size=len(claims.FAMILY), times=place / "times.md"))
+    tested.append(_CLAIMS_HEAD.format(size=len(FAMILY), times=place / "times.md"))
     for task in tasks:
         found = tables.lines(_by_experiment(rows, f"table_{task}", task))
         out = folder / "tables"

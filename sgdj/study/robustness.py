@@ -1,4 +1,4 @@
-"""How robust each strategy is, and whether that can be believed: audits, sensitivities and wider curves."""
+"""Report how robust each strategy is, and whether that can be believed: audits, sensitivities and wider curves."""
 
 import csv
 import io
@@ -12,9 +12,10 @@ import numpy as np
 from sgdj.reporting import figures
 from sgdj.reporting.curves import COLUMNS, Point, points, table
 from sgdj.runs.directory import write_atomically
+from sgdj.study.paper import NAMES, TITLES
 from sgdj.study.rows import Audited, Row
-from sgdj.study.tables import NAMES, TITLES, title
-from sgdj.text import cell, markdown, printable
+from sgdj.study.tables import title
+from sgdj.text import Markup, bold, cell, markdown, markdown_table, plus_minus, printable
 
 HEAD = """# Robustness: audits, curves and sensitivities
 
@@ -34,7 +35,7 @@ _LABELS = {
 
 
 def volume_points(row: Row) -> list[Point]:
-    """Points of a row's network: those of `points`, named after its strategy, from volume means.
+    """Compute the points of a row's network like `points`, named after its strategy, from volume means.
 
     The relative error is the root of a volume's mean NMSE; with one sample to a volume that is the same.
     """
@@ -56,7 +57,7 @@ def volume_points(row: Row) -> list[Point]:
 
 
 def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
-    """Draw the curves of all strategies together and write their points; the figures' names."""
+    """Draw the curves of all strategies together and write their points; returns the figures' names."""
     found = [point for row in rows for point in volume_points(row)]
     groups: dict[str, list[Point]] = {"attack": [p for p in found if p.kind == "attack"]}
     for name in _LABELS:
@@ -78,7 +79,7 @@ def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
 
 
 def neighbours(rows: Sequence[Row]) -> str:
-    """The relative error one iteration before and after the K of training, which need not be close to it."""
+    """Report the relative error one iteration before and after the K of training, which need not be close to it."""
     cells = []
     for row in rows:
         error = {p.x: p.mean for p in volume_points(row) if p.kind == "iterations" and p.metric == "relative_error"}
@@ -90,37 +91,35 @@ def neighbours(rows: Sequence[Row]) -> str:
 
 
 def audits(found: Sequence[Audited]) -> str:
-    """One column per network, one line per check."""
+    """Tabulate audits, one column per network, one line per check."""
     names = [title(one.architecture, one.strategy) for one in found]
-    text = ["| | check | rule | " + " | ".join(names) + " |", "|---|---|---|" + "---|" * len(found)]
+    rows = []
     for check in max((one.checks for one in found), key=len):  # older audits have fewer
         cells = []
         for one in found:
             same = next((c for c in one.checks if c["number"] == check["number"]), {"status": "PASS", "value": "—"})
-            status, value = markdown(same["status"]), markdown(same["value"])
-            cells.append(value if status == "PASS" else f"**{status}**: {value}")
-        text.append(
-            f"| {check['number']} | {markdown(check['name'])} | {markdown(check['rule'])} | " + " | ".join(cells) + " |"
-        )
-    return "\n".join(text)
+            status, value = same["status"], markdown(same["value"])
+            cells.append(value if status == "PASS" else Markup(f"{bold(status)}: {value}"))
+        rows.append((check["number"], check["name"], check["rule"], *cells))
+    return markdown_table(("", "check", "rule", *names), rows)
 
 
 def sensitivities(found: Sequence[Audited]) -> str:
-    """Largest singular value of ∂x̂/∂y, and amplification of white noise, mean ± std over seeds."""
-    text = ["| training | seeds | largest singular value | ‖J‖_F / √m |", "|---|---|---|---|"]
+    """Tabulate the largest singular value of ∂x̂/∂y, and the amplification of white noise, mean ± std over seeds."""
+    rows = []
     for (architecture, strategy), group in groupby(found, key=lambda one: (one.architecture, one.strategy)):
         kept = [one for one in group if one.largest is not None and one.frobenius is not None]
         cells = []
         for values in ([one.largest for one in kept], [one.frobenius for one in kept]):
             numbers = np.array(values, dtype=float)
-            spread = f" ± {numbers.std(ddof=1):.3f}" if len(numbers) > 1 else ""
-            cells.append(f"{numbers.mean():.3f}{spread}" if len(numbers) else "—")
-        text.append(f"| {title(architecture, strategy)} | {len(kept)} | {cells[0]} | {cells[1]} |")
-    return "\n".join(text)
+            spread = numbers.std(ddof=1) if len(numbers) > 1 else None
+            cells.append(plus_minus(numbers.mean(), spread, 3) if len(numbers) else "—")
+        rows.append((title(architecture, strategy), len(kept), *cells))
+    return markdown_table(("training", "seeds", "largest singular value", "‖J‖_F / √m"), rows)
 
 
 def light(found: Sequence[Audited], task: str) -> str:
-    """What the light audits of a table's networks say, in a sentence or a few."""
+    """Summarise the light audits of a table's networks in a few sentences."""
     audited = [one for one in found if one.experiment == "audit_light" and one.task == task]
     if not audited:
         return "Light audit: not run."

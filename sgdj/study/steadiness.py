@@ -1,4 +1,4 @@
-"""Whether a network would also reconstruct with one iteration more: what its weights learned is one map, or two."""
+"""Compare the error at K and at K + 1 iterations, to find networks whose iterates oscillate."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgdj.evaluation.conditions import Key
+from sgdj.study.paper import NAMES
 from sgdj.study.rows import Row
-from sgdj.study.tables import NAMES, title
+from sgdj.study.tables import title
+from sgdj.text import markdown_table
 
-OSCILLATES = 2.0  # times the error at K, one iteration later
+OSCILLATES = 2.0  # error at K + 1 over that at K, from which on a network counts as oscillating
 
 _HEAD = (
     "Weights are shared by all iterations, so that a network can be run one iteration further. Some have learned a map "
@@ -21,22 +23,28 @@ _HEAD = (
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Error at K and K + 1 of every kind of network, and how many of them oscillate.
+    """Tabulate the error at K and K + 1 of every kind of network, and how many of them oscillate.
 
     Parameters
     ----------
     rows
-        Of the experiment `figure_iterations`.
+        Rows of the experiment `figure_iterations`.
+
+    Returns
+    -------
+    str
+        Table in Markdown.
     """
     groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
         now, then = (row.mean(Key(iterations=k), "nmse") for k in (row.iterations, row.iterations + 1))
         groups[row.architecture, row.strategy].append((now, then))
-    text = [_HEAD, "", "| training | seeds | error at K | at K + 1 | oscillating |", "|---|---|---|---|---|"]
+    lines = []
     for name in [*NAMES, *(name for name in groups if name not in NAMES)]:
         if name in groups:
             now, then = np.array(groups[name]).T
             count = int((then > OSCILLATES * now).sum())
-            errors = " | ".join(f"{np.median(e):.3f} ({e.min():.3f} to {e.max():.3f})" for e in (now, then))
-            text.append(f"| {title(*name)} | {len(now)} | {errors} | {count} of {len(now)} |")
-    return "\n".join([*text, "", "Errors: ‖x̂ − x‖² / ‖x‖², median and range over seeds."])
+            errors = [f"{np.median(e):.3f} ({e.min():.3f} to {e.max():.3f})" for e in (now, then)]
+            lines.append((title(*name), len(now), *errors, f"{count} of {len(now)}"))
+    table = markdown_table(("training", "seeds", "error at K", "at K + 1", "oscillating"), lines)
+    return "\n".join([_HEAD, "", table, "", "Errors: ‖x̂ − x‖² / ‖x‖², median and range over seeds."])

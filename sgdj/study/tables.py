@@ -1,4 +1,4 @@
-"""Tables from rows: ours beside the paper's, as Markdown, CSV and LaTeX."""
+"""Make tables from rows: ours beside the paper's, as Markdown, CSV and LaTeX."""
 
 import csv
 import io
@@ -10,36 +10,15 @@ import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.study.published import reported
+from sgdj.study.paper import COLUMNS, NAMES, TITLES, reported
 from sgdj.study.rows import Row, matrix
-from sgdj.text import cell, latex, printable
+from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.text import markdown as plain
-
-TITLES = {"mri": "Single-coil MRI", "seismic": "Seismic deconvolution", "denoising": "Denoising"}
-NAMES = {
-    ("gd", "mse"): "MSE",
-    ("gd", "adversarial"): "adversarial training",
-    ("gd", "input_jitter"): "input jittering",
-    ("gd", "jitter"): "SGD jittering",
-    ("prox", "mse"): "MSE, proximal",
-    ("prox", "adversarial"): "adversarial training, proximal",
-    ("prox", "input_jitter"): "input jittering, proximal",
-    ("prox", "jitter"): "SPGD jittering",
-}
 
 
 def title(architecture: str, strategy: str) -> str:
-    """What is written for a strategy on an architecture; one that the paper does not have keeps its own name."""
+    """Return the title of a strategy on an architecture; one that the paper does not have keeps its own name."""
     return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
-
-
-#: Conditions that a task's table shows, by column.
-_COMMON = {"in-distribution": CLEAN, "random noise": Key("gaussian", 1.0), "adversarial": Key("pgd", 1.0)}
-COLUMNS = {
-    "mri": {**_COMMON, "out-of-distribution": Key(shift="lesion"), "added detail": Key(shift="line")},
-    "seismic": {**_COMMON, "out-of-distribution": Key(shift="block")},
-    "denoising": {**_COMMON, "out-of-distribution": Key(shift="random_detail"), "added detail": Key(shift="bar")},
-}
 
 
 _DIGITS = {"psnr": 2, "ssim": 3}
@@ -47,28 +26,36 @@ _DIGITS = {"psnr": 2, "ssim": 3}
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: a strategy on an architecture, over its seeds."""
+    """One line of a table: a strategy on an architecture, over its seeds.
+
+    Parameters
+    ----------
+    name
+        Title of the line.
+    rows
+        Rows of the line, one per seed.
+    """
 
     name: str
     rows: list[Row]
 
     @property
     def first(self) -> Row:
-        """Any of them; they differ in seed and values only."""
+        """Row of the first seed, for what all seeds have in common."""
         return self.rows[0]
 
     def doubts(self, condition: Key) -> bool:
-        """Whether some seed's value under a condition cannot be believed."""
+        """Check whether some seed's value under a condition cannot be believed."""
         return any(condition in row.unbelievable for row in self.rows)
 
     def cell(self, condition: Key, metric: str, reconstructor: str = "network") -> tuple[float, float | None]:
-        """Mean over seeds of the volume means, and standard deviation (n - 1) over seeds."""
+        """Return the mean over seeds of the volume means, and the standard deviation (n - 1) over seeds."""
         means = [row.mean(condition, metric, reconstructor) for row in self.rows]
         return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
 
     @property
     def command(self) -> str:
-        """The first row's command, with all seeds in one sweep."""
+        """Command of the first row, with all seeds in one sweep."""
         seeds = ",".join(str(row.seed) for row in self.rows)
         command = self.first.command.replace(f"seed={self.first.seed}", f"seed={seeds}")
         return command.replace("run.py", "run.py -m") if len(self.rows) > 1 else command
@@ -76,6 +63,11 @@ class Line:
 
 def check(rows: Sequence[Row]) -> None:
     """Refuse rows that do not belong in one table.
+
+    Parameters
+    ----------
+    rows
+        Rows of one table.
 
     Raises
     ------
@@ -97,7 +89,7 @@ def check(rows: Sequence[Row]) -> None:
 
 
 def lines(rows: Sequence[Row]) -> list[Line]:
-    """Rows of one experiment, grouped by architecture and strategy."""
+    """Group the rows of one experiment by architecture and strategy."""
     check(rows)
     grouped = groupby(rows, key=lambda row: (row.architecture, row.strategy))
     found = [Line(title(*key), list(group)) for key, group in grouped]
@@ -112,13 +104,8 @@ def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
     return max(found, key=lambda line: line.cell(condition, metric)[0])
 
 
-def _number(cell: tuple[float, float | None], digits: int) -> str:
-    mean, spread = cell
-    return f"{mean:.{digits}f}" if spread is None else f"{mean:.{digits}f} ± {spread:.{digits}f}"
-
-
 def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
-    """Cells that a complete table would have, by name."""
+    """Name the cells that a complete table would have."""
     have = {(line.name, row.seed) for line in found for row in line.rows}
     return [
         f"{name}, seeds {', '.join(map(str, absent))}"
@@ -128,7 +115,7 @@ def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
 
 
 def level_text(row: Row) -> str:
-    """σ or budget of a row's strategy."""
+    """Write σ or the budget of a row's strategy."""
     names = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
     return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
@@ -138,23 +125,32 @@ def _start(row: Row, condition: Key) -> str:
     return f"{psnr:.2f} / {ssim:.3f}"
 
 
-def _shown(line: Line, found: Sequence[Line], condition: Key) -> str:
+def _shown(line: Line, found: Sequence[Line], condition: Key) -> Markup:
     texts = []
     for metric, digits in _DIGITS.items():
-        text = _number(line.cell(condition, metric), digits)
-        texts.append(f"**{text}**" if _best(found, condition, metric) is line else text)
-    return " / ".join(texts) + (" ‡" if line.doubts(condition) else "")
+        text = plus_minus(*line.cell(condition, metric), digits)
+        texts.append(bold(text) if _best(found, condition, metric) is line else text)
+    return Markup(" / ".join(texts) + (" ‡" if line.doubts(condition) else ""))
 
 
 def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
-    """The table with all columns; the best of each column is bold.
+    """Write the table with all columns; the best of each column is bold.
 
     Parameters
     ----------
-    task, found, seeds
-        Lines of a task's table, and the seeds that it should have.
+    task
+        Task of the table.
+    found
+        Lines of the table.
+    seeds
+        Seeds that the table should have.
     marked
         Architecture and strategy of lines to mark with †.
+
+    Returns
+    -------
+    str
+        Table in Markdown.
     """
     columns, first = COLUMNS[task], found[0].first
     volumes = len(first.values["network"][CLEAN]["psnr"])
@@ -162,23 +158,21 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
     steps = "" if sizes["steps"] is None else f", {sizes.pop('steps')} steps"
     budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None) + steps
     data = "synthetic data" if first.data == "synthetic" else "real data"
-    attack = plain(first.attack["name"].upper())
+    attack = plain(str(first.attack["name"]).upper())
     text = [
         f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
         f"{attack}{budget}; random noise of the same norm.",
         "",
-        "| training | level | seeds | data | " + " | ".join(columns) + " |",
-        "|---|---|---|---|" + "---|" * len(columns),
     ]
     start = [_start(first, condition) for condition in columns.values()]
-    text.append(f"| starting point x₀ (no training) | — | — | {data} | " + " | ".join(start) + " |")
+    rows = [("starting point x₀ (no training)", "—", "—", data, *start)]
     for line in found:
         cells = [_shown(line, found, condition) for condition in columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
-        head = f"| {plain(line.name)}{mark} | {level_text(line.first)} | {len(line.rows)} | {data} | "
-        text.append(head + " | ".join(cells) + " |")
+        rows.append((f"{line.name}{mark}", level_text(line.first), str(len(line.rows)), data, *cells))
+    text.append(markdown_table(("training", "level", "seeds", "data", *columns), rows))
     if any(line.doubts(condition) for line in found for condition in columns.values()):
         text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
     exploratory = [plain(line.name) for line in found if line.name not in NAMES.values()]
@@ -190,19 +184,15 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
 
 
 def excerpt(task: str, found: Sequence[Line]) -> str:
-    """PSNR in the three columns that the paper has, for a page with little room."""
+    """Write PSNR in the three columns that the paper has, for a page with little room."""
     columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
     data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
-    text = [
-        f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:",
-        "",
-        "| training | seeds | " + " | ".join(columns) + " |",
-        "|---|---|---|---|---|",
+    rows = [
+        (line.name, len(line.rows), *(plus_minus(*line.cell(condition, "psnr"), 2) for condition in columns.values()))
+        for line in found
     ]
-    for line in found:
-        cells = [_number(line.cell(condition, "psnr"), 2) for condition in columns.values()]
-        text.append(f"| {plain(line.name)} | {len(line.rows)} | " + " | ".join(cells) + " |")
-    return "\n".join(text)
+    head = f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
+    return f"{head}\n\n{markdown_table(('training', 'seeds', *columns), rows)}"
 
 
 _HEADER = (
@@ -212,7 +202,7 @@ _HEADER = (
 
 
 def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
-    """One record per cell: the paper's figure, ours, their difference, and where ours comes from."""
+    """Return one record per cell: the paper's figure, ours, their difference, and where ours comes from."""
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
@@ -232,25 +222,23 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
 
 
 def against_paper(task: str, found: Sequence[Line]) -> str:
-    """Markdown of the records, ours beside the paper's."""
-    text = [
-        "| training | column | paper PSNR / SSIM | ours PSNR / SSIM | difference (dB) | volumes | seeds | data |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """Write the records as Markdown, ours beside the paper's."""
+    header = (
+        "training", "column", "paper PSNR / SSIM", "ours PSNR / SSIM", "difference (dB)", "volumes", "seeds", "data",
+    )  # fmt: skip
+    rows = []
     for r in records(task, found):
         paper = f"{r['paper_psnr']} / {r['paper_ssim']}" if r["paper_psnr"] else "—"
-        spread = f" ± {float(r['psnr_std']):.2f}" if r["psnr_std"] else ""
-        ours = f"{float(r['psnr']):.2f}{spread} / {float(r['ssim']):.3f}"
-        text.append(
-            f"| {plain(r['training'])} | {r['column']} | {paper} | {ours} | {r['psnr_minus_paper'] or '—'} | "
-            f"{r['n_volumes']} | {r['n_seeds']} | {r['data']} |"
-        )
-    text += ["", "Commands:", "", *(f"    {printable(line.command)}" for line in found)]
-    return "\n".join(text)
+        spread = float(r["psnr_std"]) if r["psnr_std"] else None
+        ours = f"{plus_minus(float(r['psnr']), spread, 2)} / {float(r['ssim']):.3f}"
+        change = r["psnr_minus_paper"] or "—"
+        rows.append((r["training"], r["column"], paper, ours, change, r["n_volumes"], r["n_seeds"], r["data"]))
+    text = [markdown_table(header, rows), "", "Commands:", ""]
+    return "\n".join([*text, *(f"    {printable(line.command)}" for line in found)])
 
 
 def as_csv(task: str, found: Sequence[Line]) -> str:
-    """The records as CSV."""
+    """Write the records as CSV."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _HEADER, lineterminator="\n")
     writer.writeheader()
@@ -259,7 +247,7 @@ def as_csv(task: str, found: Sequence[Line]) -> str:
 
 
 def as_latex(task: str, found: Sequence[Line]) -> str:
-    """The table for booktabs; the best of each column is bold."""
+    """Write the table for booktabs; the best of each column is bold."""
     columns = COLUMNS[task]
     out = [
         printable(f"% {TITLES[task]}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),

@@ -1,1 +1,1 @@
-"""The linear subspace toy in closed form, and the well-posed forms of the paper's theorems."""
+"""Closed forms of the linear subspace toy, and well-posed forms of the paper's theorems (Guan & Davenport, 2025)."""

@@ -6,23 +6,24 @@ One θ acts on the subspace (signal variance τ² per entry) and one off it (no 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 
 @dataclass(frozen=True)
 class Iteration:
-    """K iterations on one part of the space.
+    """Run K iterations on one part of the space, on the subspace or off it.
 
     Parameters
     ----------
     eta
         Step η, between 0 and 1 (η = 1 is a negative control: θ no longer adds to a memory of x_0).
     iterations
-        K (K = 1 is a negative control: jitter only adds a constant).
+        Number of iterations K (K = 1 is a negative control: jitter only adds a constant).
     tau2
-        Signal variance per entry; 0 off the subspace.
+        Signal variance τ² per entry; 0 off the subspace.
     noise2
-        s₀², variance of the measurement noise per entry.
+        Variance s₀² of the measurement noise per entry.
     """
 
     eta: float
@@ -31,24 +32,40 @@ class Iteration:
     noise2: float
 
     def gain(self, theta: float) -> float:
-        """H(θ) = M^K + η Σ_{i<K} M^i with M = 1 − η(1 + θ)."""
+        """Compute the gain H(θ) = M^K + η Σ_{i<K} M^i with M = 1 − η(1 + θ)."""
         m = 1 - self.eta * (1 + theta)
         return float(m**self.iterations + self.eta * np.sum(m ** np.arange(self.iterations)))
 
     def added(self, theta: float, v: float) -> float:
-        """P(θ) = η² v Σ_{i<K} M^{2i}, output variance that jitter adds per entry."""
+        """Compute P(θ) = η² v Σ_{i<K} M^{2i}, the output variance that jitter of variance v adds per entry."""
         m = 1 - self.eta * (1 + theta)
         return float(self.eta**2 * v * np.sum(m ** (2 * np.arange(self.iterations))))
 
     def risk(self, theta: float, v: float = 0.0, extra: float = 0.0) -> float:
-        """Expected squared error per entry, with jitter of variance v and extra measurement noise of variance s."""
+        """Compute the expected squared error per entry.
+
+        Parameters
+        ----------
+        theta
+            Weight θ of the learned part.
+        v
+            Variance of the jitter per entry.
+        extra
+            Variance s of further measurement noise per entry.
+
+        Returns
+        -------
+        float
+            Expected squared error per entry.
+        """
         h = self.gain(theta)
         return (1 - h) ** 2 * self.tau2 + h**2 * (self.noise2 + extra) + self.added(theta, v)
 
     def best(self, v: float) -> float:
-        """The θ that training with jitter variance v ends at: the global minimum of `risk` over |M| < 1.
+        """Return the θ that training with jitter variance v ends at: the global minimum of `risk` over |M| < 1.
 
-        Where several are equally good, that of the largest M, the smoothest iteration: for even K and v = 0 two are.
+        Where several are equally good, it is that of the largest M, the smoothest iteration: for even K and v = 0 two
+        are.
         """
         m = np.linspace(0.9995, -0.9995, 8001)
         thetas = (1 - m) / self.eta - 1
@@ -64,9 +81,9 @@ class Iteration:
         return float(next(found.x for found in refined if found.fun <= lowest * (1 + 1e-6)))
 
     def robustness_threshold(self, v: float) -> float:
-        """s*: extra noise variance from which the jittered θ has the lower average-case risk (Thm 7.5), τ² > 0.
+        """Compute s*, the extra noise variance from which the jittered θ has the lower average-case risk (Thm 7.5).
 
-        Infinite where jitter raises the gain.
+        It is meant for the subspace (τ² > 0), and infinite where jitter raises the gain.
         """
         sgd, mse = self.gain(self.best(v)), self.gain(self.best(0.0))
         if sgd >= mse:
@@ -74,9 +91,10 @@ class Iteration:
         return self.tau2 * (2 - sgd - mse) / (sgd + mse) - self.noise2
 
     def generalisation_threshold(self, v: float) -> float:
-        """g*: variance of a change g of the target, x + g, from which the jittered θ has the lower risk, τ² = 0.
+        """Compute g*, the variance of a change g of the target x + g, from which the jittered θ has the lower risk.
 
-        The gain of both is too small for a signal that training never showed; jitter raises it (Thm 7.4).
+        It is meant for the space off the subspace (τ² = 0): both gains are too small for a signal that training never
+        showed, and jitter raises them (Thm 7.4).
         """
         sgd, mse = self.gain(self.best(v)), self.gain(self.best(0.0))
         if sgd <= mse:
@@ -86,19 +104,30 @@ class Iteration:
 
 def simulate(
     model: Iteration, theta: float, v: float, rng: np.random.Generator, samples: int, extra: float = 0.0, g: float = 0.0
-) -> np.ndarray:
-    """Squared errors of `samples` independent entries, by running the iteration.
+) -> npt.NDArray[np.float64]:
+    """Compute squared errors of independent entries by running the iteration.
 
     Parameters
     ----------
-    model, theta, v
-        Problem, weight and jitter variance (0 at inference).
-    rng, samples
-        Monte Carlo.
+    model
+        Iteration on one part of the space.
+    theta
+        Weight θ of the learned part.
+    v
+        Variance of the jitter per entry (0 at inference).
+    rng
+        Random generator of signal, noise and jitter.
+    samples
+        Number of independent entries.
     extra
         Variance of further noise on y.
     g
         Variance of a further signal in x.
+
+    Returns
+    -------
+    np.ndarray
+        Squared error of each entry, shape (samples,).
     """
     x = np.sqrt(model.tau2 + g) * rng.standard_normal(samples)
     y = x + np.sqrt(model.noise2 + extra) * rng.standard_normal(samples)
@@ -110,16 +139,25 @@ def simulate(
 
 
 def whole_space_threshold(on: Iteration, off: Iteration, v: float, dimension: int, size: int) -> float:
-    """G from which the jittered θs have the lower risk over all n entries, when x + g is to be restored.
+    """Compute g from which the jittered θs have the lower risk over all n entries, when x + g is to be restored.
 
     Parameters
     ----------
-    on, off
-        The iteration on the subspace (d entries) and off it (n − d entries).
+    on
+        Iteration on the subspace (d entries).
+    off
+        Iteration off the subspace (n − d entries).
     v
-        Jitter variance in training.
-    dimension, size
-        d and n.
+        Variance of the jitter in training, per entry.
+    dimension
+        Dimension d of the subspace.
+    size
+        Number of entries n.
+
+    Returns
+    -------
+    float
+        Threshold variance g per entry.
     """
     constant = slope = 0.0
     for part, entries in ((on, dimension), (off, size - dimension)):

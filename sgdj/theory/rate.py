@@ -1,30 +1,40 @@
-r"""Corollary 6.2: the jittered inner solver reaches a stationary point at O(1/√K), if η shrinks as 1/√K."""
+"""Corollary 6.2: the jittered inner solver reaches a stationary point at O(1/√K), if η shrinks as 1/√K."""
 
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 
 def mean_squared_gradient(
-    gradient: Callable[[np.ndarray], np.ndarray],
-    start: np.ndarray,
+    gradient: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    start: npt.NDArray[np.float64],
     eta: float,
     count: int,
     v: float,
     rng: np.random.Generator,
 ) -> float:
-    """(1/K) Σ_k E‖∇F(x_k)‖² per entry along the jittered iteration.
+    """Compute (1/K) Σ_k E‖∇F(x_k)‖² per entry along the jittered iteration.
 
     Parameters
     ----------
     gradient
-        ∇F, (samples, n) to (samples, n).
+        Gradient ∇F, a map of (samples, n) to (samples, n).
     start
-        x_0, shape (samples, n).
-    eta, count, v
-        Step, K and jitter variance per entry.
+        Starting points x_0, shape (samples, n).
+    eta
+        Step size η of the iteration.
+    count
+        Number of iterations K.
+    v
+        Variance of the jitter per entry.
     rng
-        Source of the jitter.
+        Random generator of the jitter.
+
+    Returns
+    -------
+    float
+        Mean squared gradient per entry.
     """
     x, total = start, 0.0
     for _ in range(count):

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-Learned = Callable[[np.ndarray], np.ndarray]
+Array = npt.NDArray[np.float64]
+Learned = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -27,32 +29,39 @@ class Paths:
     Parameters
     ----------
     clean, jittered
-        x'_K and x^{sgd}_K, shape (..., n).
+        Last iterates x'_K and x^{sgd}_K, shape (..., n).
     noise, difference
-        W and S, shape (..., n).
+        Weighted sums W and S, shape (..., n); see the equations of this module.
     """
 
-    clean: np.ndarray
-    jittered: np.ndarray
-    noise: np.ndarray
-    difference: np.ndarray
+    clean: Array
+    jittered: Array
+    noise: Array
+    difference: Array
 
 
-def walk(f: Learned, gram: np.ndarray, back: np.ndarray, start: np.ndarray, eta: float, w: np.ndarray) -> Paths:
+def walk(f: Learned, gram: Array, back: Array, start: Array, eta: float, w: Array) -> Paths:
     """Run K iterations with and without jitter.
 
     Parameters
     ----------
     f
-        Learned part, (..., n) to (..., n).
-    gram, back
-        AᵀA of shape (n, n) and Aᵀy of shape (..., n).
+        Learned part, a map of (..., n) to (..., n).
+    gram
+        Matrix AᵀA, shape (n, n).
+    back
+        Back-projection Aᵀy, shape (..., n).
     start
-        x_0, shape (..., n).
+        Starting point x_0, shape (..., n).
     eta
-        Step.
+        Step size η of the iteration.
     w
-        Jitter, shape (K, ..., n).
+        Jitter of all iterations, shape (K, ..., n).
+
+    Returns
+    -------
+    Paths
+        Last iterates of both, with W and S.
     """
     damp = np.eye(gram.shape[0]) - eta * gram
     clean = jittered = start
@@ -73,9 +82,9 @@ class Balance:
     Parameters
     ----------
     excess
-        E‖x^{sgd}_K − x‖² − ‖r‖².
+        Left-hand side E‖x^{sgd}_K − x‖² − ‖r‖².
     regulariser, variance, cross, pull
-        E‖S‖², n v Σc_i², −2E⟨W, S⟩ and 2⟨r, E S⟩.
+        Terms E‖S‖², n v Σc_i², −2E⟨W, S⟩ and 2⟨r, E S⟩ of the right-hand side.
     error
         Standard error of `excess` minus the sum of the four terms.
     """
@@ -94,20 +103,33 @@ class Balance:
 
 
 def balance(
-    f: Learned, x: np.ndarray, y: np.ndarray, eta: float, count: int, v: float, pairs: int, rng: np.random.Generator
+    f: Learned, x: Array, y: Array, eta: float, count: int, v: float, pairs: int, rng: np.random.Generator
 ) -> Balance:
-    """Monte Carlo estimate with antithetic pairs ±w for denoising (A = I, x_0 = y).
+    """Estimate both sides with antithetic pairs ±w for denoising (A = I, x_0 = y).
 
     Parameters
     ----------
     f
-        Learned part.
-    x, y
-        Reference and measurement, shape (n,).
-    eta, count, v
-        Step, K and jitter variance per entry.
-    pairs, rng
-        Number of pairs, and their source.
+        Learned part, a map of (..., n) to (..., n).
+    x
+        Reference, shape (n,).
+    y
+        Measurement, shape (n,).
+    eta
+        Step size η of the iteration.
+    count
+        Number of iterations K.
+    v
+        Variance of the jitter per entry.
+    pairs
+        Number of antithetic pairs.
+    rng
+        Random generator of the jitter.
+
+    Returns
+    -------
+    Balance
+        Both sides of the balance, by Monte Carlo.
     """
     n = len(x)
     w = np.sqrt(v) * rng.standard_normal((count, pairs, n))

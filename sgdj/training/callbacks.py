@@ -1,10 +1,9 @@
-"""What happens around the steps of a training: epochs are kept, signals obeyed, progress is shown."""
+"""Callbacks of a training: keep epochs, obey signals, show progress."""
 
 import math
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import Callback
@@ -14,6 +13,7 @@ from sgdj.runs.checkpoints import copy_checkpoint, epoch_path, prune
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import METRICS, RUN, best_epoch, kept_rows
 from sgdj.runtime import distributed
+from sgdj.runtime.contents import Metrics
 from sgdj.runtime.progress import bar
 from sgdj.runtime.ranks import rank, world
 from sgdj.runtime.signals import stop
@@ -21,26 +21,26 @@ from sgdj.training.module import Training
 
 
 class Keeper(Callback):
-    """Writes metrics and checkpoints at the end of every epoch, and obeys signals.
+    """Write metrics and checkpoints at the end of every epoch, and obey signals.
 
     Parameters
     ----------
     run
-        The run directory.
+        Run directory to write to.
     key
-        The run's configuration hash, kept in every checkpoint.
+        Configuration hash of the run, kept in every checkpoint.
     keep
         Number of epoch checkpoints kept.
     report
-        Called with every row of metrics.
+        Function that is called with every row of metrics.
 
     Attributes
     ----------
     restored
-        Whether the training has begun, or gone on from its checkpoint.
+        Whether the training has begun, or was resumed from its checkpoint.
     """
 
-    def __init__(self, run: RunDirectory, key: str, keep: int, report: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, run: RunDirectory, key: str, keep: int, report: Callable[[Metrics], None]) -> None:
         self.run, self.key, self.keep, self.report = run, key, keep, report
         self.rows, self.restored = run.metrics(), False
 
@@ -49,16 +49,18 @@ class Keeper(Callback):
         self.restored = True
         stop.install()
 
-    def on_save_checkpoint(self, trainer: lightning.Trainer, module: Any, checkpoint: dict[str, Any]) -> None:
-        """Keep in every checkpoint which run it is of, and the rows of metrics, which a damaged file may lose."""
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict[str, object]
+    ) -> None:
+        """Store in every checkpoint which run it belongs to, and the rows of metrics, which a damaged file may lose."""
         checkpoint.update({RUN: self.key, METRICS: kept_rows(self.rows)})
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the clock."""
         self._began = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
-        """Stop between two steps if a signal came, to whichever process."""
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule, *_: object) -> None:
+        """Stop between two steps if any of the processes received a signal."""
         if distributed.total(float(stop.received is not None), trainer.strategy.root_device):
             raise Interrupted(stop.received or signal.SIGTERM)
 
@@ -82,7 +84,7 @@ class Keeper(Callback):
             return
         self.rows.append(row)
         best = best_epoch(self.rows)
-        self.run.append_metrics(row)  # without its checkpoint, which comes next, a row does not count
+        self.run.append_metrics(row)  # a row counts only together with its checkpoint, which comes next
         trainer.save_checkpoint(path)
         if best == trainer.current_epoch:
             copy_checkpoint(path, self.run.checkpoints / "best.ckpt")
@@ -96,17 +98,19 @@ def _json_number(value: float) -> float | None:
 
 
 class TrainingBar(Callback):
-    """One bar over all steps of a training, with loss and validation PSNR."""
+    """Show one bar over all steps of a training, with loss and validation PSNR."""
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Show the bar, at the step where training goes on."""
+        """Show the bar, at the step where training starts or resumes."""
         self._bar = bar()
         total = int(trainer.estimated_stepping_batches)
         self._task = self._bar.add_task("training", total=total, completed=trainer.global_step, note="")
         self._bar.start()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, *_: Any) -> None:
-        """Advance."""
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: object, *_: object
+    ) -> None:
+        """Advance the bar by one step."""
         psnr = trainer.callback_metrics.get("val_psnr")
         note = f"epoch {trainer.current_epoch}" + ("" if psnr is None else f", validation {float(psnr):.2f} dB")
         self._bar.update(self._task, completed=trainer.global_step, note=note)
@@ -116,7 +120,9 @@ class TrainingBar(Callback):
         if hasattr(self, "_bar"):
             self._bar.stop()
 
-    def on_exception(self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: Any) -> None:
-        """Remove the bar before an error is told."""
+    def on_exception(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Remove the bar before an error is printed."""
         if hasattr(self, "_bar"):
             self._bar.stop()

@@ -5,13 +5,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch.utils.data import DataLoader
 
+from sgdj.data.batch import Image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
 from sgdj.draws import Draws
@@ -23,6 +23,7 @@ from sgdj.runs.lightning_io import VerifiedCheckpoints
 from sgdj.runs.network import restore
 from sgdj.runs.resuming import last_consistent, out_of_patience
 from sgdj.runtime import distributed
+from sgdj.runtime.contents import Metrics
 from sgdj.runtime.devices import accelerator, torch_device
 from sgdj.runtime.ranks import local_world, rank, world
 from sgdj.runtime.signals import stop
@@ -31,8 +32,8 @@ from sgdj.training.callbacks import Keeper, TrainingBar
 from sgdj.training.module import Training
 from sgdj.training.settings import Kept, Settings
 
-Log = Callable[[dict[str, Any]], None]
-Loaders = tuple[DataLoader[Any], DataLoader[Any]]
+Log = Callable[[Metrics], None]
+Loaders = tuple[DataLoader[Image], DataLoader[Image]]
 
 
 def train(
@@ -45,29 +46,33 @@ def train(
     log: Log,
     tell: Callable[[str], None],
 ) -> None:
-    """Train, or go on from the last finished epoch, and leave the best weights in `network`.
+    """Train, or resume from the last finished epoch, and leave the best weights in `network`.
 
     Parameters
     ----------
-    network, strategy
-        What is trained, and with which risk.
-    source, acquisition
-        Images, and how they are measured.
+    network
+        Network to train, in place.
+    strategy
+        Risk that the network is trained on.
+    source
+        Data set with training and validation images.
+    acquisition
+        Protocol that measures the images.
     settings
-        How it is trained.
+        Seeds, epochs, device and optimiser.
     kept
-        Where epochs are kept.
+        Run directory and identity of the checkpoints.
     log
-        Called with the metrics of every epoch.
+        Function that is called with the metrics of every epoch.
     tell
-        Called with notes.
+        Function that is called with notes for the user.
 
     Raises
     ------
     Diverged
         If a loss or gradient is not finite.
     InputError
-        If there are fewer images than a batch has, or the last checkpoint cannot be gone on from.
+        If there are fewer images than a batch has, or training cannot be resumed from the last checkpoint.
     Interrupted
         After SIGINT or SIGTERM; the last finished epoch is on disk.
     """
@@ -85,7 +90,7 @@ def train(
 
 
 def _loaders(source: Source, acquisition: Acquisition, settings: Settings) -> Loaders:
-    """Batches to train with and to validate on, this process's part of them."""
+    """Return the batches to train and to validate with, this process's part of them."""
     images, size = source.images("train"), settings.trainer.batch_size
     validation = source.images("val")
     if size > len(images):
@@ -99,7 +104,7 @@ def _loaders(source: Source, acquisition: Acquisition, settings: Settings) -> Lo
 
 
 def _going_on(settings: Settings, kept: Kept, tell: Callable[[str], None]) -> Path | None:
-    """The checkpoint to go on from, once the leader has put the folder right; None to begin."""
+    """Return the checkpoint to resume from, once the leader has tidied the folder; None to begin anew."""
     if rank() == 0:
         resume = last_consistent(kept.run, kept.key, kept.same_settings, tell)
     distributed.barrier()
@@ -123,8 +128,14 @@ def _fit(
 ) -> None:
     """Let Lightning train to the end."""
     keeper = Keeper(kept.run, kept.key, settings.trainer.keep, log)
+    place, alone = accelerator(settings.device), world() == 1
     trainer = lightning.Trainer(
-        **_where(settings.device),
+        accelerator=place["accelerator"],
+        devices=place["devices"] if alone else local_world(),
+        num_nodes=1 if alone else world() // local_world(),
+        strategy="auto" if alone else "ddp",
+        # alone also within a SLURM job, whose tasks are not ours to join
+        plugins=[VerifiedCheckpoints(), LightningEnvironment() if alone else TorchElasticEnvironment()],
         precision="32-true" if settings.precision == "32" else "bf16-mixed",
         max_epochs=settings.epochs,
         gradient_clip_val=settings.trainer.clip_norm,
@@ -148,28 +159,15 @@ def _fit(
 
 
 def _callbacks(keeper: Keeper, patience: int | None) -> list[Callback]:
-    """The keeper, with early stopping before it, and what shows progress."""
+    """Return the keeper, with early stopping before it, and a progress bar."""
     callbacks: list[Callback] = [keeper, TrainingBar()] if rank() == 0 else [keeper]
     early = [] if patience is None else [EarlyStopping("val_psnr", patience=patience, mode="max")]
     return [*early, *callbacks]
 
 
-def _where(device: str) -> dict[str, Any]:
-    """Lightning's arguments: one process, or all that have met."""
-    if world() == 1:  # also within a SLURM job, whose tasks are not ours to join
-        return accelerator(device) | {"plugins": [VerifiedCheckpoints(), LightningEnvironment()]}
-    return {
-        "accelerator": accelerator(device)["accelerator"],
-        "devices": local_world(),
-        "num_nodes": world() // local_world(),
-        "strategy": "ddp",
-        "plugins": [VerifiedCheckpoints(), TorchElasticEnvironment()],
-    }
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning's advertisements and advice stay out of the log."""
+    """Keep Lightning's advertisements and advice out of the log."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,13 +1,13 @@
-"""The steps of a training, as Lightning wants them."""
+"""The steps of a training, in the form that Lightning asks for."""
 
 import math
-from typing import Any
 
 import lightning.pytorch as lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from sgdj.config.schema import Trainer
+from sgdj.config.settings import Trainer
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.errors import Diverged
@@ -20,18 +20,18 @@ from sgdj.strategies.base import Strategy
 
 
 class Training(lightning.LightningModule):
-    """The training and validation steps.
+    """Training and validation steps of a network.
 
     Parameters
     ----------
     network
-        The reconstructor.
+        Reconstructor that is trained.
     strategy
-        Its training risk.
+        Risk that the network is trained on.
     draws
         Random numbers of the run's seed.
     settings
-        Optimiser, rate and schedule.
+        Optimiser, learning rate and schedule.
     config_text
         Configuration as YAML, kept in every checkpoint.
     """
@@ -46,13 +46,13 @@ class Training(lightning.LightningModule):
         self.validation: list[tuple[str, dict[str, float]]] = []
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Loss of one batch; training stops here if it is not finite."""
+        """Return the loss of one batch; training stops here if it is not finite."""
         loss = self.strategy.loss(self.network, batch, self.draws.at(self.current_epoch))
         value = float(loss.detach())
         if distributed.total(float(not math.isfinite(value)), loss.device):
             raise Diverged(self._diverged(f"loss {value}", batch))
         self._batch = batch
-        if world() > 1:  # a mean over all processes is one over all samples, whoever has more of them
+        if world() > 1:  # weighted by samples, since processes may hold different numbers of them
             share = len(batch) * world() / distributed.total(len(batch), loss.device)
             loss, value = share * loss, share * value
         self.losses.append(value)
@@ -69,22 +69,22 @@ class Training(lightning.LightningModule):
             raise Diverged(self._diverged(f"gradient norm {float(norm)}", self._batch))
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """PSNR and SSIM of the clean reconstruction (jittered only if the strategy asks for it)."""
+        """Compute PSNR and SSIM of the clean reconstruction (jittered only if the strategy asks for it)."""
         perturb = self.strategy.validation_perturb(self.network, batch, self.draws.at(self.current_epoch))
         values = sample_metrics(self.network(batch.y, batch.operator, perturb), batch.x)
         for i, volume in enumerate(batch.volumes):
             self.validation.append((volume, {name: values[name][i] for name in ("psnr", "ssim")}))
 
     def on_validation_epoch_end(self) -> None:
-        """Average over volumes, those of all processes."""
+        """Average over the volumes of all processes."""
         self.validation = distributed.gather(self.validation)
         for name in ("psnr", "ssim"):
             mean = volume_mean([(volume, values[name]) for volume, values in self.validation])
             self.log(f"val_{name}", torch.tensor(mean, dtype=torch.float64))
         self.validation.clear()
 
-    def configure_optimizers(self) -> Any:
-        """Adam or AdamW; constant rate or cosine decay over all steps."""
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return Adam or AdamW, with a constant rate or cosine decay over all steps."""
         cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.settings.optimizer]
         optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=self.settings.lr)
         if self.settings.schedule == "constant":
@@ -95,6 +95,6 @@ class Training(lightning.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the configuration beside the weights."""
+    def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
+        """Store the configuration beside the weights."""
         checkpoint["sgdj_config"] = self.config_text

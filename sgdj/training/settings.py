@@ -1,30 +1,32 @@
-"""What a training is told: how, and where it is kept."""
+"""Settings of a training: how a network is trained, and where it is kept."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sgdj.config.schema import Trainer
+from sgdj.config.settings import Trainer
 from sgdj.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a network is trained.
+    """Settings that decide how a network is trained.
 
     Parameters
     ----------
     seed
-        Of order, jitter and attacks.
+        Seed of order, jitter and attacks.
     data_seed
-        Of masks and measurement noise.
+        Seed of masks and measurement noise.
     epochs
-        Passes through the training images.
+        Number of passes through the training images.
     validation_batch_size
-        Images that are validated at a time.
-    device, precision
-        Where, and with how many bits, ``32`` or ``bf16``.
+        Number of images that are validated at a time.
+    device
+        Device to train on, such as ``cpu`` or ``cuda``.
+    precision
+        Number format, ``32`` or ``bf16``.
     trainer
-        The rest.
+        Optimiser, learning rate, batch size and the other keys of `trainer`.
     """
 
     seed: int
@@ -38,14 +40,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Kept:
-    """Where a training is kept, and by what its checkpoints are known.
+    """Run directory of a training, and the identity of its checkpoints.
 
     Parameters
     ----------
     run
-        The run directory.
-    key, same_settings
-        See `sgdj.runs.resuming.belongs`.
+        Run directory to write to.
+    key
+        Configuration hash that a checkpoint must carry; see `sgdj.runs.resuming.belongs`.
+    same_settings
+        Function that compares a checkpoint's settings; see `sgdj.runs.resuming.belongs`.
     config_text
         Configuration as YAML, kept in every checkpoint.
     """

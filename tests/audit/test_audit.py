@@ -93,7 +93,7 @@ def test_a_network_that_is_random_at_test_is_flagged():
 
 
 class CutInside(Reconstructor):
-    """An inner solver without gradients, as many iterative ones have."""
+    """Run an inner solver without gradients, as many iterative reconstructors do."""
 
     def __init__(self, inner: Reconstructor) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def test_a_gradient_cut_inside_a_solver_is_flagged():
 
 
 class Remembering(Reconstructor):
-    """Changes its own weights when it is called."""
+    """Change the network's own weights when it is called."""
 
     def __init__(self, inner: Reconstructor) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ def test_changed_weights_are_flagged():
 
 
 class Mixing(Reconstructor):
-    """Subtracts a share of the batch's mean."""
+    """Subtract a share of the batch's mean, so that samples depend on each other."""
 
     def __init__(self, inner: Reconstructor) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ def test_a_full_audit_finishes_on_a_network_that_is_cut(cli, tmp_path):
 
 
 def test_a_network_in_single_precision_is_differenced_in_single_precision():
-    """Its output answers to no change of 1e-7, whatever it is called with."""
+    """Audit a network whose output does not react to changes of 1e-7, whatever the precision of its input."""
     inner = network("identity")
     single = External(lambda y, operator: inner(y.float(), operator))
     assert 14 not in failed(audit(single, "identity").light())

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sgdj.config import schema, signature
+from sgdj.config import signature
 from sgdj.config.composition import expand, parse
 from sgdj.config.identity import identity
 from sgdj.config.load import load
 from sgdj.config.options import BASES, choices, shipped
 from sgdj.config.search_path import GROUPS, config_options
+from sgdj.config.settings import Settings
 from sgdj.config.tasks import tasks
 from sgdj.errors import InputErrors
 
@@ -34,11 +35,11 @@ TASK_OF = {name: task.name for task in tasks().values() for name in (*task.opera
 
 
 def config(*overrides: str):
-    return load(parse(overrides)).config
+    return load(parse(overrides)).settings.plain()
 
 
 def composable():
-    """Every option of every group, with a task that it fits."""
+    """List every option of every group, with a task that it fits."""
     for group in GROUPS:
         for option in config_options(group):
             if group.startswith(("scale_", "task_", "arithmetic/")):
@@ -98,7 +99,7 @@ def test_every_conditional_file_is_reached():
 
 @pytest.mark.parametrize("target", sorted(shipped()))
 def test_options_list_all_settings_of_their_class(target):
-    """So that an unknown key can be told without importing the class; and every setting has a type that is checked."""
+    """Unknown keys can then be reported without importing the class; and every setting has a type that is checked."""
     module, _, name = target.rpartition(".")
     taken = signature.parameters(getattr(importlib.import_module(module), name))
     assert shipped()[target] - {"name"} == set(taken)
@@ -116,9 +117,9 @@ def test_options_derive_from_the_base_of_their_group(group):
 def test_the_schema_is_the_configuration():
     """Every top-level key of the composed configuration is in the schema, and nothing else."""
     composed = config()
-    assert set(composed) == {f.name for f in dataclasses.fields(schema.Root)}
+    assert set(composed) == {f.name for f in dataclasses.fields(Settings) if f.init}
     for node in ("trainer", "logger", "evaluation"):
-        hints = typing.get_type_hints(schema.Root)
+        hints = typing.get_type_hints(Settings)
         assert set(composed[node]) == {f.name for f in dataclasses.fields(hints[node])}
 
 
@@ -241,7 +242,7 @@ def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 def test_checking_needs_no_torch(tmp_path):
     modules = "sys, sgdj.cli, sgdj.config.load, sgdj.modes.sweep"
-    code = f"import {modules}; sgdj.cli.main(['seed=x', 'attack.stepps=1']); print('torch' in sys.modules)"
+    code = f"import {modules}; sgdj.cli.main(['strategy=nothing', 'seed=x', 'attack.stepps=1']); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -311,12 +312,12 @@ def test_plugins_open_the_list_of_targets(monkeypatch, tmp_path):
     overrides = ["++strategy._target_=my_lab.Mine", "++strategy.weight=2", "strategy.name=mine"]
     with pytest.raises(InputErrors, match="is not a Strategy of this project"):
         config(*overrides)
-    built = build(config(*overrides, "plugins=[my_lab]"), "strategy")
+    built = build(load(parse([*overrides, "plugins=[my_lab]"])).settings, "strategy")
     assert built.weight == 2
 
 
 def _pins(name: str) -> dict[str, str]:
-    """Distributions that a requirements or lock file pins, with their versions."""
+    """Return the distributions that a requirements or lock file pins, with their versions."""
     from packaging.utils import canonicalize_name
 
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE)

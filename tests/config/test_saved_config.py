@@ -17,7 +17,7 @@ from sgdj.config import saved, trained
 from sgdj.config.composition import parse
 from sgdj.config.identity import identity
 from sgdj.config.load import load
-from sgdj.config.nodes import get, leaves
+from sgdj.config.nodes import get, leaves, put
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError, InputErrors
 from sgdj.runs.catalogue import view
@@ -36,7 +36,7 @@ CHECKPOINT = "run/checkpoints/best.ckpt"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with a finished run, and a module that leaves a mark if it is imported."""
+    """Create a folder with a finished run, and a module that leaves a mark if it is imported."""
     folder = finished_run(tmp_path_factory.mktemp("home"), *SMALL, "run_dir=run")
     (folder / "evil_module.py").write_text("open('harm', 'w').close()\n\n\ndef evil(*a):\n    return a[0]\n")
     return folder
@@ -44,7 +44,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def place(home, tmp_path, monkeypatch):
-    """A copy of it to damage."""
+    """Copy the folder, so that a test can damage it."""
     shutil.copytree(home, tmp_path / "home", symlinks=True)
     monkeypatch.chdir(tmp_path / "home")
     return tmp_path / "home"
@@ -55,16 +55,16 @@ def edit(folder, **changes):
     path = folder / "run" / "config.yaml"
     config = yaml.safe_load(path.read_text())
     for name, value in changes.items():
-        trained._put(config, name.replace("__", "."), value)
+        put(config, name.replace("__", "."), value)
     path.write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def loaded(*arguments, checkpoint=CHECKPOINT):
-    return load(parse([f"checkpoint={checkpoint}", *arguments])).config
+    return load(parse([f"checkpoint={checkpoint}", *arguments])).settings.plain()
 
 
 def told(*arguments, **named):
-    """What is said of a configuration that is refused, in one line."""
+    """Return the line that reports a refused configuration."""
     with pytest.raises(InputErrors) as caught:
         loaded(*arguments, **named)
     (line,) = str(caught.value).splitlines()
@@ -72,7 +72,7 @@ def told(*arguments, **named):
 
 
 def campaign(folder):
-    """Every key with every hostile value, then four runs to their end, while all that the process does is watched."""
+    """Try every key with every hostile value, then four runs to their end, and record every action of the process."""
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     from sgdj.cli import main
@@ -80,7 +80,7 @@ def campaign(folder):
     content = yaml.safe_load(Path("run/config.yaml").read_text())
     arguments = [parse([f"mode={mode}", f"checkpoint={CHECKPOINT}"]) for mode in ("evaluate", "audit")]
     arguments.append(parse(["mode=reconstruct", f"checkpoint={CHECKPOINT}", "input=.", "output=out"]))
-    whole = [load(given).config for given in arguments]
+    whole = [load(given).settings.plain() for given in arguments]
     composed, seen = {}, []
 
     def watch(event, args):
@@ -106,7 +106,7 @@ def campaign(folder):
     for number, key in enumerate([*dict(leaves(content)), "more", "dataset.more"]):
         for value in HOSTILE[number % 2 :: 2]:  # of each kind, one or the other
             changed = copy.deepcopy(content)
-            trained._put(changed, key, value)
+            put(changed, key, value)
             changed["plugins"] = ["evil_module"]
             text = yaml.safe_dump(changed).encode() if "${" in str(value) else None
             saved.read_mapping = lambda path, content=changed, text=text: (
@@ -269,7 +269,7 @@ IMAGES = {
 
 
 def typed(line):
-    """The arguments that a message ends with, as a shell passes them on."""
+    """Return the arguments that a message ends with, as a shell passes them on."""
     command = f"printf '%s\\0' {line.partition('if it is right, ')[2]}"
     return subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout.decode().split("\0")[:-1]
 
@@ -326,7 +326,7 @@ def test_a_word_to_draw_is_said_again_unless_it_is_the_options_own(place):
 
 def test_the_other_network_of_a_transfer_names_no_code(place):
     source = ("attack=transfer", f"attack.source={CHECKPOINT}")
-    config = load(parse(["task=denoising", *source])).config
+    config = load(parse(["task=denoising", *source])).settings.plain()
     assert config["attack"]["source"] == CHECKPOINT
     edit(place, plugins=["evil_module"], architecture___target_="evil_module.Evil")
     with pytest.raises(InputErrors, match=r"no option of the project, architecture in .*config\.yaml"):

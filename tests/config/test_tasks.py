@@ -15,7 +15,7 @@ from sgdj.shifts import Shift
 def test_every_task_says_what_it_is():
     assert list(tasks()) == config_options("task") == [task.name for task in tasks().values()]
     for name, task in tasks().items():
-        config = load(parse([f"task={name}", "scale=smoke"])).config
+        config = load(parse([f"task={name}", "scale=smoke"])).settings.plain()
         assert "problem" not in config
         assert task_of(config) is task
         assert config["operator"]["name"] == task.operators[0]

@@ -1,7 +1,6 @@
-"""What `describe` calls usable runs, and `convert` leaves whole files or none."""
+"""Files that `describe` calls usable can be run on, and `convert` leaves whole files or none."""
 
 import shlex
-import sys
 
 import h5py
 import numpy as np
@@ -21,11 +20,10 @@ from sgdj.data.fft import image_to_kspace
 RNG = np.random.default_rng(0)
 
 
-def script(capfd, monkeypatch, *arguments):
+def script(capfd, *arguments):
     """The script in this process: exit code, stdout, stderr."""
     capfd.readouterr()
-    monkeypatch.setattr(sys, "argv", ["data.py", *map(str, arguments)])
-    code = status(data.main)
+    code = status(lambda: data.main([str(one) for one in arguments]))
     return (code, *capfd.readouterr())
 
 
@@ -41,7 +39,7 @@ def kspace_file(path, seed=0, slices=2, size=24):
 
 
 def assorted(root):
-    """Files that somebody may have, in folders with names that need quotes."""
+    """Create files of many kinds, in folders with names that need quotes."""
     for i in range(4):
         kspace_file(root / "my knees, R=4" / f"file{i}.h5", i)
         kspace_file(root / "halves" / ("singlecoil_train" if i < 2 else "singlecoil_val") / f"file{i}.h5", i)
@@ -70,7 +68,7 @@ def assorted(root):
 def test_every_printed_line_works(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assorted(tmp_path / "in")
-    code, out, err = script(capfd, monkeypatch, "describe", "in")
+    code, out, err = script(capfd, "describe", "in")
     assert (code, err) == (5, "")
     lines = [shlex.split(line, comments=True) for line in out.splitlines() if line.startswith("    python ")]
     used = 0
@@ -86,10 +84,10 @@ def test_every_printed_line_works(tmp_path, monkeypatch, capfd):
         if mode == "evaluate":
             kind = "mri" if "dataset=fastmri" in kept else "denoising"
             kept = [f"task={kind}", *(a for a in kept if a != "dataset.partition=none")]
-        config = load(parse([*kept, "scale=smoke"])).config
+        config = load(parse([*kept, "scale=smoke"])).settings
         if mode == "evaluate":
             assert "dataset.partition=none" in arguments
-            config["dataset"]["partition"] = "none"
+            config = config.changed("dataset.partition", "none")
         source = build(config, "dataset")
         source.prepare()
         for split in ("test",) if mode == "evaluate" else ("train", "val", "test"):
@@ -116,7 +114,7 @@ def test_every_printed_line_works(tmp_path, monkeypatch, capfd):
 
 
 @pytest.mark.parametrize("kind", ["mri", "denoising", "seismic"])
-def test_a_printed_line_trains(cli, tmp_path, monkeypatch, capfd, kind):
+def test_a_printed_line_trains(cli, tmp_path, capfd, kind):
     root = tmp_path / "a folder, of mine"
     root.mkdir()
     if kind == "mri":
@@ -127,17 +125,17 @@ def test_a_printed_line_trains(cli, tmp_path, monkeypatch, capfd, kind):
             Image.fromarray(photograph(i)).save(root / f"p {i}.jpg")
     else:
         np.savez(root / "model.npz", vp=2 + RNG.random((60, 300)))
-    out = script(capfd, monkeypatch, "describe", root.relative_to(tmp_path))[1]
+    out = script(capfd, "describe", root.relative_to(tmp_path))[1]
     line = next(line for line in out.splitlines() if line.startswith("    python run.py task="))
     arguments = shlex.split(line)[2:]
     assert cli(*arguments, "scale=smoke", "logger=none", "evaluation.panels=0", "epochs=1")[0] == 0
 
 
-def test_paths_reach_the_terminal_without_escapes(tmp_path, monkeypatch, capfd):
+def test_paths_reach_the_terminal_without_escapes(tmp_path, capfd):
     kspace_file(tmp_path / "a\x1b[31m.h5")
     with h5py.File(tmp_path / "a\x1b[31m.h5", "a") as file:
         file.attrs["acquisition"] = "X\x1b]0;title\x07"
-    _, out, _ = script(capfd, monkeypatch, "describe", tmp_path)
+    _, out, _ = script(capfd, "describe", tmp_path)
     assert "\x1b" not in out
     assert "\x07" not in out
 
@@ -161,19 +159,19 @@ def bad_files(root):
 def test_convert_tells_of_each_bad_file_and_does_the_rest(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     bad_files(tmp_path / "in")
-    code, out, err = script(capfd, monkeypatch, "convert", "in", "out")
+    code, out, err = script(capfd, "convert", "in", "out")
     assert code == 5
     assert err.count("\n") == err.count("skipped ") == 7
     assert "Traceback" not in err
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a-good.h5", "b-good-png.h5", "b-good-tiff.h5"]
     assert "3 files converted, 7 skipped" in out
-    code, out, err = script(capfd, monkeypatch, "describe", "out")
+    code, out, err = script(capfd, "describe", "out")
     assert (code, err) == (0, "")
     assert "python run.py task=mri dataset=fastmri dataset.root=out" in out
     with h5py.File("out/a-good.h5") as file:
         assert np.allclose(file["kspace"], image_to_kspace(np.load("in/a-good.npy")), atol=1e-5)
     for path in sorted((tmp_path / "in").glob("[c-i]-*")):
-        code, out, err = script(capfd, monkeypatch, "convert", path, "other")
+        code, out, err = script(capfd, "convert", path, "other")
         assert (code, out, err.count("\n")) == (2, "", 1), path
         assert err.startswith("error: ")
         assert not (tmp_path / "other").exists()
@@ -182,31 +180,32 @@ def test_convert_tells_of_each_bad_file_and_does_the_rest(tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--matrix", "0"], "0 is no size of an image"),
-        (["--matrix", "-3"], "-3 is no size of an image"),
+        (["--matrix", "0"], "0 is out of range, --matrix: give a whole number from 1"),
+        (["--matrix", "-3"], "-3 is out of range, --matrix"),
         (["--matrix", "41"], "give 40 at most"),
-        (["--seed", "-1"], "no seed"),
-        (["dataset.max_gib=0.00001"], "dataset.max_gib="),
-        (["dataset.max_gib=0"], "no size"),
-        (["dataset.size=0"], "unknown setting"),
+        (["--seed", "-1"], "give a whole number from 0 to 4294967295"),
+        (["--max-gib", "0.00001"], "dataset.max_gib="),
+        (["--max-gib", "0"], "0 is out of range, --max-gib: give a number above 0"),
+        (["dataset.max_gib=1"], "did you mean --max-gib 1?"),
+        (["dataset.size=0"], "unknown option dataset.size"),
     ],
 )
-def test_mistaken_settings_of_convert(tmp_path, monkeypatch, capfd, arguments, words):
+def test_mistaken_settings_of_convert(tmp_path, capfd, arguments, words):
     Image.fromarray(photograph()).save(tmp_path / "a.png")
-    code, out, err = script(capfd, monkeypatch, "convert", tmp_path / "a.png", tmp_path / "out", *arguments)
+    code, out, err = script(capfd, "convert", tmp_path / "a.png", tmp_path / "out", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_convert_writes_through_no_link_and_into_no_file(tmp_path, monkeypatch, capfd):
+def test_convert_writes_through_no_link_and_into_no_file(tmp_path, capfd):
     Image.fromarray(photograph()).save(tmp_path / "a.png")
     (tmp_path / "file").write_text("mine")
-    code, _, err = script(capfd, monkeypatch, "convert", tmp_path / "a.png", tmp_path / "file")
+    code, _, err = script(capfd, "convert", tmp_path / "a.png", tmp_path / "file")
     assert (code, err.count("\n")) == (2, 1)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.h5").symlink_to(tmp_path / "elsewhere")
-    assert script(capfd, monkeypatch, "convert", tmp_path / "a.png", tmp_path / "out")[0] == 2
+    assert script(capfd, "convert", tmp_path / "a.png", tmp_path / "out")[0] == 2
     assert not (tmp_path / "elsewhere").exists()
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -1,10 +1,11 @@
-"""Conditions as columns."""
+"""Conditions are columns of a table."""
 
 from sgdj.attacks import PGD
 from sgdj.evaluation.conditions import CLEAN, Key, conditions
 from sgdj.shifts import NoiseLevel
+from tests.helper import evaluation
 
-SETTINGS = {"curve": [0.5, 2], "shift_levels": {"noise_level": [2, 4.5]}, "iterations": [3], "fresh_noise": "none"}
+SETTINGS = evaluation(curve=(0.5, 2), shift_levels={"noise_level": (2, 4.5)}, iterations=(3,))
 
 
 def test_every_condition_is_told_by_its_columns():

@@ -1,4 +1,4 @@
-"""Somebody else's reconstructor goes through the same evaluation and audit."""
+"""Reconstructors from outside the project go through the same evaluation and audit."""
 
 import csv
 import math
@@ -23,6 +23,7 @@ from sgdj.operators import CartesianFourier, Identity, IdentityAcquisition
 from sgdj.reporting import curves
 from sgdj.reporting.terminal import result_table
 from tests.conftest import only_run
+from tests.helper import evaluation
 
 SMOKE = ("task=mri", "scale=smoke", "logger=none", "trainer.threads=1", "evaluation.curve=[]")
 CODE = """
@@ -131,7 +132,7 @@ def test_the_worked_example(cli, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(root))
     from scripts.unet import main
 
-    main(tmp_path / "unet.pt", 1.0, ["scale=smoke"])
+    assert main(["unet.pt", "--seconds", "1", "scale=smoke"]) == 0
     code, _, err = cli("mode=evaluate", "reconstructor=scripts.unet:UNet", "checkpoint=unet.pt", *SMOKE)
     assert (code, err) == (0, "")
 
@@ -242,7 +243,7 @@ def test_this_projects_kind_keeps_its_start_and_iterations():
 
 
 class Few(ImageSet):
-    """Random images of two volumes."""
+    """Random images of two volumes, for quick tests."""
 
     def __len__(self):
         return 4
@@ -257,10 +258,7 @@ class Few(ImageSet):
 
 def measured(function, attack=None):
     attack = attack or APGD(rho=0.1, steps=2, restarts=1, random_start=False)
-    settings = {
-        "max_samples": None, "drop_last": False, "batch_size": 4, "part": "magnitude", "clamp01_prediction": False,
-        "panels": 1, "sweep": "warm", "curve": [0.5], "iterations": [], "shift_levels": {}, "fresh_noise": "none",
-    }  # fmt: skip
+    settings = evaluation(batch_size=4, curve=(0.5,))
     result = evaluate(
         {"network": External(function).eval(), "x0": StartingPoint()}, Few(), IdentityAcquisition(noise=0.1),
         conditions(("apgd", attack), {}, settings), seed=0, settings=settings, device=torch.device("cpu"),

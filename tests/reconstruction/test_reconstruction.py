@@ -1,4 +1,4 @@
-"""Measured files in, reconstructions out."""
+"""Measured files become reconstructions on disk."""
 
 import csv
 import json
@@ -213,12 +213,12 @@ class Call:
 
     @property
     def outputs(self) -> dict[str, dict]:
-        """The record's outputs."""
+        """Return the outputs in the folder's record."""
         return json.loads((self.top / "out" / "reconstruction.json").read_text())["outputs"]
 
     @property
     def files(self) -> list[str]:
-        """All files in the output folder but the record."""
+        """List all files in the output folder but the record."""
         out = self.top / "out"
         found = [p.relative_to(out).as_posix() for p in out.rglob("*") if not p.is_dir()] if out.exists() else []
         return sorted(name for name in found if name != "reconstruction.json")
@@ -312,17 +312,37 @@ def test_any_name(images, tmp_path, name):
     assert any("reconstructed before" in note for note in images.notes)
 
 
+def test_the_record_of_an_older_version_is_understood(images, tmp_path):
+    """It names classes by their modules, and settings at their defaults."""
+    imwrite(tmp_path / "in" / "a.tif", gray(0.5))
+    operator = {"_target_": "sgdj.operators.CartesianAcquisition", "name": "fourier", "acceleration": 4.0}
+    images(settings={"operator": operator})
+    path = tmp_path / "out" / "reconstruction.json"
+    record = json.loads(path.read_text())
+    assert record["settings"] == {
+        "operator._target_": "operator/fourier",
+        "operator.name": "fourier",
+        "operator.acceleration": 4,
+    }
+    record["settings"] = {f"operator.{name}": value for name, value in operator.items()}
+    path.write_text(json.dumps(record))
+    done = images(settings={"operator": operator | {"noise_support": "measured"}})
+    assert (done.skipped, done.failed) == ([], {})
+    assert any("reconstructed before" in note for note in images.notes)
+
+
 def test_another_network_or_setting_never_finds_them_done(images, tmp_path):
     imwrite(tmp_path / "in" / "a.tif", gray(0.5))
-    settings = {"operator": {"acceleration": 4}}
+    network = {"_target_": "sgdj.networks.ProximalGradient"}
+    settings = {"operator": {"acceleration": 4}, "architecture": network}
     images(settings=settings)
     before = (tmp_path / "out" / "a.tif").stat().st_mtime_ns
     with pytest.raises(InputErrors, match=r"with checkpoint cccccccccccc, and this one is dddddddddddd, output="):
         images(settings=settings, checkpoint="d" * 64)
     with pytest.raises(InputErrors, match=r"with operator.acceleration = 4, here 8, output="):
-        images(settings={"operator": {"acceleration": 8}})
+        images(settings=settings | {"operator": {"acceleration": 8}})
     assert (tmp_path / "out" / "a.tif").stat().st_mtime_ns == before
-    images(settings=settings | {"architecture": {"checkpointing": True, "noise_step": "step"}})  # decide nothing
+    images(settings=settings | {"architecture": network | {"checkpointing": True, "noise_step": "step"}})  # no change
     imwrite(tmp_path / "in" / "b.tif", gray(0.5))
     images(settings=settings, checkpoint="d" * 64, force=True)
     assert "removed 1 reconstructions of another network" in images.notes

@@ -27,12 +27,12 @@ FILES = ("checkpoints/best.ckpt", "model/weights.safetensors")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a finished run."""
+    """Create a folder with a finished run."""
     return finished_run(tmp_path_factory.mktemp("trained"), *SMOKE, "evaluation.curve=[]", "run_dir=run")
 
 
 def measured(folder):
-    """PSNR of every clean test sample, as it was written."""
+    """Return the PSNR of every clean test sample, as the run wrote it."""
     with (folder / "run" / "evaluation" / "samples.csv").open() as file:
         rows = list(csv.DictReader(file))
     return {
@@ -46,13 +46,13 @@ def test_a_loaded_network_is_the_evaluated_one(place, file):
     assert not trained.network.training
     assert trained.settings.keys() == {"task", "operator", "architecture", "dataset"}
     with chdir(place):
-        config = load(parse([*SMOKE])).config
+        config = load(parse([*SMOKE])).settings
         source = build(config, "dataset")
         source.prepare()
         found = {}
         draws = sgdj.Draws(trained.settings["dataset"]["seed"])
         measure = Measure(trained.acquisition, draws)
-        for batch in batches(source.images("test"), measure, config["evaluation"]["batch_size"]):
+        for batch in batches(source.images("test"), measure, config.evaluation.batch_size):
             values = sgdj.sample_metrics(trained.reconstruct(batch.y, batch.operator), batch.x)["psnr"]
             found |= {sample: str(value) for sample, value in zip(batch.samples, values, strict=True)}
     assert found == measured(place)

@@ -27,13 +27,14 @@ from sgdj.runs.network import load_weights
 from sgdj.study.store import read, write
 from tests.config import test_input_troubles as inputs
 from tests.conftest import QUIET, SMOKE, finished_run, only_run
+from tests.program import RUN, Program, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """One finished toy run."""
+    """Finish one toy run."""
     return finished_run(tmp_path_factory.mktemp("trained"), *SMOKE, "run_dir=run") / "run"
 
 
@@ -94,7 +95,7 @@ def test_39_output_that_cannot_be_written(cli, tmp_path):
 
 @contextmanager
 def mounted(folder, size):
-    """A real file system of a given size, or a skip."""
+    """Mount a real file system of a given size, or skip."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -115,9 +116,7 @@ def small_disk(tmp_path):
 @pytest.mark.parametrize("task", ["mri", "seismic"])
 def test_40_a_disk_that_fills_while_data_are_generated(tmp_path, small_disk, task):
     (small_disk / "rest").write_bytes(b"0" * (2**20 - 2**16))
-    command = [sys.executable, "-m", "sgdj", f"task={task}", *SMOKE[1:], f"dataset.directory={small_disk}/data"]
-    home = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, check=False, cwd=tmp_path, env=home, capture_output=True, text=True, timeout=120)
+    done = run(RUN, f"task={task}", *SMOKE[1:], f"dataset.directory={small_disk}/data", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (4, 1), done.stderr  # h5py left to itself crashes at the end
     assert f"the disk is full, {small_disk}/data/" in done.stderr
     assert [path.name for path in (small_disk / "data").iterdir() if path.suffix != ".lock"] == []
@@ -177,15 +176,12 @@ def test_41_two_runs_in_one_folder(cli, tmp_path):
 
 
 def start(folder, *arguments, **environment):
-    """A run of its own process, in a folder."""
-    command = [sys.executable, str(ROOT / "run.py"), *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    """Start a run as a process of its own, in a folder."""
+    return Program(RUN, *arguments, cwd=folder, environment=environment)
 
 
 def wait_for(path, process):
-    """Until a file is there, or the process has ended."""
+    """Wait until a file is there, or the process has ended."""
     while not path.exists() and process.poll() is None:
         time.sleep(0.02)
 
@@ -248,10 +244,8 @@ sys.exit(main(sys.argv[1:]))
 def test_43_killed_while_saving(cli, tmp_path):
     arguments = ("task=toy", "scale=smoke", "epochs=4", "trainer.threads=1", *QUIET)
     assert cli(*arguments, "run_dir=whole")[0] == 0
-    program = KILLED_WHILE_SAVING.format(root=str(ROOT))
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments, "run_dir=run"], check=False, cwd=tmp_path, capture_output=True
-    )
+    (tmp_path / "killed.py").write_text(KILLED_WHILE_SAVING.format(root=str(ROOT)))
+    done = run(tmp_path / "killed.py", *arguments, "run_dir=run", cwd=tmp_path)
     assert done.returncode == -signal.SIGKILL
     code, _, err = cli(*arguments, "run_dir=run")
     assert code == 0

@@ -1,4 +1,4 @@
-"""Several processes train what one would; gloo on the CPU."""
+"""Several processes train the same network as one would; gloo on the CPU."""
 
 import json
 import os
@@ -13,13 +13,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.program import RUN, Program
+
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = ("scale=smoke", "trainer.threads=1", "logger=none", "evaluation.panels=0")
 
 
 def run(folder, *arguments, launcher=(), wait=True):
-    command = [sys.executable, *launcher, str(ROOT / "run.py"), *arguments, *QUIET]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if launcher:
+        command = [sys.executable, *launcher, str(ROOT / "run.py"), *arguments, *QUIET]
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    else:
+        process = Program(RUN, *arguments, *QUIET, cwd=folder)
     if not wait:
         return process
     out, err = process.communicate(timeout=180)

@@ -52,7 +52,7 @@ def test_durations(seconds, text):
 
 
 def test_the_script_measures_and_says_what_follows(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "benchmarks" / "scaling.py"), "quick=true", "repeats=1"]
+    command = [sys.executable, str(ROOT / "scripts" / "benchmarks" / "scaling.py"), "--quick", "--repeats", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("held out") == 4  # a point and a column for each

@@ -29,12 +29,12 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
-from sgdj.study import claims, levels, margins, steadiness, tables
+from sgdj.study import claims, levels, margins, paper, steadiness, tables
 from sgdj.study.campaign import missing
 from sgdj.study.collecting import _variant, collect, collect_new, level
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
-from sgdj.study.published import reported
+from sgdj.study.paper import reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
@@ -48,7 +48,7 @@ CONDITIONS = (CLEAN, Key("gaussian", 1.0), Key("pgd", 1.0), Key(shift="lesion"),
 
 
 def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
-    """A row with values that depend on seed and volume, moved by `shift` dB."""
+    """Return a row with values that depend on seed and volume, moved by `shift` dB."""
     rng = np.random.default_rng(seed)
     base = {c: 25 + rng.normal(0, 0.1, 4) - i for i, c in enumerate(CONDITIONS)}
     values = {
@@ -77,7 +77,7 @@ def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
 
 
 def full(seeds=range(10), gain=0.5):
-    """A complete table in which jitter beats MSE by `gain` dB and all others lose by 1 dB."""
+    """Return a complete table in which jitter beats MSE by `gain` dB and all others lose by 1 dB."""
     shifts = {"mse": 0.0, "jitter": gain, "adversarial": -1.0, "input_jitter": -1.0}
     return [row(a, s, seed, d) for a in ("gd", "prox") for s, d in shifts.items() for seed in seeds]
 
@@ -207,9 +207,9 @@ def test_each_deviation_is_shown_by_its_difference():
     text = document(rows)
     (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
     assert "| yes |" in line
-    assert line.count("(-0.25)") == len(tables.COLUMNS["mri"])
+    assert line.count("(-0.25)") == len(paper.COLUMNS["mri"])
     (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
-    assert last.count("(-3.00)") == len(tables.COLUMNS["mri"])
+    assert last.count("(-3.00)") == len(paper.COLUMNS["mri"])
     assert "missing: noise scale, jittered validation, K = 5" in text
 
 
@@ -254,14 +254,16 @@ def test_committed_rows_are_of_this_configuration():
     assert {one.experiment for one in trained} == {"table_mri", "table_seismic", "figure_sigma", "deviations"}
     for one in trained:
         lines = shlex.split(one.command)[2:]
-        config = composed(tuple(line for line in lines if not line.startswith("seed="))).config | {"seed": one.seed}
+        same = composed(tuple(line for line in lines if not line.startswith("seed="))).settings
+        settings = same.changed("seed", one.seed)
+        config = settings.plain()
         assert f"seed={one.seed}" in lines
         assert f"+experiment={one.experiment}" in lines
         assert [config[name] for name in ("task", "scale")] == [one.task, one.scale]
         assert [config[node]["name"] for node in ("architecture", "strategy")] == [one.architecture, one.strategy]
         assert level(config) == one.level, one.name
         assert one.attack.items() <= config["attack"].items(), one.name
-        manifest = instantiate(config, "dataset").manifest()  # of generated data, which need not be there
+        manifest = instantiate(settings, "dataset").manifest()  # of generated data, which need not be there
         assert digest(manifest) == one.data_hash, one.name
         assert identity(config, manifest) == one.config_hash, one.name
 
@@ -352,7 +354,7 @@ def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
 
 def test_without_a_row_there_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert status(lambda: main(["build", "scale=paper", "seeds=0"])) == 2
+    assert status(lambda: main(["build", "--scale", "paper", "--seeds", "0"])) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: no rows, results/paper-seeds-0: ")
     assert err.count("\n") == 1
@@ -378,6 +380,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
     another("plain", experiment=None)
     another("scale", config_changes={"scale": "paper"})
     another("seed", config_changes={"seed": 7})
+    another("task", config_changes={"task": "mine"})
     another("torn", config_changes={"seed": 1})
     (taken.parent / "torn" / "evaluation" / "samples.csv").write_text("reconstructor\r\nnetwork\r\n")
     shutil.move(taken.parent / "again", taken.parent / "zagain")  # read last
@@ -395,6 +398,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
         "failed": "it is failed",
         "scale": "its scale is paper, not smoke",
         "seed": "its seed, 7, is none of 0, 1",
+        "task": "its task, mine, has no table; the study knows mri, seismic, denoising",
     }
     assert collect_new(tmp_path / "outputs", results, "smoke", (0, 1)) == ([], passed)
 
@@ -415,15 +419,15 @@ def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):
 
 def _campaign(folder: Path) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "scale=smoke", "tasks=seismic"]
+    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "--scale", "smoke", "--tasks", "seismic"]
     return subprocess.Popen(
-        [*command, "parts=tables", "jobs=2"], cwd=folder, start_new_session=True,
+        [*command, "--parts", "tables", "--jobs", "2"], cwd=folder, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
 
 def _trained_but_unfinished(folder: Path) -> int:
-    """Runs that have stepped (their first epoch is on disk) and are not finished."""
+    """List runs that have stepped (their first epoch is on disk) and are not finished."""
     return sum(
         json.loads(p.read_text())["status"] == "running" and (p.parent / "checkpoints" / "last.ckpt").exists()
         for p in folder.rglob("run.json")
@@ -464,16 +468,18 @@ def test_a_campaign_killed_twice_gives_the_same_tables(tmp_path):
     assert "seismic" in (whole / place / "README.md").read_text().lower()
 
 
-def test_an_unknown_part_or_task_is_one_line(tmp_path):
-    for argument, word in (("parts=table", "PARTS"), ("tasks=toy", "TASKS"), ("seed=1", "seed"), ("seeds=a", "seeds")):
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", argument],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 2
-        assert done.stderr.startswith("error: ")
-        assert word in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+def test_an_unknown_part_or_task_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for arguments, line in (
+        (["--parts", "table"], "there is no 'table', --parts: choose of tables, "),
+        (["--tasks", "toy"], "there is no 'toy', --tasks: choose of denoising, "),
+        (["--seed", "1"], "unknown option --seed, python scripts/tables.py run --seed: did you mean --seeds?"),
+        (["--seeds", "a"], "'a' are no whole numbers, --seeds: write 0,1,2"),
+    ):
+        assert status(lambda given=arguments: main(["run", *given])) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {line}")
+        assert err.count("\n") == 1
     assert not any(tmp_path.iterdir())
 
 
@@ -506,8 +512,8 @@ def test_the_robustness_part_evaluates_with_its_own_attack_and_shifts(cli, tmp_p
         assert [c.mode for c in wanted[1:3]] == ["evaluate", "audit"]
         assert cli(*list(wanted[0].job().overrides), f"run_dir={task}")[0] == 0
         checkpoint = tmp_path / task / "checkpoints" / "best.ckpt"
-        config = wanted[1].job(checkpoint).config
+        config = wanted[1].job(checkpoint).settings.plain()
         assert list(config["shift"]) == shifts
         assert config["attack"]["name"] == "apgd"
         assert set(config["evaluation"]["shift_levels"]) == set(shifts)
-        assert wanted[2].job(checkpoint).config["mode"] == "audit"
+        assert wanted[2].job(checkpoint).settings.mode == "audit"

@@ -23,22 +23,22 @@ NAMES = ("s0", "s1")
 
 
 def channels(x):
-    """Complex (B, 1, H, W) to real (B, 2, H, W), as an array."""
+    """Turn complex (B, 1, H, W) into real (B, 2, H, W), as an array."""
     return np.concatenate([x.real.numpy(), x.imag.numpy()], axis=1)
 
 
 def arrays(module):
-    """Weight and bias of a layer as float64 arrays."""
+    """Return weight and bias of a layer as float64 arrays."""
     return [p.detach().double().numpy() for p in (module.weight, module.bias) if p is not None]
 
 
 def mri(architecture):
-    """The preset's network with random weights, a batch measured with its operator, and the oracle's view of both."""
+    """Return the preset's network with random weights, a measured batch, and the same in the oracle's form."""
     size = 12
     job = load(parse(["+experiment=upstream", "task=mri", f"architecture={architecture}", "scale=smoke",
                       "architecture.iterations=4", "strategy=jitter"]))  # fmt: skip
     torch.manual_seed(0)
-    network = build(job.config, "architecture").double()
+    network = build(job.settings, "architecture").double()
     body = network.learned.body
     convolutions = [m for m in body if isinstance(m, torch.nn.Conv2d)]
     norms = [m for m in body if isinstance(m, torch.nn.GroupNorm)]
@@ -49,7 +49,7 @@ def mri(architecture):
     layers = (arrays(convolutions[0])[0], middle, arrays(convolutions[-1])[0])
     rows = torch.zeros(size, dtype=torch.bool)
     rows[[1, 3, 5, 6, 7, 10]] = True
-    node = job.config["operator"]
+    node = job.settings.plain()["operator"]
     assert node["axis"] == "rows"
     operator = CartesianFourier(rows, -2, node["mask_adjoint"])
     x = torch.rand(2, 1, size, size, dtype=torch.float64).to(torch.complex128) * torch.exp(torch.tensor(0.4j))
@@ -68,11 +68,11 @@ def mri(architecture):
 
 
 def seismic(architecture):
-    """The same for seismic deconvolution."""
+    """Return the same for seismic deconvolution."""
     job = load(parse(["+experiment=upstream", "task=seismic", f"architecture={architecture}", "scale=smoke",
                       "architecture.iterations=4", "strategy=jitter"]))  # fmt: skip
     torch.manual_seed(1)
-    network = build(job.config, "architecture").double()
+    network = build(job.settings, "architecture").double()
     for p in network.learned.parameters():
         torch.nn.init.normal_(p, 0, 0.3)
     body = list(network.learned.body)
@@ -112,7 +112,11 @@ def test_every_iterate_is_the_authors(problem, architecture):
 @pytest.mark.parametrize(("problem", "architecture"), CASES)
 def test_every_jittered_iterate_is_the_authors(problem, architecture):
     job, network, batch, settings, image, measurement = problem(architecture)
-    node = {key: value for key, value in job.config["strategy"].items() if key not in ("_target_", "name", "sigma")}
+    node = {
+        key: value
+        for key, value in job.settings.plain()["strategy"].items()
+        if key not in ("_target_", "name", "sigma")
+    }
     strategy, draws = Jitter(SIGMA, **node), Draws(3)
     noise = [image(draws.normal("jitter", NAMES, batch.x, k)) for k in range(4)]
     expected = oracle.unrolled(*settings, measurement(batch.y), SIGMA, noise)
@@ -133,7 +137,11 @@ def test_the_attack_is_the_authors(problem, architecture):
     job, network, batch, settings, _, measurement = problem(architecture)
     *settings, _ = settings
     network.iterations = 1
-    node = {k: v for k, v in job.config["attack"].items() if k not in ("_target_", "name", "epsilon", "rho", "steps")}
+    node = {
+        k: v
+        for k, v in job.settings.plain()["attack"].items()
+        if k not in ("_target_", "name", "epsilon", "rho", "steps")
+    }
     found = PGD(epsilon=0.35, steps=4, **node)(network, batch, Draws(0))
     image = channels if batch.x.is_complex() else torch.Tensor.numpy
 
@@ -149,8 +157,8 @@ def test_the_psnr_is_the_authors():
     torch.manual_seed(0)
     x = torch.randn(3, 1, 16, 16, dtype=torch.complex64)
     estimate = x + 0.1 * torch.randn_like(x)
-    node = load(parse(["+experiment=upstream", "task=mri"])).config["evaluation"]
-    found = sample_metrics(estimate, x, node["part"], node["clamp01_prediction"])["psnr"]
+    node = load(parse(["+experiment=upstream", "task=mri"])).settings.evaluation
+    found = sample_metrics(estimate, x, node.part, node.clamp01_prediction)["psnr"]
     np.testing.assert_allclose(found, oracle.clamped_psnr(channels(estimate), channels(x)), rtol=1e-5)
 
 
@@ -168,13 +176,13 @@ def test_clamping_only_the_prediction_caps_a_perfect_reconstruction():
 def test_the_preset_is_all_deviations(task, architecture):
     """Every deviation by itself changes the configuration, and together they are the preset."""
     base = [f"task={task}", f"architecture={architecture}", "strategy=jitter"]
-    default = dict(leaves(load(parse(base)).config))
-    preset = dict(leaves(load(parse([*base, "+experiment=upstream"])).config))
+    default = dict(leaves(load(parse(base)).settings.plain()))
+    preset = dict(leaves(load(parse([*base, "+experiment=upstream"])).settings.plain()))
     for deviation in deviations(task, architecture):
-        alone = dict(leaves(load(parse([*base, *deviation.overrides])).config))
+        alone = dict(leaves(load(parse([*base, *deviation.overrides])).settings.plain()))
         assert alone != default or (deviation.name, architecture) == ("residual", "prox"), deviation.name
     everything = [o for d in deviations(task, architecture) for o in d.overrides]
-    together = dict(leaves(load(parse([*base, *everything])).config))
+    together = dict(leaves(load(parse([*base, *everything])).settings.plain()))
     without_effect = {"mri": "architecture.noise_step", "seismic": "attack.support"}[task]
     assert {k for k in together if together[k] != preset[k]} <= {without_effect}
     assert together.keys() == preset.keys()

@@ -1,39 +1,41 @@
-"""The same command gives the same bits; what should not matter does not."""
+"""The same command gives the same bits; incidental circumstances change none."""
 
 import hashlib
 import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from sgdj.runs.verification import hashes
+from tests.program import RUN, run
 
-ROOT = Path(__file__).resolve().parents[2]
 BASE = ("task=mri", "scale=smoke", "strategy=jitter", "epochs=2", "trainer.threads=1", "logger=none", "run_dir=run")
 
 
-def fresh(folder, *more):
+def fresh(folder, *more, interpreter=False):
     """Run in a new process and folder; hashes of weights, metrics (times apart) and samples."""
     folder.mkdir()
-    command = [sys.executable, str(ROOT / "run.py"), *BASE, *more]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if interpreter:  # with its own seed of `hash`, too
+        command = [sys.executable, str(RUN), *BASE, *more]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    else:
+        done = run(RUN, *BASE, *more, cwd=folder)
     assert done.returncode == 0, done.stderr
-    run = folder / "run"
-    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    made = folder / "run"
+    metrics = [json.loads(line) for line in (made / "metrics.jsonl").read_text().splitlines()]
     rows = [{key: value for key, value in row.items() if key != "seconds"} for row in metrics]
     weights = hashlib.sha256()
-    for name, tensor in sorted(load_file(run / "model" / "weights.safetensors").items()):
+    for name, tensor in sorted(load_file(made / "model" / "weights.safetensors").items()):
         weights.update(name.encode() + tensor.numpy().tobytes())
-    return weights.hexdigest(), json.dumps(rows), hashes(run)["evaluation/samples.csv"]
+    return weights.hexdigest(), json.dumps(rows), hashes(made)["evaluation/samples.csv"]
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    return fresh(tmp_path_factory.mktemp("first") / "a")
+    return fresh(tmp_path_factory.mktemp("first") / "a", interpreter=True)
 
 
 def test_the_same_command_gives_the_same_bits(first, tmp_path):
