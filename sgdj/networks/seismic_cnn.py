@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from sgdj.config.types import Count
 from sgdj.networks.base import LearnedPart
-from sgdj.networks.channels import check_groups
+from sgdj.networks.channels import channels_last, check_groups
 
 
 class SeismicCNN(LearnedPart):
@@ -42,5 +42,5 @@ class SeismicCNN(LearnedPart):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return CNN(y, x), plus x if residual; x and y are real, of shape (B, 1, H, W)."""
-        out = self.body(torch.cat([y, x], dim=1))
+        out = self.body(channels_last(torch.stack([y[:, 0], x[:, 0]], dim=-1)))
         return out + x if self.residual else out
