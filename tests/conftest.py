@@ -20,7 +20,7 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
 def shared_file(name: str) -> Path:
-    """A real data file beside the project, or a skip that says what is missing."""
+    """Return a real data file beside the project, or skip with a message that names it."""
     path = SHARED / name
     if not path.is_file():
         pytest.skip(f"real data absent: {path}")
@@ -47,13 +47,13 @@ def cli(tmp_path, monkeypatch, capfd):
 
 
 def only_run(folder: Path) -> Path:
-    """The single run directory under ``outputs/``."""
+    """Return the single run directory under ``outputs/``."""
     (path,) = [p.parent for p in folder.glob("outputs/*/*/*/run.json")]
     return path
 
 
 def finished_run(folder: Path, *arguments: str) -> Path:
-    """A folder in which a run was brought to its end."""
+    """Finish a run in a folder, and return the folder."""
     with chdir(folder):
         assert main(list(arguments)) == 0
     return folder

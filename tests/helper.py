@@ -17,12 +17,12 @@ def evaluation(**changed: object) -> Evaluation:
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
-    """<a, b>, linear in b."""
+    """Return the inner product <a, b>, linear in b."""
     return torch.vdot(a.flatten(), b.flatten())
 
 
 def assert_adjoint(operator: Operator, x: Tensor, y: Tensor, tolerance: float = 1e-10) -> None:
-    """<Ax, y> = <x, Aᴴy> for a y that need not lie in the range of A; shapes first."""
+    """Check <Ax, y> = <x, Aᴴy> for a y that need not lie in the range of A; shapes first."""
     ax, ahy = operator.forward(x), operator.adjoint(y)
     assert ax.shape == y.shape
     assert ahy.shape == x.shape
@@ -33,14 +33,14 @@ def assert_adjoint(operator: Operator, x: Tensor, y: Tensor, tolerance: float = 
 
 
 def dense(operator: Operator, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Matrix of A, column by column."""
+    """Return the matrix of A, column by column."""
     size = int(torch.tensor(shape).prod())
     columns = [operator.forward(e.reshape(1, *shape)).flatten() for e in torch.eye(size, dtype=dtype)]
     return torch.stack(columns, dim=1)
 
 
 class _Backward(torch.autograd.Function):
-    """The identity with a backward pass of one's own."""
+    """Identity map with a given rule for its backward pass."""
 
     @staticmethod
     def forward(ctx, x, rule):
@@ -78,7 +78,7 @@ def failing_backward(x):
 
 
 def other_graph(x):
-    """A graph that leads to something else than y."""
+    """Return a tensor whose graph does not lead to y."""
     return x.detach() * torch.ones((), requires_grad=True)
 
 

@@ -58,8 +58,8 @@ class Program:
     ----------
     script
         The file to run.
-    arguments
-        Its arguments.
+    *arguments
+        Words of its command line.
     cwd
         Its working directory.
     environment
@@ -92,7 +92,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Process id."""
+        """Return the process id."""
         return int(self._process.pid or 0)
 
     @property

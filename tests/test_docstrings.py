@@ -12,20 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FEWEST = 3
 #: What docstring_parser calls the items of Parameters and Attributes.
 KINDS = ("param", "attribute")
-#: Rooms that are still to be gone through.
-PENDING = (
-    "config", "modes", "runs",
-    "study", "tests",
-
-)  # fmt: skip
-FILES = [
-    path
-    for path in (
-        ROOT / "run.py",
-        *(path for room in ("sgdj", "scripts", "tests") for path in (ROOT / room).rglob("*.py")),
-    )
-    if not {*PENDING} & {*path.relative_to(ROOT).parts}
-]
+FILES = (
+    ROOT / "run.py",
+    *(path for room in ("sgdj", "scripts", "tests") for path in (ROOT / room).rglob("*.py")),
+)
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -1,4 +1,4 @@
-"""The house: every room has its place in one order, and imports only point down."""
+"""Every room has its place in one order, and imports only point down."""
 
 import ast
 import re
@@ -29,7 +29,7 @@ def _room(module: str) -> str:
 
 
 def _imports(module: str) -> set[str]:
-    """Modules of the package that a module names, wherever it does."""
+    """Return the modules of the package that a module imports, at any depth."""
     found = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:

@@ -26,8 +26,8 @@ class Found:
     delta
         Perturbation δ, in the shape of the measurements.
     believable
-        Boolean, shape (B,): False for samples whose search did not work as intended, for example because all gradients
-        were zero. A test that a search beats random draws of equal norm would be recorded here, too.
+        False for samples that no search attacked: none had a usable gradient, or random draws of equal norm do more
+        harm than anything that was found, boolean, shape (B,).
     why
         Reason where `believable` is False; "" otherwise.
     """

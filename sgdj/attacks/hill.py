@@ -127,8 +127,23 @@ class Best:
     def __init__(self, delta: Tensor, value: Tensor) -> None:
         self.delta, self.value = delta.clone(), value.clone()
 
-    def offer(self, delta: Tensor, value: Tensor) -> Tensor:
-        """Replace δ where `value` is larger; returns a boolean mask of the replaced samples, shape (B,)."""
-        better = value > self.value
+    def offer(self, delta: Tensor, value: Tensor, among: Tensor | None = None) -> Tensor:
+        """Replace δ where `value` is larger.
+
+        Parameters
+        ----------
+        delta
+            Perturbations, in the shape of the measurements.
+        value
+            Objective that each of them reaches, shape (B,).
+        among
+            Samples that may be replaced, boolean, shape (B,); None for all.
+
+        Returns
+        -------
+        Tensor
+            Which samples were replaced, boolean, shape (B,).
+        """
+        better = value > self.value if among is None else among & (value > self.value)
         self.delta[better], self.value[better] = delta[better], value[better]
         return better

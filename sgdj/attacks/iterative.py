@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sgdj.attacks.base import Attack, Found
+from sgdj.attacks.chance import DRAWS, is_weaker, strongest_draw
 from sgdj.attacks.gradient_free import climb_without_gradients
 from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.objective import Goal, objective
@@ -19,6 +20,7 @@ from sgdj.networks.base import Reconstructor
 
 #: Effort of the search that stands in for one without a usable gradient; see `climb_without_gradients`.
 _FEWEST_STEPS, _DIRECTIONS, _WIDTH = 20, 10, 0.3
+_RESTARTS = 3  # of a search that random draws outdo
 
 
 @dataclass(eq=False, kw_only=True)
@@ -112,9 +114,10 @@ class Iterative(Attack):
         return self._search(reconstructor, batch, draws, starts)[0]
 
     def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """Find δ, and say whether its search worked as intended.
+        """Find δ, and say whether a search attacked.
 
-        Where no gradient is usable, a search without gradients is tried, too.
+        Where no gradient is usable, a search without any is tried, too. Where random draws of equal norm do more harm
+        than what was found, so are random starts. δ is the strongest of all that was tried, random draws included.
 
         Parameters
         ----------
@@ -132,38 +135,51 @@ class Iterative(Attack):
         Found
             Perturbation δ with its credibility, per sample.
         """
-        delta, hill = self._search(reconstructor, batch, draws, starts)
-        needed = (self.budget(batch.y) > 0).flatten()
+        delta, value, hill = self._search(reconstructor, batch, draws, starts)
+        best, needed = Best(delta, value), (self.budget(batch.y) > 0).flatten()
 
-        def somewhere(flags: Tensor) -> Tensor:
-            return flags.view(-1, len(batch)).any(0)
+        def somewhere(flags: Tensor | None) -> Tensor:
+            return torch.zeros_like(needed) if flags is None else needed & flags.view(-1, len(batch)).any(0)
 
-        why = ""
+        why = []
         blind = torch.zeros_like(needed) if hill.usable is None else needed & ~somewhere(hill.usable)
+        lost = somewhere(hill.undefined)
         if blind.any():
-            why = f"no usable gradient: {hill.reason}; random starts and a search without gradients took its place"
-            other = self._without_gradients(reconstructor, batch, draws, delta)
-            delta = torch.where(blind.view(-1, *[1] * (delta.ndim - 1)), other, delta)
-        lost = torch.zeros_like(needed) if hill.undefined is None else needed & somewhere(hill.undefined)
+            why.append(
+                f"no usable gradient: {hill.reason}; random starts and a search without gradients took its place"
+            )
+            self._search_without_gradients(reconstructor, batch, draws, best, blind)
+        plain = self.hill(reconstructor, batch, self.budget(batch.y))
+        chance = strongest_draw(plain, self.ball, batch, draws)
+        weaker = needed & is_weaker(best.value, chance.value)
+        if (again := weaker & ~blind).any():
+            started = replace(self, restarts=max(self.restarts, _RESTARTS), random_start=True)
+            best.offer(*started._search(reconstructor, batch, draws, ())[:2], among=again)
+            self._search_without_gradients(reconstructor, batch, draws, best, again)
+            weaker = needed & is_weaker(best.value, chance.value)
+        if weaker.any():
+            why.append(f"random draws of equal norm do more harm than any search ({DRAWS} were drawn)")
+            best.offer(chance.delta, chance.value, among=weaker)
         if lost.any():
-            why = "; ".join(filter(None, [why, "some perturbations make its error NaN or infinite"]))
-        return Found(delta, ~(blind | lost), why)
+            why.append("some perturbations make its error NaN or infinite")
+        return Found(best.delta, ~(blind | weaker | lost), "; ".join(why))
 
-    def _without_gradients(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, delta: Tensor) -> Tensor:
-        """Return what a search without gradients finds, or `delta` where that is better."""
+    def _search_without_gradients(
+        self, reconstructor: Reconstructor, batch: Batch, draws: Draws, best: Best, among: Tensor
+    ) -> None:
+        """Offer `best` what a search without gradients finds for some of the samples."""
         hill = self.hill(reconstructor, batch, self.budget(batch.y))
-        with torch.no_grad():
-            best = Best(delta, hill.mean(delta))
+        found = Best(best.delta, best.value)
         climb_without_gradients(
-            hill, self.ball, torch.zeros_like(delta), best, batch, draws,
+            hill, self.ball, torch.zeros_like(best.delta), found, batch, draws,
             steps=max(self.steps, _FEWEST_STEPS), directions=_DIRECTIONS, width=_WIDTH,
         )  # fmt: skip
-        return best.delta
+        best.offer(found.delta, found.value, among)
 
     def _search(
         self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor]
-    ) -> tuple[Tensor, Hill]:
-        """Return δ, and the objective that was climbed with its record of gradients."""
+    ) -> tuple[Tensor, Tensor, Hill]:
+        """Return δ, its objective, and the hill that was climbed, with its record of gradients."""
         budget = self.budget(batch.y)
         begun = [self._start(r, batch, budget, draws) for r in range(self.restarts)]
         begun += [self.ball.project(self.restrict(s, batch.operator), budget) for s in starts]
@@ -177,7 +193,8 @@ class Iterative(Attack):
         values = best.value.view(len(begun), len(batch))
         winner = values.argmax(0)
         deltas = best.delta.view(len(begun), *batch.y.shape)
-        return deltas[winner, torch.arange(len(batch), device=winner.device)].detach(), hill
+        chosen = winner, torch.arange(len(batch), device=winner.device)
+        return deltas[chosen].detach(), values[chosen], hill
 
 
 def repeat(batch: Batch, count: int) -> Batch:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from sgdj.attacks.apgd import APGD
 from sgdj.attacks.base import Attack, Found
+from sgdj.attacks.chance import DRAWS, is_weaker, strongest_draw
 from sgdj.config.types import Count, NonEmpty
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
@@ -50,8 +52,17 @@ class Transfer(Attack):
         return self._search(batch)(self.other, batch, draws)
 
     def found(self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor] = ()) -> Found:
-        """Find δ for the other network, and say whether its gradient was usable."""
-        return self._search(batch).found(self.other, batch, draws)
+        """Find δ for the other network, and say whether it does harm here, too: more than random draws do."""
+        search = self._search(batch)
+        found = search.found(self.other, batch, draws)
+        hill = search.hill(reconstructor, batch, self.budget(batch.y))
+        chance = strongest_draw(hill, self.ball, batch, draws)
+        with torch.no_grad():
+            weaker = (hill.budget > 0).flatten() & is_weaker(hill.mean(found.delta), chance.value)
+        if not weaker.any():
+            return found
+        why = f"it does not carry over: random draws of equal norm do more harm ({DRAWS} were drawn)"
+        return Found(found.delta, found.believable & ~weaker, "; ".join(filter(None, [found.why, why])))
 
     def _search(self, batch: Batch) -> APGD:
         """Build the search, with the other network on the batch's device."""

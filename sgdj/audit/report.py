@@ -89,7 +89,7 @@ def audit_network(
     seed
         Seed of masks and noise, `dataset.seed`.
     settings
-        How thoroughly.
+        Samples, steps and draws that the checks spend.
     device
         Device to compute on.
     tell

@@ -1,4 +1,4 @@
-"""What Hydra composes from the command line and ``conf/``."""
+"""Compose the configuration from the command line and ``conf/``, with Hydra."""
 
 import itertools
 import re
@@ -30,12 +30,12 @@ _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
 def _path(text: str) -> str:
-    """A path for Hydra, ``~`` expanded."""
+    """Write a path for Hydra, with ``~`` expanded."""
     return literal(str(Path(text).expanduser()) if text.startswith("~") else text)
 
 
 def _as_path(key: str, raw: str) -> str | None:
-    """The same KEY=VALUE with every path in quotes; None where Hydra's own reading stands."""
+    """Return the same KEY=VALUE with every path in quotes; None where Hydra's own reading stands."""
     override = understood(f"{key}={raw}")
     if override is None:
         special = raw[:1] in ("'", '"') or "${" in raw
@@ -49,7 +49,7 @@ def _as_path(key: str, raw: str) -> str | None:
 
 
 def _unreadable(text: str) -> InputError:
-    """What Hydra's grammar has no place for, with the argument that it has one for."""
+    """Return the error for an argument that Hydra's grammar cannot read."""
     found, where = _ASSIGNMENT.fullmatch(text), f"command line: {text[:200]}"
     if found is None or not found[2].isascii():
         return InputError("this is not KEY=VALUE", where, "see --help")
@@ -69,7 +69,7 @@ def _parse(text: str) -> Override:
     Raises
     ------
     InputError
-        If it is none, or removes a key.
+        If it is no override, or removes a key.
     """
     found = _ASSIGNMENT.fullmatch(text)
     if found is not None and _PATH.fullmatch(found[2]):
@@ -85,10 +85,20 @@ def _parse(text: str) -> Override:
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Parse command-line overrides; values of path keys need no quotes.
 
+    Parameters
+    ----------
+    overrides
+        Arguments KEY=VALUE, as the shell passes them.
+
+    Returns
+    -------
+    list of Override
+        Parsed overrides, in the same order.
+
     Raises
     ------
     InputErrors
-        Naming every one that is not KEY=VALUE.
+        If some are not KEY=VALUE, naming every one.
     """
     parsed, mistakes = [], []
     for text in overrides:
@@ -102,7 +112,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def swept(overrides: Sequence[Override]) -> list[Override]:
-    """Overrides of a sweep, after those that an experiment sweeps by itself (``hydra.sweeper.params``)."""
+    """Return the overrides of a sweep, after those that an experiment sweeps by itself (``hydra.sweeper.params``)."""
     given = {o.key_or_group: o for o in overrides}
     experiment = given["experiment"].value() if "experiment" in given else None
     path = option_file("experiment", str(experiment), opened(overrides))
@@ -114,7 +124,7 @@ def swept(overrides: Sequence[Override]) -> list[Override]:
 
 
 def expand(overrides: Sequence[Override]) -> list[list[Override]]:
-    """The jobs of a sweep: the product of all comma-separated values, and of both ends of intervals."""
+    """Return the jobs of a sweep: the product of all comma-separated values, and of both ends of intervals."""
     parser = OverridesParser.create()
     choices = []
     for override in {o.key_or_group: o for o in swept(overrides)}.values():  # the last one of a key counts
@@ -129,7 +139,7 @@ def expand(overrides: Sequence[Override]) -> list[list[Override]]:
 
 
 def withdrawn(given: Collection[str]) -> list[str]:
-    """Keys of budgets that are withdrawn because the other one is named."""
+    """Return the budget keys that are set to null because the other one is named."""
     return [
         f"{node}.{other}"
         for node in ("attack", "strategy.attack")
@@ -145,7 +155,7 @@ def _hint(group: str, name: Any, plugins: Sequence[str]) -> str:
 
 
 def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[InputError]]:
-    """Overrides that Hydra can compose, values forced in so that the schema finds unknown keys; and mistakes."""
+    """Return overrides that Hydra can compose, values forced in so that the schema finds unknown keys; and mistakes."""
     accepted, mistakes = [], []
     given, plugins = [override.key_or_group for override in overrides], opened(overrides)
     known = groups(plugins)
@@ -183,14 +193,24 @@ def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[Inpu
 
 
 def compose_config(overrides: list[str]) -> dict[str, Any]:
-    """The resolved configuration in plain types, with the options of packages that ``plugins`` names.
+    """Compose the resolved configuration in plain types, with the options of packages that ``plugins`` names.
+
+    Parameters
+    ----------
+    overrides
+        Overrides that `check_overrides` accepted.
+
+    Returns
+    -------
+    dict
+        Nested configuration in plain types.
 
     Raises
     ------
     InputError
         If Hydra cannot compose it.
     """
-    outer = GlobalHydra.instance().hydra  # of the sweep whose job this may be
+    outer = GlobalHydra.instance().hydra  # the sweep's, if this is one of its jobs
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -1,4 +1,4 @@
-"""Mistakes of a configuration that no object shows by itself."""
+"""Find mistakes of a configuration that no single object shows by itself."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ TRAINING = ("train", "tune")
 
 
 def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
-    """Shifts that a task does not have, levels of shifts that are not chosen, accelerations out of reach."""
+    """Find shifts that a task does not have, levels of shifts that are not chosen, accelerations out of reach."""
     task, operator, levels = config["task"], config["operator"], config["evaluation"]["shift_levels"]
     for name, shift in config["shift"].items():
         meant = [other.name for other in tasks(config["plugins"]).values() if shift["_target_"] in other.shifts]
@@ -41,7 +41,7 @@ def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
 
 
 def _there(path: str, kind: Callable[[Path], bool]) -> bool:
-    """Whether something of a kind is at a path; nothing can be at one that the system does not take."""
+    """Check whether a file or folder is at a path; False for a path that the system does not accept."""
     try:
         return kind(Path(path))
     except (OSError, ValueError):
@@ -49,7 +49,7 @@ def _there(path: str, kind: Callable[[Path], bool]) -> bool:
 
 
 def _transfer_mistakes(attack: dict[str, Any], key: str) -> Iterator[InputError]:
-    """What is wrong with the other network that an attack is made for."""
+    """Find what is wrong with the other network that an attack is made for."""
     source = attack.get("source")
     if source is None:
         for name, inner in attack.get("attacks", {}).items():
@@ -64,7 +64,7 @@ def _transfer_mistakes(attack: dict[str, Any], key: str) -> Iterator[InputError]
 
 
 def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
-    """Every such mistake of a configuration whose single values hold."""
+    """Yield every mistake of a configuration whose single values are valid."""
     task = task_of(config)
     for group, kind in (("operator", "operators"), ("dataset", "datasets")):
         name, fitting = config[group].get("name"), getattr(task, kind)

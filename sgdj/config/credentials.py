@@ -1,4 +1,4 @@
-"""The key for Weights & Biases."""
+"""Look for the key of Weights & Biases."""
 
 import os
 from contextlib import suppress
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def has_key() -> bool:
-    """Whether there is a key for sending to W&B; the server is not asked."""
+    """Check whether there is a key for sending to W&B; the server is not asked."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""

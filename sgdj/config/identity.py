@@ -24,7 +24,7 @@ RESULT_VERSION = 1  # raised when a change of the program, or of a constructor's
 
 
 def decides(key: str) -> bool:
-    """Whether a dotted key counts towards a run's identity."""
+    """Check whether a dotted key counts towards a run's identity."""
     return has(key, Role.IDENTITY)
 
 
@@ -63,16 +63,21 @@ def _defaults(key: str, node: Mapping[str, Any], plugins: Sequence[str]) -> dict
 
 
 def without_defaults(key: str, node: Mapping[str, Any], plugins: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings of a node that are not at their constructor's default.
+    """Leave out the settings of a node that are at their constructor's default.
 
     Parameters
     ----------
     key
         Dotted key of the node; empty for the whole configuration.
     node
-        Its content.
+        Settings of the node by name, with the `_target_` of its class.
     plugins
         Packages whose classes may be imported.
+
+    Returns
+    -------
+    dict
+        The other settings of the node, by name.
     """
     known = {name: _text(value) for name, value in _defaults(key, node, plugins).items()}
     return {name: value for name, value in node.items() if known.get(name) != _text(value)}
@@ -126,7 +131,7 @@ def _deciding(key: str, node: Mapping[str, Any], plugins: Sequence[str]) -> Iter
 
 
 def settings(config: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, Any]:
-    """The settings of a configuration that decide its numbers, in canonical form, by dotted key.
+    """Collect the settings of a configuration that decide its numbers, in canonical form.
 
     Parameters
     ----------
@@ -135,27 +140,32 @@ def settings(config: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, Any
         nor of `plugins` are not imported, and stand for themselves.
     plugins
         Packages that the command line opened.
+
+    Returns
+    -------
+    dict
+        Values by dotted key, without those at their constructor's default.
     """
     read = {key: value for key, value in config.items() if key != "audit" or config.get("mode") == "audit"}
     return dict(_deciding("", read, plugins))
 
 
 def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, Any] | None = None) -> str:
-    """Hash that names a run: canonical configuration, data and result version.
+    """Compute the hash that names a run: canonical configuration, data and result version.
 
     Parameters
     ----------
     config
-        Checked configuration.
+        Checked configuration in plain types.
     manifest
-        `Source.manifest()` of the data.
+        What identifies the data, `Source.manifest()`.
     extra
         Further identity, such as the hash of an evaluated checkpoint.
 
     Returns
     -------
     str
-        12 hexadecimal digits.
+        Hash of 12 hexadecimal digits.
     """
     counted = settings(config, config.get("plugins", ()))
     text = json.dumps([RESULT_VERSION, counted, manifest, extra or {}], sort_keys=True)

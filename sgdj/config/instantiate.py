@@ -12,6 +12,18 @@ from sgdj.errors import InputError, SettingError
 def build(settings: Settings, key: str) -> Any:
     """Instantiate the node under a dotted key, inner nodes first.
 
+    Parameters
+    ----------
+    settings
+        Checked settings of the run.
+    key
+        Dotted key of the node, such as ``strategy`` or ``strategy.attack``.
+
+    Returns
+    -------
+    object
+        An instance of the class that the node names.
+
     Raises
     ------
     InputError

@@ -1,7 +1,7 @@
-"""From the command line to a checked configuration.
+"""Turn the command line into a checked configuration.
 
-Every mistake of a job is collected and told in one line each: Hydra composes, `sgdj.config.schema` checks names, types
-and ranges, constructors what one object alone shows, and `sgdj.config.consistency` what shows between several.
+Every mistake of a job is collected and reported in one line each: Hydra composes, `sgdj.config.schema` checks names,
+types and ranges, constructors check single objects, and `sgdj.config.consistency` checks several together.
 """
 
 from collections.abc import Sequence
@@ -64,6 +64,13 @@ def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
 def check(config: dict[str, Any], in_sweep: bool = False) -> tuple[Settings, list[str]]:
     """Settle and check a composed configuration.
 
+    Parameters
+    ----------
+    config
+        The composed configuration, which is changed where values are settled, such as sigma.
+    in_sweep
+        Whether it is one job of a sweep, where a sigma is ignored by strategies that have none.
+
     Returns
     -------
     tuple
@@ -102,12 +109,17 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     overrides
         Parsed overrides without sweeps.
     in_sweep
-        A sigma without use is then noted rather than refused.
+        Whether a sigma without use is noted rather than refused.
+
+    Returns
+    -------
+    Job
+        Checked run with its notes.
 
     Raises
     ------
     InputErrors
-        With every mistake found.
+        If there are mistakes, with every one.
     """
     accepted, mistakes = check_overrides(overrides)
     try:
@@ -115,7 +127,10 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
         given = {o.key_or_group: o for o in overrides}
         if config.get("mode") in ("evaluate", "reconstruct", "audit") and is_ours(config):
             config = from_checkpoint(config, given)
-        settings, notes = check(config, in_sweep)
+        if mistakes:  # an option has no such name: all that is wrong with names is told, without the imports of torch
+            mistakes += schema.mistakes(config, names_only=True)
+        else:
+            settings, notes = check(config, in_sweep)
     except InputErrors as error:
         mistakes += error.mistakes
     except InputError as error:
@@ -126,7 +141,7 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
 
 
 def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Settings:
-    """Checked settings of a trained network alone, whose data set and training are not looked at.
+    """Load the settings of a trained network alone; its data set and training are not looked at.
 
     Parameters
     ----------
@@ -136,6 +151,11 @@ def network_settings(checkpoint: str, plugins: Sequence[str] = (), overrides: Se
         Packages whose classes it may name.
     overrides
         What else is said of it, each KEY=VALUE.
+
+    Returns
+    -------
+    Settings
+        Checked settings, as of ``mode=reconstruct``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in this program's words: one line for each key."""
+"""Translate pydantic's findings into this program's words: one line for each key."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -36,7 +36,7 @@ def _shown(value: Any) -> str:
 
 
 def unknown(where: str, known: Sequence[str]) -> InputError:
-    """A key that no option has, with the key that may be meant."""
+    """Return the error for a key that no option has, with the key that may be meant."""
     siblings = [key for key in known if key != where and not key.startswith(f"{where}.")]
     inner = [key for key in siblings if "." not in where and key.endswith(f".{where}")]
     full = inner if len(inner) <= 12 else inner[:3]
@@ -45,16 +45,21 @@ def unknown(where: str, known: Sequence[str]) -> InputError:
 
 
 def told(error: ValidationError, prefix: str, known: Sequence[str]) -> Iterator[InputError]:
-    """Tell every key at fault.
+    """Yield an error for every key at fault.
 
     Parameters
     ----------
     error
-        What pydantic found.
+        Findings of pydantic.
     prefix
         Dotted key of the node that was checked; empty for the whole configuration.
     known
         All keys of the configuration, for hints.
+
+    Yields
+    ------
+    InputError
+        One error per key.
     """
     seen = set()
     for item in error.errors(include_url=False):

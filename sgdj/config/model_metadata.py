@@ -1,4 +1,4 @@
-"""What a safetensors file of this project says about its network, read without importing torch."""
+"""Read the metadata of a safetensors file of this project, without importing torch."""
 
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,21 @@ from sgdj.errors import InputError, first_line
 
 KEY = "sgdj"
 FORMAT = 1
-_HEADER_BYTES = 2**22  # of a file's names, shapes and metadata; that of ten thousand tensors is smaller
+_HEADER_BYTES = 2**22  # largest header (names, shapes, metadata); that of ten thousand tensors is smaller
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Format and configuration.
+    """Read format and configuration.
+
+    Parameters
+    ----------
+    path
+        File of type ``.safetensors``.
+
+    Returns
+    -------
+    dict
+        Metadata under the keys that this project writes.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """A hint: the nearest valid name, or all of them if they are few."""
+    """Return a hint: the nearest valid name, or all of them if they are few."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]}?"
@@ -14,7 +14,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def get(config: dict[str, Any], key: str) -> Any:
-    """Value under a dotted key, or None."""
+    """Return the value under a dotted key, or None."""
     node: Any = config
     for part in key.split("."):
         node = node.get(part) if isinstance(node, dict) else None
@@ -22,7 +22,7 @@ def get(config: dict[str, Any], key: str) -> Any:
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of a nested configuration."""
+    """Yield dotted keys and values of a nested configuration."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))

@@ -1,4 +1,4 @@
-"""What conf/ ships: the classes that options name, and the settings that they list; read without importing torch."""
+"""Read what conf/ ships: the classes that options name, and the settings that they list; without importing torch."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -24,7 +24,7 @@ _BY_NAME = ("shift",)  # groups of which several options may be chosen
 
 
 def nodes(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Dotted key and content of every mapping with a `_target_`, outer ones first."""
+    """Yield dotted key and content of every mapping with a `_target_`, outer ones first."""
     if isinstance(config, Mapping):
         if "_target_" in config:
             yield key, config
@@ -33,7 +33,7 @@ def nodes(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def outermost(config: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The nodes that lie in no other one."""
+    """Yield the nodes that lie in no other one."""
     outer = ""
     for key, node in nodes(config):
         if not outer or not key.startswith(f"{outer}."):
@@ -42,7 +42,7 @@ def outermost(config: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def group_of(key: str) -> str | None:
-    """The group that a node under a dotted key was chosen from, if there is one; shifts are nodes by name."""
+    """Return the group that a node under a dotted key was chosen from, if there is one; shifts are nodes by name."""
     outer = key.rpartition(".")[0]
     return key if key in BASES else outer if outer in _BY_NAME else None
 
@@ -56,7 +56,7 @@ def _files() -> dict[Path, Any]:
 
 @cache
 def shipped() -> dict[str, frozenset[str]]:
-    """Settings of every class that a file of conf/ names, by import path."""
+    """Return the settings of every class that a file of conf/ names, by import path."""
     settings: dict[str, frozenset[str]] = {}
     for content in _files().values():
         for _, node in nodes(content):
@@ -71,7 +71,7 @@ def shipped() -> dict[str, frozenset[str]]:
 
 @cache
 def choices(group: str) -> tuple[str, ...]:
-    """Import paths of the classes among a group's options."""
+    """Return the import paths of the classes among a group's options."""
     loaded = [yaml.safe_load(path.read_text()) for path in sorted((CONF / group.replace(".", "/")).glob("*.yaml"))]
     return tuple(dict.fromkeys(node["_target_"] for node in loaded if "_target_" in (node or {})))
 
@@ -87,5 +87,5 @@ def option_groups() -> dict[str, dict[str, str]]:
 
 
 def is_plugin(target: Any, plugins: Any) -> bool:
-    """Whether an import path lies in one of the packages that the command line opened."""
+    """Check whether an import path lies in one of the packages that the command line opened."""
     return isinstance(target, str) and isinstance(plugins, list) and target.split(".")[0] in plugins

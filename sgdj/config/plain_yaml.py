@@ -1,4 +1,4 @@
-"""YAML that came with somebody's file: small, without references, and plain values only."""
+"""Read YAML that came with a file of unknown origin: small, without references, and plain values only."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _check(text: str) -> None:
-    """Refuse, before anything is built, what grows when it is built.
+    """Refuse, before anything is built, YAML that grows when it is built.
 
     Raises
     ------
     ValueError
-        Saying what is wrong.
+        If the text is refused, saying what is wrong.
     """
     depth, first = 0, True
     for event in yaml.parse(text, Loader=_LOADER):
@@ -55,15 +55,22 @@ def _checked_keys(node: Any) -> None:
         raise ValueError("a number is too large")
 
 
-def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
-    """The mapping that a YAML text describes, with text as keys.
+def parse_mapping(content: bytes, where: str, mend: str = "restore the file") -> dict[str, Any]:
+    """Parse the mapping that a YAML text describes, with text as keys.
 
     Parameters
     ----------
     content
         At most 64 KiB of UTF-8.
     where
-        Names the file in messages.
+        Name of the file, for messages.
+    mend
+        How to put the file right, for messages.
+
+    Returns
+    -------
+    dict
+        Mapping of plain values.
 
     Raises
     ------
@@ -81,17 +88,27 @@ def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
         _checked_keys(loaded)
     except Exception as error:  # the decoder, the parser and OmegaConf each fail in their own way
         reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise InputError(f"the configuration cannot be read ({reason})", where, "restore the file") from error
+        raise InputError(f"the configuration cannot be read ({reason})", where, mend) from error
     return dict(loaded)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; see `parse_mapping`.
+    """Read the mapping in a YAML file; see `parse_mapping`.
+
+    Parameters
+    ----------
+    path
+        YAML file to read.
+
+    Returns
+    -------
+    dict
+        Mapping of plain values.
 
     Raises
     ------
     InputError
-        If there is none.
+        If the file cannot be read, or holds no such mapping.
     """
     try:
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""How a value is written so that the shell and Hydra pass it on as it is."""
+"""Write values so that the shell and Hydra pass them on unchanged."""
 
 import shlex
 from typing import Any
@@ -12,7 +12,7 @@ _PARSER = OverridesParser.create()
 
 
 def understood(text: str) -> Any:
-    """The override that Hydra reads from KEY=VALUE, or None if its grammar has no place for it."""
+    """Return the override that Hydra reads from KEY=VALUE, or None if its grammar cannot read it."""
     try:
         (override,) = _PARSER.parse_overrides([text])
     except (HydraException, OmegaConfBaseException, ValueError):  # ValueError: a number with thousands of digits
@@ -21,7 +21,7 @@ def understood(text: str) -> Any:
 
 
 def literal(text: str) -> str:
-    """A text in quotes, for Hydra."""
+    """Put a text in quotes, for Hydra."""
     return str(QuotedString(text, Quote.single if '"' in text or "'" not in text else Quote.double).with_quotes())
 
 
@@ -37,13 +37,13 @@ def _value(value: Any) -> str:
 
 
 def shell(text: str) -> str:
-    """A word as it is typed into a shell."""
+    """Write a word as it is typed into a shell."""
     if "'" in text and not set('"$`\\!\n') & set(text):
         return f'"{text}"'  # easier to read than what shlex makes of single quotes
     return shlex.quote(text)
 
 
 def argument(key: str, value: Any) -> str:
-    """KEY=VALUE as it is typed into a shell; what a terminal would obey, rather than show, is shown as an escape."""
+    """Write KEY=VALUE as it is typed into a shell; characters that a terminal would obey become escapes."""
     typed = shell(f"{key}={_value(value)}")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in typed)

@@ -1,10 +1,10 @@
-"""What each key of a configuration decides: the one table of it."""
+"""List what each key of a configuration decides, in the one table of it."""
 
 from enum import Flag, auto
 
 
 class Role(Flag):
-    """What a key takes part in."""
+    """Purpose for which a key is read."""
 
     NONE = 0
     #: It decides numbers, and so a run's identity. Others say where and how fast a run happens.
@@ -72,20 +72,20 @@ ROLES: dict[str, Role] = {
 
 
 def listed(key: str) -> str | None:
-    """The entry of the table that holds for a dotted key, or for a group; None if there is none."""
+    """Return the entry of the table that holds for a dotted key, or for a group; None if there is none."""
     parts = key.replace("/", ".").split(".")
     names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
     return next((name for name in names if name in ROLES), None)
 
 
 def has(key: str, role: Role) -> bool:
-    """Whether a key takes part in something; one that the table does not know decides numbers, to be safe."""
+    """Check whether a key has a role; one that the table does not know decides numbers, to be safe."""
     found = listed(key)
     return role in (Role.IDENTITY if found is None else ROLES[found])
 
 
 def is_variant(key: str) -> bool:
-    """Whether a run that sets this key on its command line is a variant of its experiment.
+    """Check whether a run that sets this key on its command line is a variant of its experiment.
 
     It is none if the key is one of the study's axes, or decides no number.
     """

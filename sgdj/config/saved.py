@@ -1,8 +1,8 @@
-"""What a configuration that came with a file may say: known options and numbers, and nothing else.
+"""Limit what a configuration that came with a file may say: known options and numbers, and nothing else.
 
 A file is data. Its texts name options of this project, which the schema knows. Any other text (a class of a plugin, a
-file or folder, a word to draw) takes effect only if the command line says it again; what belongs to a run rather than
-to its network (mode, folders, logger, plugins, somebody else's reconstructor) is not read from it at all.
+file or folder, a word to draw) takes effect only if the command line says it again; keys that belong to a run rather
+than to its network (mode, folders, logger, plugins, an outside reconstructor) are not read from it at all.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from sgdj.errors import InputError, InputErrors
 
 _KNOWN = tuple(f.name for f in dataclasses.fields(Settings) if f.init)
 _TAKEN = tuple(key for key in _KNOWN if has(key, Role.FILE))
-_OPTIONS = ("task", "scale")  # names of options
+_OPTIONS = ("task", "scale")  # keys whose value is the name of an option
 _PLAIN = tuple(key for key in schema.NODES if key in _TAKEN)  # settings without a class
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -42,9 +42,10 @@ class Saved:
     Parameters
     ----------
     config
-        What was read. Its texts under `texts` and its classes of `foreign` are not to be used as they are.
+        Configuration that was read. Its texts under `texts` and its classes of `foreign` are not to be used as they
+        are.
     where
-        The file that holds it.
+        Name of the file that holds it.
     texts
         Dotted keys and values of texts that are no options.
     foreign
@@ -60,7 +61,7 @@ class Saved:
     plugins: list[Any] = field(default_factory=list)
 
     def leave_out(self, key: str) -> None:
-        """Forget the texts and classes under a dotted key, which others have taken the place of."""
+        """Forget the texts and classes under a dotted key, because others replace them."""
         for kept in (self.texts, self.foreign):
             for inner in [k for k in kept if k == key or k.startswith(f"{key}.")]:
                 del kept[inner]
@@ -71,19 +72,19 @@ def _damaged(what: str, key: str, where: str) -> InputError:
 
 
 def _has(kind: Any, wanted: Any) -> bool:
-    """Whether a type is an annotated one, or a union or list of it."""
+    """Check whether a type is an annotated one, or a union or list of it."""
     return kind == wanted or wanted in typing.get_args(kind)
 
 
 def _group(key: str) -> str:
-    """The group whose options a node is one of."""
+    """Return the group that a node is an option of."""
     if key.startswith(("strategy.attack", "attack.attacks")):
         return "attack"
     return "shift" if key.startswith("shift.") else key.replace(".", "/")
 
 
 class _Sieve:
-    """Rebuilds a configuration from what is known.
+    """Rebuild a configuration from its known parts.
 
     Parameters
     ----------
@@ -98,12 +99,12 @@ class _Sieve:
         return _damaged(what, key, self.saved.where)
 
     def named(self, content: Any, key: str) -> dict[str, Any]:
-        """Nodes by name, each with a class."""
+        """Sift nodes by name, each with a class."""
         self._names(content, key)
         return {name: self.node(node, f"{key}.{name}") for name, node in content.items()}
 
     def node(self, content: Any, key: str) -> dict[str, Any]:
-        """A node with a class: the settings that its class is known to take."""
+        """Sift a node with a class: keep the settings that its class is known to take."""
         group = group_of(key)
         if not isinstance(content, dict) or not isinstance(content.get("_target_"), str):
             raise self._refused("the class of this group is missing", key)
@@ -134,7 +135,7 @@ class _Sieve:
         return self.plain(value, key)
 
     def _foreign(self, content: dict[str, Any], key: str) -> dict[str, Any]:
-        """A node whose class is not of this project: none of its texts is an option."""
+        """Sift a node whose class is not of this project: none of its texts is an option."""
         self.saved.foreign[key] = content["_target_"]
         made = {"_target_": content["_target_"]}
         for name, value in content.items():
@@ -164,7 +165,7 @@ class _Sieve:
                 raise self._refused(f"{name[:80]!r} is not valid as a name", key)
 
     def plain(self, value: Any, key: str) -> Any:
-        """Numbers, words, and lists and groups of them."""
+        """Sift numbers, words, and lists and groups of them."""
         if isinstance(value, dict):
             self._names(value, key)
             return {name: self.plain(entry, f"{key}.{name}") for name, entry in value.items()}
@@ -176,7 +177,7 @@ def _any_text(values: list[Any]) -> bool:
 
 
 def _sift(content: dict[str, Any], where: str) -> Saved:
-    """Keep what is known of a saved configuration.
+    """Keep the known parts of a saved configuration.
 
     Raises
     ------
@@ -209,12 +210,19 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
 
 
 def check_options(saved: Saved, plugins: Sequence[str]) -> None:
-    """Whether there are such options of the groups that have no node of their own.
+    """Check that the named options of groups without a node of their own exist.
+
+    Parameters
+    ----------
+    saved
+        Configuration that came with a file.
+    plugins
+        Packages whose options count, too.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is no such option.
     """
     for key in _OPTIONS:
         value = saved.config[key]
@@ -227,9 +235,19 @@ def check_options(saved: Saved, plugins: Sequence[str]) -> None:
 
 
 def read_saved(checkpoint: Path) -> Saved:
-    """The configuration in a safetensors file, or beside a folder of checkpoints.
+    """Read the configuration in a safetensors file, or beside a folder of checkpoints.
 
     What an older version of this program did not know stands at its constructor's default.
+
+    Parameters
+    ----------
+    checkpoint
+        The safetensors file, or a checkpoint in its run directory.
+
+    Returns
+    -------
+    Saved
+        What the configuration may say, and what it may not and has to be said again.
 
     Raises
     ------
@@ -250,7 +268,7 @@ def read_saved(checkpoint: Path) -> Saved:
 
 
 def _shipped_default(config: dict[str, Any], key: str) -> Any:
-    """What the file of a node's option under ``conf/`` says for a setting; None if there is no such option."""
+    """Return the value of a setting in the file of a node's option under ``conf/``; None if there is no such option."""
     group, _, rest = key.partition(".")
     if group == "shift":
         option, _, rest = rest.partition(".")
@@ -276,14 +294,14 @@ def _settle_texts(saved: Saved, given: Collection[str]) -> Iterator[str]:
 
 
 def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None:
-    """Make a saved configuration whole, if what it may not decide is said by the command line.
+    """Complete a saved configuration, if the command line gives what the file may not decide.
 
     Parameters
     ----------
     saved
-        As read; the values of this run are put into its `config`.
+        Configuration as it was read; the values of this run are put into its `config`.
     config
-        What the command line composes by itself: it gives everything that belongs to a run.
+        Configuration that the command line composes by itself: it gives everything that belongs to a run.
     given
         Keys on the command line.
 
@@ -321,7 +339,17 @@ def settle(saved: Saved, config: dict[str, Any], given: Collection[str]) -> None
 
 
 def other_architecture(checkpoint: Path) -> dict[str, Any]:
-    """The `architecture` node of another network, of this project's classes alone.
+    """Return the `architecture` node of another network, of this project's classes alone.
+
+    Parameters
+    ----------
+    checkpoint
+        A checkpoint in its run directory, or a safetensors file.
+
+    Returns
+    -------
+    dict
+        Node in plain types.
 
     Raises
     ------

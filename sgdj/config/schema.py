@@ -21,7 +21,7 @@ NODES: dict[str, type] = {
 
 
 def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: Sequence[str]) -> list[InputError]:
-    """Class and settings of a node that conf/ does not have."""
+    """Find the class or settings of a node that conf/ does not have."""
     target, group = node["_target_"], group_of(key)
     allowed = choices(group) if group else tuple(shipped())
     found: list[InputError] = []
@@ -40,24 +40,24 @@ def _misnamed(key: str, node: Mapping[str, Any], plugins: Sequence[str], known: 
 
 
 def misnamed(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """Classes and settings that conf/ does not have; nothing is imported for that."""
+    """Find classes and settings that conf/ does not have; nothing is imported for that."""
     known = [key for key, _ in leaves(config)]
     return [mistake for key, node in nodes(config) for mistake in _misnamed(key, node, plugins, known)]
 
 
 def refused(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """Settings of other types or ranges than constructors take; they are imported for that, and torch with them."""
+    """Find settings of other types or ranges than constructors take; this imports the classes, and torch with them."""
     known = [key for key, _ in leaves(config)]
     return [one for key, node in outermost(config) for one in signature.mistakes(key, node, plugins, known)]
 
 
 def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputError]:
-    """What constructors refuse of settings that hold one by one.
+    """Find what constructors refuse of settings that are valid one by one.
 
     Every object is built once, and dropped: a constructor keeps what it is given, and opens nothing. Weights of this
     project's networks take no memory here.
     """
-    import torch  # only now: mistakes in names are told without it
+    import torch  # only now: mistakes in names are reported without it
 
     found = []
     for key, node in outermost(config):
@@ -75,10 +75,22 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
     return found
 
 
-def mistakes(config: dict[str, Any]) -> list[InputError]:
-    """All that is missing, unknown or out of range, each key once.
+def mistakes(config: dict[str, Any], names_only: bool = False) -> list[InputError]:
+    """Find all that is missing, unknown or out of range, each key once.
 
-    Names are checked first, which takes no import; settings of classes only if all names hold.
+    Names are checked first, which takes no import; settings of classes only if all names are valid.
+
+    Parameters
+    ----------
+    config
+        The composed configuration, in plain types.
+    names_only
+        Whether a wrong name is known already, so that settings of classes are not looked at.
+
+    Returns
+    -------
+    list of InputError
+        One for each mistake.
     """
     flat = list(leaves(config))
     found = [InputError("no value", key, f"set {key}=VALUE") for key, value in flat if value == "???"]
@@ -88,4 +100,5 @@ def mistakes(config: dict[str, Any]) -> list[InputError]:
         found += told(error, "", [key for key, _ in flat])
     plugins = config.get("plugins")
     opened = plugins if isinstance(plugins, list) else []
-    return found + misnamed(config, opened) or refused(config, opened)
+    found += misnamed(config, opened)
+    return found if found or names_only else refused(config, opened)

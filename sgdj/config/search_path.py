@@ -1,4 +1,4 @@
-"""Where options come from: ``conf/`` of this project, then ``conf/`` of the packages that the command line opens."""
+"""Find options: in ``conf/`` of this project, then in ``conf/`` of the packages that the command line opens."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -13,13 +13,13 @@ CONF = Path(__file__).resolve().parents[1] / "conf"  # a link to conf/ in a chec
 
 
 def opened(overrides: Iterable[Override]) -> list[str]:
-    """Packages that the command line names in ``plugins=[…]``; the last one of several counts."""
+    """Return the packages that the command line names in ``plugins=[…]``; the last one of several counts."""
     values = [override.value() for override in overrides if override.key_or_group == "plugins"]
     return [str(name) for name in values[-1]] if values and isinstance(values[-1], list) else []
 
 
 def _options_of(package: str) -> Path | None:
-    """``conf/`` beside the ``__init__.py`` of a package, which is not imported for that."""
+    """Return ``conf/`` beside the ``__init__.py`` of a package, which is not imported for that."""
     try:
         spec = find_spec(package) if package.isidentifier() else None
     except (ImportError, ValueError):
@@ -29,20 +29,20 @@ def _options_of(package: str) -> Path | None:
 
 
 def folders(plugins: Sequence[str] = ()) -> tuple[Path, ...]:
-    """Folders with options; of two options of one name the first counts."""
+    """Return the folders with options; of two options of one name the first counts."""
     found = [CONF, *(place for name in plugins if (place := _options_of(name)) is not None)]
     return tuple(place for number, place in enumerate(found) if not number or place != CONF.resolve())
 
 
 def search_path(plugins: Sequence[str]) -> list[str]:
-    """What Hydra is told of the folders of plugins: an override, if there are any."""
+    """Return the override that tells Hydra the folders of plugins; empty if there are none."""
     places = [literal(f"file://{place}") for place in folders(plugins)[1:]]
     return [f"hydra.searchpath=[{','.join(places)}]"] if places else []
 
 
 @cache
 def _listed(places: tuple[Path, ...]) -> dict[str, list[str]]:
-    """Names of all options by group; read once, since options do not change while a program runs."""
+    """List the names of all options by group; read once, since options do not change while a program runs."""
     found: dict[str, set[str]] = {}
     for place in places:
         for path in place.rglob("*.yaml"):
@@ -51,20 +51,20 @@ def _listed(places: tuple[Path, ...]) -> dict[str, list[str]]:
 
 
 def groups(plugins: Sequence[str] = ()) -> tuple[str, ...]:
-    """Every group that has an option."""
+    """Return every group that has an option."""
     return tuple(_listed(folders(plugins)))
 
 
-GROUPS = groups()  # of this project
+GROUPS = groups()  # groups of this project, without plugins
 
 
 def config_options(group: str, plugins: Sequence[str] = ()) -> list[str]:
-    """Names of a group's options."""
+    """Return the names of a group's options."""
     return list(_listed(folders(plugins)).get(group, ()))
 
 
 def option_file(group: str, option: str, plugins: Sequence[str] = ()) -> Path | None:
-    """The file of an option; None if there is none."""
+    """Return the file of an option; None if there is none."""
     if option not in config_options(group, plugins):  # so that a name is no way to another folder
         return None
     return next(path for place in folders(plugins) if (path := place / group / f"{option}.yaml").is_file())

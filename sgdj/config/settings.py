@@ -8,9 +8,8 @@ from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
-from pydantic_core import CoreSchema, core_schema
 
 from sgdj.config.nodes import get
 from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, NonNegativeInt, Positive, Seed
@@ -50,12 +49,8 @@ class Node:
         settings = {name: value for name, value in content.items() if name not in ("_target_", "name")}
         return cls(str(content.get("_target_", "")), str(content.get("name", "")), _frozen(settings))
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(cls.of, core_schema.dict_schema())
-
     def get(self, key: str, kind: type[T]) -> T | None:
-        """The value under a dotted key; None if there is none, or it is of another type.
+        """Look up the value under a dotted key.
 
         Parameters
         ----------
@@ -63,6 +58,11 @@ class Node:
             Name of a setting, with dots for those of inner objects and mappings.
         kind
             Type of the value; a whole number is a float as well.
+
+        Returns
+        -------
+        int, float or str
+            The value; None if there is none, or it is of another type.
         """
         found: object = self.settings
         for part in key.split("."):
@@ -70,6 +70,15 @@ class Node:
         if kind is float and isinstance(found, int):
             return kind(found)
         return found if isinstance(found, kind) else None
+
+
+def _node(content: object) -> Node:
+    if not isinstance(content, Mapping):
+        raise ValueError("Input should be a mapping of settings")
+    return Node.of(content)
+
+
+Built = Annotated[Node, BeforeValidator(_node)]
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -154,12 +163,12 @@ class Settings:
     resume: bool
     force: bool
     plugins: tuple[NonEmpty, ...]
-    operator: Node
-    dataset: Node
-    architecture: Node
-    strategy: Node
-    attack: Node
-    shift: Annotated[Mapping[str, Node], AfterValidator(MappingProxyType)]
+    operator: Built
+    dataset: Built
+    architecture: Built
+    strategy: Built
+    attack: Built
+    shift: Annotated[Mapping[str, Built], AfterValidator(MappingProxyType)]
     trainer: Trainer
     logger: Logger
     evaluation: Evaluation
@@ -168,7 +177,17 @@ class Settings:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
-        """The settings of a composed configuration.
+        """Type and freeze a composed configuration.
+
+        Parameters
+        ----------
+        config
+            The configuration in plain types, by top-level key.
+
+        Returns
+        -------
+        Settings
+            The same, which nobody can change.
 
         Raises
         ------

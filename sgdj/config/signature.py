@@ -1,4 +1,4 @@
-"""The constructor is the schema: its annotations say which settings a class takes, of which type and in which range."""
+"""Read the schema of settings from constructors: annotations say which ones a class takes, of which type and range."""
 
 import importlib
 import inspect
@@ -17,7 +17,19 @@ from sgdj.errors import InputError
 
 
 def located(path: str, where: str) -> type:
-    """The class of an import path.
+    """Return the class of an import path.
+
+    Parameters
+    ----------
+    path
+        Dotted path of the class.
+    where
+        Dotted key that names it, for the message.
+
+    Returns
+    -------
+    type
+        Class at that path.
 
     Raises
     ------
@@ -36,7 +48,7 @@ def located(path: str, where: str) -> type:
 
 
 def parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """Parameters of a constructor by name, with evaluated annotations."""
+    """Return the parameters of a constructor by name, with evaluated annotations."""
     try:
         return dict(inspect.signature(cls, eval_str=True).parameters)
     except NameError:  # an annotation that only a type checker can resolve
@@ -56,7 +68,7 @@ def defaults(cls: type) -> dict[str, Any]:
 
 
 def _type(annotation: Any) -> Any:
-    """What pydantic can check; Any for classes of others, and where nothing is said."""
+    """Return the part of an annotation that pydantic can check; Any for foreign classes, and where there is none."""
     if annotation is inspect.Parameter.empty or isinstance(annotation, str):
         return Any
     try:
@@ -67,18 +79,23 @@ def _type(annotation: Any) -> Any:
 
 
 def node_class(key: str, node: Mapping[str, Any], plugins: Sequence[str], expected: Any = None) -> type:
-    """The class that a node names, if it may be named there.
+    """Return the class that a node names, if it may be named there.
 
     Parameters
     ----------
     key
         Dotted key of the node.
     node
-        Its content.
+        Content of the node, with its `_target_`.
     plugins
         Further packages that may be named.
     expected
         Annotation of the parameter that takes the object; None for an option of a group.
+
+    Returns
+    -------
+    type
+        Class to instantiate.
 
     Raises
     ------
@@ -98,7 +115,7 @@ def node_class(key: str, node: Mapping[str, Any], plugins: Sequence[str], expect
 
 
 def objects(annotation: Any) -> tuple[Any, bool]:
-    """Class of the objects that a parameter takes, None if it takes none, and whether it takes several by name."""
+    """Return the class of objects that a parameter takes, None if none, and whether it takes several by name."""
     if get_origin(annotation) in (dict, Mapping):
         return objects(get_args(annotation)[1])[0], True
     if annotation in (Any, inspect.Parameter.empty):
@@ -108,7 +125,7 @@ def objects(annotation: Any) -> tuple[Any, bool]:
 
 
 def inner(cls: type, key: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], type]]:
-    """Key, content and expected class of the nodes directly inside of one, single or by name."""
+    """Yield key, content and expected class of the nodes directly inside of one, single or by name."""
     taken = parameters(cls)
     for name, value in node.items():
         expected, by_name = objects(taken[name].annotation) if name in taken else (None, False)
@@ -125,14 +142,25 @@ def inner(cls: type, key: str, node: Mapping[str, Any]) -> Iterator[tuple[str, M
 def mistakes(
     key: str, node: Mapping[str, Any], plugins: Sequence[str], known: Sequence[str], expected: Any = None
 ) -> Iterator[InputError]:
-    """What a class would refuse of a node's settings, and of the nodes inside.
+    """Yield what a class would refuse of a node's settings, and of the nodes inside.
 
     Parameters
     ----------
-    key, node, plugins, expected
-        See `node_class`.
+    key
+        Dotted key of the node.
+    node
+        Content of the node, with its `_target_`.
+    plugins
+        Further packages that may be named.
     known
         All keys of the configuration, for hints.
+    expected
+        Annotation of the parameter that takes the object; None for an option of a group.
+
+    Yields
+    ------
+    InputError
+        One error per mistake.
     """
     try:
         cls = node_class(key, node, plugins, expected)

@@ -1,4 +1,4 @@
-"""What a task is: the kind of its images, and what fits it."""
+"""Define what a task is: the kind of its images, and the operators, data sets and shifts that fit it."""
 
 import json
 from collections.abc import Sequence
@@ -29,9 +29,9 @@ class Task:
     Parameters
     ----------
     name
-        The option of the group ``task``.
+        Option of the group ``task``.
     title
-        For people.
+        Name of the task for people.
     operators, datasets
         Options of these groups that fit, the default first.
     shifts
@@ -40,7 +40,7 @@ class Task:
         "real"; "magnitude": complex images, of which a file may hold the magnitude; "signal": vectors, as real images
         of one column.
     files
-        What mode=reconstruct reads, the preferred format first; see `sgdj.reconstruction.files.FORMATS`.
+        Formats that mode=reconstruct reads, the preferred one first; see `sgdj.reconstruction.files.FORMATS`.
     """
 
     name: Name
@@ -53,7 +53,7 @@ class Task:
 
     @property
     def channels(self) -> int:
-        """Real channels of an image: 2 for a complex one."""
+        """Number of real channels of an image: 2 for a complex one."""
         return 2 if self.images == "magnitude" else 1
 
 
@@ -68,17 +68,27 @@ def _read(path: Path) -> Task:
 
 
 def tasks(plugins: Sequence[str] = ()) -> dict[str, Task]:
-    """All tasks by name: those of this project, then those of the packages that the command line opens.
+    """Return all tasks by name: those of this project, then those of the packages that the command line opens.
+
+    Parameters
+    ----------
+    plugins
+        Packages that the command line opens.
+
+    Returns
+    -------
+    dict
+        Tasks by name.
 
     Raises
     ------
     InputErrors
-        If the file of one does not say what it is.
+        If the file of a task does not say what it is.
     """
     names = config_options("task", plugins)
     return {name: _read(path) for name in names if (path := option_file("task", name, plugins)) is not None}
 
 
 def task_of(config: dict[str, Any]) -> Task:
-    """The task of a checked configuration."""
+    """Return the task of a checked configuration."""
     return tasks(config["plugins"])[config["task"]]

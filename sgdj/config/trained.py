@@ -1,4 +1,4 @@
-"""The configuration of a trained network, with what an evaluation may change of it."""
+"""Read the configuration of a trained network, with the parts that an evaluation may change."""
 
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from sgdj.errors import InputError, InputErrors
 
 
 def is_ours(config: dict[str, Any]) -> bool:
-    """Whether a checkpoint of this project gives the configuration."""
+    """Check whether the configuration is given by a checkpoint of this project."""
     return isinstance(config.get("checkpoint"), str) and config.get("reconstructor") is None
 
 
 def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
-    """Refuse what would make another network of it; to say again what it is already is no change."""
+    """Refuse changes that would make another network of it; repeating a saved value is no change."""
     mistakes = [
         InputError("an evaluation cannot change this of a trained network", key, "train another one, or leave it out")
         for key, override in given.items()
@@ -31,7 +31,7 @@ def _refuse(saved: dict[str, Any], given: dict[str, Override]) -> None:
 
 
 def _fresh(saved: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
-    """What the command line alone composes, for the task of the trained network."""
+    """Compose what the command line alone says, for the task of the trained network."""
     scale = given["scale"].value() if "scale" in given else saved["scale"]
     overrides, known = [f"task={saved['task']}", f"scale={scale}"], groups(opened(given.values()))
     for key, override in given.items():
@@ -57,7 +57,7 @@ def _take_experiment(saved: dict[str, Any], fresh: dict[str, Any], path: Path) -
 
 
 def _unused(read: Saved) -> list[str]:
-    """Groups that mode=reconstruct has no use for: it reads no data set, trains nothing and attacks nothing.
+    """Return the groups that mode=reconstruct does not use: it reads no data set, trains nothing and attacks nothing.
 
     A data set of this project stays, since masks and noise are drawn from its seed; its files need not be there.
     """
@@ -70,12 +70,12 @@ def _unused(read: Saved) -> list[str]:
 
 
 def _readable(checkpoint: str) -> Path:
-    """The checkpoint's path.
+    """Return the checkpoint's path.
 
     Raises
     ------
     InputError
-        If it is not that of a file.
+        If there is no such file.
     """
     path, mend = Path(checkpoint), "give RUN_DIR/checkpoints/best.ckpt"
     if not checkpoint.strip():
@@ -96,7 +96,19 @@ def _readable(checkpoint: str) -> Path:
 
 
 def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[str, Any]:
-    """The trained network's configuration, with the evaluation parts of the command line put in.
+    """Return the trained network's configuration, with the evaluation parts of the command line put in.
+
+    Parameters
+    ----------
+    config
+        Configuration that the command line composes by itself.
+    given
+        Overrides on the command line, by key.
+
+    Returns
+    -------
+    dict
+        Configuration in plain types.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Types of settings with their ranges, for the constructors that take them.
 
-A constructor's annotations are the schema of its settings: ``def __init__(self, sigma: NonNegative)`` is all that has
-to be written for ``strategy.sigma=-1`` to be refused.
+A constructor's annotations are the schema of its settings: ``def __init__(self, sigma: NonNegative)`` is enough to have
+``strategy.sigma=-1`` refused.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Acceleration = Annotated[float, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Side = Annotated[int, Field(ge=11)]  # of an image, in pixels: no smaller than the window of SSIM
+Side = Annotated[int, Field(ge=11)]  # side of an image in pixels, no smaller than the window of SSIM
 NonEmpty = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 

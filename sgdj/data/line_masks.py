@@ -65,6 +65,16 @@ def read_line_mask(path: Path, axis: str) -> tuple[int, ...]:
 def built_acquisition(settings: Settings) -> Acquisition:
     """Build the acquisition of checked settings, with the mask that a file gives.
 
+    Parameters
+    ----------
+    settings
+        Checked settings, whose `operator` is built.
+
+    Returns
+    -------
+    Acquisition
+        Acquisition that is ready to measure.
+
     Raises
     ------
     InputError

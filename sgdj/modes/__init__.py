@@ -1,1 +1,1 @@
-"""What ``mode=`` chooses: one page for each, from checked settings to exit code."""
+"""One page for each ``mode=``, from checked settings to exit code."""

@@ -1,4 +1,4 @@
-"""mode=audit: whether what is measured of a network under attack can be believed."""
+"""mode=audit: check whether the robustness measured of a network can be believed."""
 
 import sys
 from functools import partial

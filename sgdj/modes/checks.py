@@ -1,4 +1,4 @@
-"""What is seen to before the first file is written: a mistake that is found here costs nothing."""
+"""Check everything before the first file is written, so that a mistake costs nothing."""
 
 from sgdj.config.instantiate import build
 from sgdj.data.generated import GeneratedSource
@@ -22,7 +22,17 @@ def check_parts(plan: Plan) -> None:
 
 
 def prepared_data(plan: Plan) -> str:
-    """Generate the data if they are not there, see that they can be measured on, and hash what they are.
+    """Generate the data if they are missing, check that they can be measured, and hash them.
+
+    Parameters
+    ----------
+    plan
+        Run that is going to use the data.
+
+    Returns
+    -------
+    str
+        Hash of the data's content.
 
     Raises
     ------
@@ -41,7 +51,7 @@ def prepared_data(plan: Plan) -> str:
 
 
 def _check_sizes(plan: Plan) -> None:
-    """SSIM needs images as large as its window; signals of one column have none, and need none."""
+    """Refuse images smaller than the window of SSIM; signals of one column have no SSIM, and pass."""
     splits: list[Split] = [plan.settings.evaluation.split]
     splits += ["val"] if plan.trains else []
     for images in map(plan.source.images, splits):
@@ -65,6 +75,6 @@ def _check_operators(plan: Plan) -> None:
 
 
 def try_out(plan: Plan, network: Reconstructor) -> None:
-    """Call somebody else's network once: whether it takes a measurement and gives an image is not known before."""
+    """Call an outside network once, to see whether it takes a measurement and returns an image."""
     if plan.settings.reconstructor:
         trial(network, plan.images, plan.acquisition, plan.data_seed, plan.device)

@@ -1,4 +1,4 @@
-"""What a run does about an earlier one in its folder: refuse, skip, go on from it, or begin again."""
+"""Decide about an earlier run in the folder: refuse, skip, resume, or begin again."""
 
 from pathlib import Path
 
@@ -16,12 +16,24 @@ from sgdj.runtime.ranks import rank, tell
 
 
 def earlier_run(plan: Plan, run: RunDirectory) -> Earlier:
-    """What the folder holds; another run is refused, unless it is to be replaced.
+    """Return what the folder holds; another run is refused, unless it is to be replaced.
+
+    Parameters
+    ----------
+    plan
+        Run that is going to use the folder.
+    run
+        Folder of the run.
+
+    Returns
+    -------
+    Earlier
+        Earlier run in the folder, if any.
 
     Raises
     ------
     InputError
-        If it holds another run, what is no run, or what this one reads.
+        If the folder holds another run, something that is no run, or files that this run reads.
     """
     if rank() > 0:  # the leader decides, and may be changing it already
         record = run.read_record()
@@ -44,7 +56,7 @@ def _refuse_loss(plan: Plan, run: RunDirectory, begins_again: bool) -> None:
     Raises
     ------
     InputError
-        Naming what would be lost.
+        If something would be lost, naming it.
     """
     own = {path.resolve() for path in run.own_files()}
     for key, value in leaves(plan.settings.plain()):
@@ -78,12 +90,26 @@ def _difference(plan: Plan, run: RunDirectory, record: Record) -> str:
 
 
 def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
-    """Whether the run was finished, and what it measured is as it was.
+    """Check whether the run was finished, and its results are intact.
+
+    Parameters
+    ----------
+    plan
+        Run that was asked for.
+    run
+        Folder of the run.
+    earlier
+        Earlier run in the folder.
+
+    Returns
+    -------
+    bool
+        True if nothing is left to do.
 
     Raises
     ------
     CheckFailed
-        If it is not, and nothing is left to make it from.
+        If results are damaged, and nothing is left to make them from.
     """
     if not earlier.same or earlier.record.get("status") != "finished" or plan.settings.force:
         return False
@@ -102,13 +128,13 @@ def is_done(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
 
 
 def skipped(run: RunDirectory, earlier: Earlier) -> Record:
-    """The record of a run that is finished already."""
+    """Return the record of a run that is finished already."""
     tell(f"already finished: {run.path} (force=true repeats it)")
     return {**earlier.record, "folder": str(run.path), "skipped": True}
 
 
 def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
-    """Whether the run goes on from checkpoints of an earlier one; says so if there is one and it does not."""
+    """Check whether the run resumes from checkpoints of an earlier one; says so if there is one and it does not."""
     if not earlier.found:
         return False
     wanted = earlier.same and plan.settings.resume and not plan.settings.force

@@ -1,4 +1,4 @@
-"""mode=evaluate: measure a network that is there, a trained one or somebody else's, in a folder of its own."""
+"""mode=evaluate: measure an existing network, trained here or elsewhere, in a folder of its own."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ from sgdj.runtime.contents import Record
 
 
 def evaluate(job: Job) -> Record:
-    """Measure the network of `checkpoint` or `reconstructor`; the run's record."""
+    """Measure the network of `checkpoint` or `reconstructor`; returns the run's record."""
     planned = plan(job)
     return conduct(planned, Steps(partial(given_network, job.settings), partial(measured, planned)))
 

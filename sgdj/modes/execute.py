@@ -1,4 +1,4 @@
-"""One job from command line to exit code."""
+"""Run one job from command line to exit code."""
 
 import shlex
 import sys
@@ -15,18 +15,25 @@ from sgdj.text import say, say_traceback
 if TYPE_CHECKING:
     from sgdj.config.load import Job
 
-#: The page of a mode, where it is not named after it.
+#: Module of a mode, where it is not named after the mode.
 _PAGES = {"tune": "train"}
 
 
 def _page(mode: str) -> Callable[["Job"], Record]:
-    """What runs a job of this mode; imported only now, and no other mode's."""
+    """Return the function that runs a job of this mode; only its module is imported, and only now."""
     page: Callable[[Job], Record] = getattr(import_module(f"sgdj.modes.{_PAGES.get(mode, mode)}"), mode)
     return page
 
 
 def execute(overrides: Sequence[str], in_sweep: bool = False) -> Record:
     """Check and run one job; never raises.
+
+    Parameters
+    ----------
+    overrides
+        Arguments KEY=VALUE of the command line.
+    in_sweep
+        Whether the job is one of a sweep.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""From checked settings to what a run is: its data, its operator, its identity and its folder."""
+"""Plan a run from checked settings: its data, its operator, its identity and its folder."""
 
 import re
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ from sgdj.runtime.hashing import file_digest
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a job is going to be, before anything is done: nothing is written, generated or set.
+    """A run before anything is done: nothing is written, generated or set.
 
-    Files of the user's are read once `key` or `folder` is asked for, since their content is part of the identity.
+    The user's files are read once `key` or `folder` is asked for, since their content is part of the identity.
 
     Parameters
     ----------
     job
-        Checked settings.
+        Checked settings of the run.
     source
-        The data set, not yet prepared.
+        Data set, not yet prepared.
     acquisition
-        Makes the operators.
+        Protocol that makes the operators.
     """
 
     job: Job
@@ -49,7 +49,7 @@ class Plan:
 
     @property
     def device(self) -> torch.device:
-        """Where to compute."""
+        """Device to compute on."""
         return torch_device(self.settings.device)
 
     @property
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def images(self) -> ImageSet:
-        """What is measured on."""
+        """Images that are measured."""
         return self.source.images(self.settings.evaluation.split)
 
     @cached_property
@@ -91,7 +91,7 @@ class Plan:
 
     @cached_property
     def folder(self) -> Path:
-        """The run directory: the one that was asked for, or the one that task, design, seed and hash name."""
+        """Run directory: the one that was asked for, or the one that task, design, seed and hash name."""
         settings = self.settings
         if settings.run_dir:
             return Path(settings.run_dir)
@@ -104,9 +104,19 @@ class Plan:
 def plan(job: Job) -> Plan:
     """Plan a job of a mode that leaves a run directory.
 
+    Parameters
+    ----------
+    job
+        Checked settings of the run.
+
+    Returns
+    -------
+    Plan
+        Run that nothing has been done for yet.
+
     Raises
     ------
     InputError
-        If its data set or operator cannot be made of the settings.
+        If its data set or operator cannot be built from the settings.
     """
     return Plan(job, build(job.settings, "dataset"), built_acquisition(job.settings))

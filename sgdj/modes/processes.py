@@ -1,4 +1,4 @@
-"""Training in several processes: whether each has its share, and their start."""
+"""Train in several processes: start them, and check that each has its share."""
 
 from collections import Counter
 
@@ -14,12 +14,12 @@ from sgdj.runtime.ranks import local_world, world
 
 
 def processes(plan: Plan) -> int:
-    """How many work on the run: as many as are asked for, or have been started by a launcher; one if nothing trains."""
+    """Return the number of processes: as many as are asked for, or as a launcher has started; one if nothing trains."""
     return max(plan.settings.trainer.devices, world()) if plan.trains else 1
 
 
 def check_devices(plan: Plan) -> None:
-    """Whether there are as many devices, and a share of every batch for each, as far as the settings show."""
+    """Check that there are as many devices, and a share of every batch for each, as far as the settings show."""
     count = processes(plan)
     if count == 1:
         return
@@ -34,7 +34,7 @@ def check_devices(plan: Plan) -> None:
 
 
 def check_shares(plan: Plan) -> None:
-    """Whether there is a sample of every batch for every process, now that the data are there."""
+    """Check that every process has a sample of every batch, now that the data are there."""
     for split, node in (("train", "trainer"), ("val", "evaluation")):
         images = plan.source.images("train" if split == "train" else "val")
         for number in Counter(images.shape(i) for i in range(len(images))).values():
@@ -42,7 +42,7 @@ def check_shares(plan: Plan) -> None:
 
 
 def _check_share(plan: Plan, split: str, node: str, number: int) -> None:
-    """Whether the smallest batch of so many images of one shape can be shared; 0 if their number is not known."""
+    """Check that the smallest batch of `number` images of one shape can be shared; 0 if their number is not known."""
     share = plan.settings.trainer if node == "trainer" else plan.settings.evaluation
     batch_size, count = share.batch_size, processes(plan)
     smallest = min(number % batch_size or batch_size, number or batch_size)
@@ -55,7 +55,7 @@ def _check_share(plan: Plan, split: str, node: str, number: int) -> None:
 
 
 def launch(plan: Plan, run: RunDirectory) -> Record:
-    """Run in several processes on this machine; the record that they leave."""
+    """Run in several processes on this machine; returns the record that they leave."""
     count = processes(plan)
     code = distributed.launch(plan.job.overrides, count)
     if code not in set(ExitCode):

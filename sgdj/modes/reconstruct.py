@@ -1,4 +1,4 @@
-"""mode=reconstruct: from a trained network and measured files to reconstructions on disk."""
+"""mode=reconstruct: reconstruct measured files with a trained network."""
 
 import os
 from pathlib import Path
@@ -48,7 +48,7 @@ def reconstruct(job: Job) -> Record:
 
 
 def _told(done: Done, output: str) -> Record:
-    """Tell scores and what was left out; the exit code, if it is not 0."""
+    """Print scores and what was left out; returns the exit code, if it is not 0."""
     for row in done.scores:
         scores = ", ".join(
             f"{name.removeprefix('fastmri_')} {value:.4g}" for name, value in row.items() if name != "file"

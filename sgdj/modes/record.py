@@ -1,4 +1,4 @@
-"""What ``run.json`` says of a run from its beginning."""
+"""Write the first entries of ``run.json``."""
 
 import shlex
 from datetime import UTC, datetime
@@ -15,23 +15,28 @@ from sgdj.runtime.ranks import world
 
 
 def now() -> str:
-    """The time, to the second."""
+    """Return the time, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: Record) -> Record:
-    """What is known when a run begins.
+    """Make the record of what is known when a run begins.
 
     Parameters
     ----------
     plan
-        The run.
+        The run that begins.
     network
         What is trained or measured.
     data_hash
         Of the data's manifest.
     earlier
         The record of the run that this one goes on from; empty if it begins.
+
+    Returns
+    -------
+    dict
+        Content of ``run.json``.
     """
     trainer, device = plan.settings.trainer, plan.device
     return {
@@ -61,7 +66,7 @@ def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: Re
 
 
 def _acceleration(plan: Plan) -> dict[str, float] | None:
-    """The acceleration that the masks of the test data have, which a drawn mask only has on average."""
+    """Measure the acceleration of the masks of the test data, which a drawn mask has on average only."""
     images, draws, values = plan.source.images("test"), Draws(plan.data_seed), []
     for i in range(len(images)):
         operator = plan.acquisition.operator(images.shape(i), [images[i].volume], draws)

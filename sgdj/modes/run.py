@@ -1,4 +1,4 @@
-"""The course that all runs share: check, claim the folder or skip, continue or begin, record, close."""
+"""The course that all runs share: check, claim the folder or skip, resume or begin, record, close."""
 
 import os
 import time
@@ -27,21 +27,22 @@ Log = Callable[[Metrics], None]
 
 
 def _nothing(network: Reconstructor, run: RunDirectory, log: Log) -> None:
-    """The training of a mode that has none."""
+    """Train nothing, for modes without training."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What a mode adds to the course.
+    """Steps that a mode adds to the shared course.
 
     Parameters
     ----------
     network
-        Makes the network: one that is to be trained, or one that is.
+        Function that makes the network, trained or still to be trained.
     measure
-        Measures it, once it is trained, and writes down what was found.
+        Function that measures the trained network and writes the results.
     train
-        Trains it; the rows of metrics go to a log. Every process of a training is here, and only here.
+        Function that trains the network; rows of metrics go to a log. Every process of a training takes part in it, and
+        in nothing else.
     """
 
     network: Callable[[], Reconstructor]
@@ -50,12 +51,19 @@ class Steps:
 
 
 def conduct(plan: Plan, steps: Steps) -> Record:
-    """Run, continue or skip; everything is checked before the first file is written.
+    """Run, resume or skip; everything is checked before the first file is written.
+
+    Parameters
+    ----------
+    plan
+        Run to do.
+    steps
+        Steps of its mode.
 
     Returns
     -------
     dict
-        The run's record, with its folder under `folder`.
+        Record of the run, with its folder under `folder`.
     """
     _settle_torch(plan)
     run = RunDirectory(plan.folder)
@@ -82,7 +90,7 @@ def conduct(plan: Plan, steps: Steps) -> Record:
 
 
 def _settle_torch(plan: Plan) -> None:
-    """Threads and determinism as they were asked for."""
+    """Set threads and determinism as asked for."""
     trainer = plan.settings.trainer
     if trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -92,7 +100,7 @@ def _settle_torch(plan: Plan) -> None:
 
 
 def _claimed(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, data_hash: str) -> Record:
-    """Run in a folder that is this process's alone; nothing of a run that could not be begun stays there."""
+    """Run in a folder that this process has locked; if the run cannot begin, nothing of it stays there."""
     run.claim()
     begun = earlier.found
     try:
@@ -114,7 +122,7 @@ def _claimed(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, data
 
 
 def _recorded(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, data_hash: str) -> Record:
-    """Begin or go on, train, measure, and record how it ended."""
+    """Begin or resume, train, measure, and record how the run ended."""
     network = steps.network()
     going_on = goes_on(plan, run, earlier)
     record = first_record(plan, network, data_hash, earlier.record if going_on else {})

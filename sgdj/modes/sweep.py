@@ -1,4 +1,4 @@
-"""Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
+"""Run sweeps by Hydra multirun: every job is checked before the first one runs, and none hides another's failure."""
 
 import json
 import os
@@ -36,12 +36,12 @@ _KIND = ("task", "scale", "epochs", "dataset.name", "architecture.name", "strate
 
 
 def _search(overrides: Sequence[str]) -> bool:
-    """Whether a sweeper chooses values by the scores of earlier jobs.
+    """Check whether a sweeper chooses values by the scores of earlier jobs.
 
     Raises
     ------
     InputError
-        If there is nothing to go by, or intervals with nobody to search them.
+        If there is no score to search by, or there are intervals without a sweeper that searches.
     """
     given = {o.key_or_group: o for o in parse(overrides)}
     searching = given["hydra/sweeper"].value() == "optuna" if "hydra/sweeper" in given else False
@@ -59,7 +59,7 @@ def _check_all(overrides: Sequence[str]) -> list[Job]:
     Raises
     ------
     InputErrors
-        With every mistake of every job, once each.
+        If there are mistakes, each of every job once.
     """
     jobs, mistakes = [], {}
     for job in expand(parse(overrides)):
@@ -83,7 +83,7 @@ def _seconds(record: Record) -> float:
 
 
 def estimate(jobs: Sequence[Job]) -> str:
-    """Time and disk that a sweep will take, from finished runs of the same kind under its output folder."""
+    """Estimate time and disk space of a sweep, from finished runs of the same kind under its output folder."""
     from statistics import median
 
     from sgdj.runs.catalogue import RunView, find
@@ -105,7 +105,7 @@ def estimate(jobs: Sequence[Job]) -> str:
 
 
 class JobResult(dict[str, object]):
-    """What became of a job; a sweeper that searches takes it for its score."""
+    """Outcome of a job; a sweeper that searches takes it for its score."""
 
     def __float__(self) -> float:
         score = self.get("score")
@@ -133,13 +133,16 @@ def _run_one(config: object) -> JobResult:
 
 
 def _results(folder: Path) -> list[Record]:
-    """Results of all jobs that came to an end, in the order of their start."""
+    """Read the results of all finished jobs, in the order of their start."""
     found = sorted(folder.glob(f"*/{_RESULT}"), key=lambda path: int(path.parent.name))
     return [json.loads(path.read_text()) for path in found]
 
 
 def _scratch(overrides: Sequence[str], jobs: Sequence[Job]) -> AbstractContextManager[str]:
-    """Folder of Hydra's own record; other machines have to see it, so with a launcher it lies beside the runs."""
+    """Create the temporary folder of Hydra's job records.
+
+    With a launcher it lies under the output folder, because workers on other machines must be able to write to it.
+    """
     if not any(override.startswith("hydra/launcher=") for override in overrides):
         return TemporaryDirectory()
     place = Path(jobs[0].settings.output_dir).resolve()
@@ -193,6 +196,11 @@ def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> in
 def sweep(overrides: Sequence[str]) -> int:
     """Check and run all jobs through Hydra's sweeper and launcher, then print a line for each.
 
+    Parameters
+    ----------
+    overrides
+        Arguments of the command line.
+
     Returns
     -------
     int
@@ -211,7 +219,7 @@ def sweep(overrides: Sequence[str]) -> int:
 
 
 def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> int:
-    """Run checked jobs and tell what became of them."""
+    """Run checked jobs and report their outcome."""
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for

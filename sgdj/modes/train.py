@@ -26,7 +26,7 @@ from sgdj.training.settings import Kept, Settings
 
 
 def train(job: Job) -> Record:
-    """Train a network, measure it, and leave a model that others can take; the run's record."""
+    """Train a network, measure it, and leave a model that others can load; returns the run's record."""
     planned = plan(job)
 
     def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
@@ -38,7 +38,7 @@ def train(job: Job) -> Record:
 
 
 def tune(job: Job) -> Record:
-    """Train a network and score it, for a sweep to choose by; the record has the score."""
+    """Train a network and score it, for a sweep to choose by; returns the record with the score."""
     planned = plan(job)
 
     def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
@@ -48,7 +48,7 @@ def tune(job: Job) -> Record:
 
 
 def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> None:
-    """Train, or go on, and draw the curve; the network has the best weights then."""
+    """Train or resume, and draw the training curve; the network then has the best weights."""
     with stop.patiently():  # a signal in the middle of an import can be lost
         from sgdj.training.fit import train as fit  # Lightning takes seconds to import
     stop.check()
@@ -71,7 +71,7 @@ def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> 
 
 
 def _score(result: Result, attack: str, run: RunDirectory) -> None:
-    """Keep what levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
+    """Record the score that levels are chosen by: the mean of clean and attacked PSNR on the validation data."""
     found = result.summary["network"]
     means = [found[name]["psnr"]["mean"] for name in ("clean", attack)]
     if any(mean is None or not math.isfinite(mean) for mean in means):

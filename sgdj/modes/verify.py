@@ -11,7 +11,7 @@ from sgdj.text import say
 
 
 def verify(job: Job) -> Record:
-    """Tell every difference; the exit code says whether there is one."""
+    """Report every difference; the exit code says whether there is one."""
     folder = Path(str(job.settings.run_dir))  # it has one, as it was checked
     count, lines = differences(folder)
     for line in lines:

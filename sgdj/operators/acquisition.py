@@ -63,7 +63,7 @@ class Acquisition(ABC):
         return x
 
     def stored_peak(self, x: Tensor, samples: Sequence[str], draws: Draws) -> Tensor | None:
-        """Return what data are divided by as they were stored, noise included: (B, 1, 1, 1); None if by nothing more.
+        """Return what images and stored noise are divided by, beyond `normalise`.
 
         Parameters
         ----------
@@ -73,6 +73,11 @@ class Acquisition(ABC):
             Id of each image, length B.
         draws
             Random numbers of the data, for the stored noise.
+
+        Returns
+        -------
+        Tensor or None
+            One divisor for each sample, shape (B, 1, 1, 1); None if there is nothing to divide by.
         """
         return None
 

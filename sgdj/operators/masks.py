@@ -1,6 +1,7 @@
 """Draw line masks for Cartesian undersampling."""
 
 import numpy as np
+import numpy.typing as npt
 
 from sgdj.config.undersampling import is_reachable
 from sgdj.errors import SettingError
@@ -28,7 +29,7 @@ def _counts(lines: int, acceleration: float, center_fraction: float) -> tuple[in
     return wanted, min(center, wanted)
 
 
-def _central(lines: int, count: int) -> Array:
+def _central(lines: int, count: int) -> npt.NDArray[np.bool_]:
     """Return a mask of the `count` lines around the centre."""
     mask = np.zeros(lines, dtype=bool)
     start = (lines - count + 1) // 2
@@ -36,7 +37,9 @@ def _central(lines: int, count: int) -> Array:
     return mask
 
 
-def gaussian_density(lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator) -> Array:
+def gaussian_density(
+    lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
     """Draw lines without replacement from a Gaussian density, around a fully sampled centre.
 
     Parameters
@@ -70,7 +73,9 @@ def gaussian_density(lines: int, acceleration: float, center_fraction: float, rn
     return mask
 
 
-def upstream_density(lines: int, acceleration: float, center_fraction: float, seed: int = _UPSTREAM_SEED) -> Array:
+def upstream_density(
+    lines: int, acceleration: float, center_fraction: float, seed: int = _UPSTREAM_SEED
+) -> npt.NDArray[np.bool_]:
     """Draw lines as the authors' code does: with replacement, until just more than n / R lines are sampled.
 
     Parameters
@@ -147,7 +152,9 @@ def line_mask(mask: Array, axis: str) -> tuple[int, ...]:
     return tuple(int(one) for one in lines.reshape(-1))
 
 
-def fastmri_mask(kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]) -> Array:
+def fastmri_mask(
+    kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]
+) -> npt.NDArray[np.bool_]:
     """Draw a mask of the fastmri package, or return the mask that its functions fail to draw.
 
     Where the centre holds all lines that R allows, the centre alone is the mask, and R = 1 samples every line; a mask
@@ -188,5 +195,5 @@ def fastmri_mask(kind: str, lines: int, acceleration: float, center_fraction: fl
     name = {"random": "random", "equispaced": "equispaced_fraction"}[kind]
     function = create_mask_for_mask_type(name, [center_fraction], [acceleration])
     mask, _ = function((1, lines, 2), seed=seed)
-    sampled: Array = mask.numpy().reshape(lines).astype(bool)
+    sampled: npt.NDArray[np.bool_] = mask.numpy().reshape(lines).astype(bool)
     return sampled if sampled.any() else _central(lines, 1)

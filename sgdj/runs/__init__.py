@@ -1,1 +1,1 @@
-"""Run directories, checkpoints, and what is read from them again."""
+"""Run directories and checkpoints: written safely, and read again."""

@@ -1,4 +1,4 @@
-"""Look at finished and unfinished runs through their directories."""
+"""List, compare and tidy runs through their directories."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ _FORMER = {"x0": "zero_filled"}  # names of reconstructors in older runs, by tod
 
 
 def current_name(reconstructor: str) -> str:
-    """What a reconstructor of an older run is called today."""
+    """Return today's name of a reconstructor in an older run."""
     return next((today for today, former in _FORMER.items() if former == reconstructor), reconstructor)
 
 
@@ -47,9 +47,9 @@ class RunView:
     Parameters
     ----------
     path
-        The folder.
+        Folder of the run.
     record, config, summary
-        Checkpoint of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
+        Content of ``run.json``, ``config.yaml`` and ``evaluation/summary.json``; empty if missing or damaged.
     """
 
     path: Path
@@ -69,18 +69,18 @@ class RunView:
         return get(self.config, key)
 
     def node(self, name: str) -> dict[str, object]:
-        """A node of the configuration; empty if it is missing or damaged."""
+        """Return a node of the configuration; empty if it is missing or damaged."""
         found = self.config.get(name)
         return found if isinstance(found, dict) else {}
 
     @property
     def status(self) -> str:
-        """The recorded status; a run that says running while nobody holds its lock was killed."""
+        """Status in the record; a run that says running while no process holds its lock was killed."""
         recorded = str(self.record.get("status", "?"))
         return "killed" if recorded == "running" and not _locked(self.path) else recorded
 
     def psnr(self, condition: str) -> float | None:
-        """Mean PSNR of the network under a condition."""
+        """Return the mean PSNR in dB of the network under a condition."""
         try:
             value = self.summary["network"][condition]["psnr"]["mean"]
             return float(value) if isinstance(value, int | float) else None
@@ -88,7 +88,7 @@ class RunView:
             return None
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Size on disk, in bytes."""
         return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
 
 
@@ -111,7 +111,7 @@ def _load(path: Path) -> dict[str, object]:
 
 
 def _config(path: Path) -> dict[str, object]:
-    """A run's configuration; empty if it is missing, or no configuration."""
+    """Read a run's configuration; empty if it is missing, or no configuration."""
     with suppress(InputError):
         config = read_mapping(path)
         groups = all(isinstance(config.get(node, {}), dict) for node in _GROUPS)
@@ -123,6 +123,16 @@ def _config(path: Path) -> dict[str, object]:
 
 def view(path: Path) -> RunView:
     """Read a run directory.
+
+    Parameters
+    ----------
+    path
+        Folder of the run.
+
+    Returns
+    -------
+    RunView
+        Content of its files.
 
     Raises
     ------
@@ -140,7 +150,19 @@ def view(path: Path) -> RunView:
 
 
 def find(folders: Sequence[Path], wanted: dict[str, str]) -> list[RunView]:
-    """Runs below some folders whose facts are as wanted.
+    """Find the runs below some folders whose facts are as wanted.
+
+    Parameters
+    ----------
+    folders
+        Folders to search.
+    wanted
+        Wanted value of each fact.
+
+    Returns
+    -------
+    list of RunView
+        Runs that match.
 
     Raises
     ------
@@ -181,7 +203,7 @@ def listing(found: Sequence[RunView]) -> Table:
 
 
 def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
-    """Volume means of the network's metric by condition."""
+    """Return the volume means of the network's metric by condition."""
     path = run.path / "evaluation" / "samples.csv"
     if not path.is_file():
         raise InputError("no evaluation/samples.csv", str(run.path), "finish the run first")
@@ -199,7 +221,19 @@ def _volumes(run: RunView, metric: str) -> dict[str, dict[str, float]]:
 
 
 def compare(first: Path, second: Path) -> list[Table]:
-    """Configuration difference, and metric difference paired by volume.
+    """Compare two runs: differences of configuration, and of metrics paired by volume.
+
+    Parameters
+    ----------
+    first
+        Folder of one run.
+    second
+        Folder of the other run.
+
+    Returns
+    -------
+    list of Table
+        Tables for the terminal.
 
     Raises
     ------
@@ -233,7 +267,7 @@ def compare(first: Path, second: Path) -> list[Table]:
 
 
 def tidy(found: Sequence[RunView], really: bool) -> str:
-    """Remove the checkpoints of finished runs; those of others stay, since they are needed to go on."""
+    """Remove the checkpoints of finished runs; those of others stay, since they are needed to resume."""
     finished = [run for run in found if run.status == "finished" and (run.path / "checkpoints").is_dir()]
     own = [p for run in finished for p in RunDirectory(run.path).own_files() if p.parent.name == "checkpoints"]
     size = sum(p.stat().st_size for p in own)

@@ -1,4 +1,4 @@
-"""Checkpoints that survive crashes, and are verified before they are believed."""
+"""Write checkpoints that survive crashes, and verify them before they are used."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ def _hash_path(path: Path) -> Path:
 
 
 def _recorded(path: Path) -> str | None:
-    """The hash that was written for a checkpoint, or None if there is none or it is damaged beyond reading."""
+    """Return the hash that was written for a checkpoint, or None if there is none or it is damaged beyond reading."""
     try:
         words = _hash_path(path).read_bytes()[:1024].split()
     except OSError:
@@ -47,11 +47,22 @@ def write_checkpoint(path: Path, content: Checkpoint) -> None:
 def read_checkpoint(path: Path, map_location: torch.device | str | None = "cpu") -> Checkpoint:
     """Read a checkpoint after checking its hash, tensors and plain types only.
 
+    Parameters
+    ----------
+    path
+        The checkpoint, or a ``.safetensors`` file of this program, which has no hash of its own.
+    map_location
+        Device on which tensors are put; None leaves them where they were saved.
+
+    Returns
+    -------
+    dict
+        Content of the checkpoint, with weights under ``state_dict``.
+
     Raises
     ------
     InputError
-        If it is missing, damaged, of a newer format, or holds anything else. A ``.safetensors`` file of this program
-        is read as well; it has no hash of its own.
+        If it is missing, damaged, of a newer format, or holds anything else.
     """
     if path.suffix == ".safetensors":
         return read_model(path)
@@ -87,7 +98,7 @@ def copy_checkpoint(source: Path, target: Path) -> None:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether a checkpoint is there and has the hash that was written for it."""
+    """Check whether a checkpoint is there and has the hash that was written for it."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() == _recorded(path)
     except OSError:
@@ -95,22 +106,22 @@ def is_intact(path: Path) -> bool:
 
 
 def same_content(one: Path, other: Path) -> bool:
-    """Whether two intact checkpoints have one hash."""
+    """Check whether two intact checkpoints have the same hash."""
     return _recorded(one) == _recorded(other)
 
 
 def epoch_path(folder: Path, epoch: int) -> Path:
-    """Where the checkpoint of an epoch belongs."""
+    """Return the path of an epoch's checkpoint."""
     return folder / f"epoch-{epoch:04d}.ckpt"
 
 
 def epoch_of(path: Path) -> int:
-    """The epoch that an epoch checkpoint's name says."""
+    """Return the epoch that an epoch checkpoint's name says."""
     return int(path.stem.split("-")[1])
 
 
 def epoch_checkpoints(folder: Path) -> list[Path]:
-    """Epoch checkpoints, newest first; by number, since text puts epoch 10,000 before epoch 9,999."""
+    """List epoch checkpoints, newest first; by number, since text puts epoch 10,000 before epoch 9,999."""
     named = (path for path in folder.glob("epoch-*.ckpt") if re.fullmatch(r"epoch-\d{4,}\.ckpt", path.name))
     return sorted(named, key=epoch_of, reverse=True)
 

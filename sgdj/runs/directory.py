@@ -1,4 +1,4 @@
-"""The run directory: what a run leaves behind, and who may write to it."""
+"""Manage the run directory: what a run leaves behind, and who may write to it."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ _TRACKED, _TRACKER = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+"), re.compile(r
 
 
 def temporary_path(folder: Path) -> Path:
-    """A new name for a file that is being written: nobody can foresee it, and no other program uses its like."""
+    """Return a new name for a file that is being written: it cannot be guessed, and no other program uses its like."""
     return folder / f".{secrets.token_hex(8)}.sgdj.tmp"
 
 
@@ -119,7 +119,7 @@ class RunDirectory:
     Attributes
     ----------
     record
-        Checkpoint of ``run.json``.
+        Content of ``run.json``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -149,7 +149,7 @@ class RunDirectory:
         return self._lock is not None and self._lock.is_locked
 
     def read_record(self) -> Record:
-        """``run.json``, or nothing if there is none, it is damaged, or no run of this program wrote it."""
+        """Read ``run.json``; empty if there is none, it is damaged, or no run of this program wrote it."""
         try:
             record: object = json.loads((self.path / "run.json").read_text())
         except (OSError, ValueError, RecursionError):
@@ -157,14 +157,14 @@ class RunDirectory:
         return _checked(record) if isinstance(record, dict) else {}
 
     def read_config(self) -> dict[str, object]:
-        """``config.yaml``, or nothing if there is none or it is damaged."""
+        """Read ``config.yaml``; empty if there is none or it is damaged."""
         try:
             return read_mapping(self.path / "config.yaml")
         except InputError:
             return {}
 
     def refuse_early(self) -> None:
-        """See whether the folder can be claimed, without leaving anything there: told before data are generated.
+        """Check that the folder can be claimed, without leaving anything there, before data are generated.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class RunDirectory:
             self.release()
 
     def entries(self) -> list[Path]:
-        """What is in the folder, without the lock, empty folders of a run, and what a killed process half wrote."""
+        """List the folder's content, without the lock, a run's empty folders and half-written files."""
         if not self.path.exists():
             return []
         lock = self.path / ".lock"
@@ -197,14 +197,14 @@ class RunDirectory:
         return [p for p in self.path.iterdir() if p.name not in passed and not _TEMPORARY.fullmatch(p.name)]
 
     def own_files(self) -> Iterator[Path]:
-        """Files of the names that a run writes, in the folders where it does, not behind links."""
+        """Yield files of the names that a run writes, in the folders where it does, not behind links."""
         for name, pattern in _OWN.items():
             folder = self.path / name
             if folder.is_dir() and not (name and folder.is_symlink()):
                 yield from sorted(p for p in folder.iterdir() if re.fullmatch(pattern, p.name) and not p.is_dir())
 
     def linked_folders(self) -> list[Path]:
-        """Folders that a run writes to and that are links to another place."""
+        """List folders that a run writes to and that are links to another place."""
         return [self.path / name for name in _OWN if name and (self.path / name).is_symlink()]
 
     def claim(self) -> None:
@@ -234,12 +234,15 @@ class RunDirectory:
         )
 
     def release(self) -> None:
-        """Give the lock back; its file stays, since removing it could part two runs that both wait for it."""
+        """Release the lock.
+
+        The lock file is kept: if it were deleted while two runs wait, each could lock a different file.
+        """
         if self._lock is not None:
             self._lock.release()
 
     def sweep_up(self) -> None:
-        """Remove what a process that was killed left half-written, in the folders that a run writes to."""
+        """Remove the half-written files of a killed process, in the folders that a run writes to."""
         for folder in (self.path / name for name in _OWN):
             if folder.is_dir():
                 for left in folder.iterdir():
@@ -247,9 +250,9 @@ class RunDirectory:
                         left.unlink(missing_ok=True)
 
     def clear(self) -> int:
-        """Remove the results of an earlier run that is to be repeated, and nothing else; the number of files.
+        """Remove the results of an earlier run that is to be repeated, and nothing else; returns the number of files.
 
-        ``run.json`` stays: it already says that the run begins, and by it the folder is known as a run's.
+        ``run.json`` stays: it already says that the run begins, and identifies the folder as a run's.
         """
         own = [path for path in self.own_files() if path.name != "run.json"]
         tracked = self.path / "wandb"
@@ -266,7 +269,7 @@ class RunDirectory:
         return len(own)
 
     def withdraw(self) -> None:
-        """Leave things as they were before `claim`, of a run that could not be begun in a folder without one."""
+        """Restore the folder as it was before `claim`, for a run that could not begin in a folder without one."""
         self.clear()
         for name in ("run.json", ".lock"):
             (self.path / name).unlink(missing_ok=True)
@@ -314,7 +317,7 @@ class RunDirectory:
         write_atomically(self.path / "run.json", text.encode() + b"\n")
 
     def metrics(self) -> list[Metrics]:
-        """The complete lines of ``metrics.jsonl``; one that cannot be read costs no other."""
+        """Read the complete lines of ``metrics.jsonl``; a damaged line does not affect the others."""
         try:
             lines = (self.path / "metrics.jsonl").read_bytes().splitlines()
         except OSError:

@@ -1,4 +1,4 @@
-"""What a run finds in its folder: nothing, an earlier state of itself, or another run; anything else is refused."""
+"""Find out what a folder holds: nothing, an earlier state of this run, or another run; anything else is refused."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Earlier:
     Parameters
     ----------
     record
-        Its ``run.json``; empty if there is no run, or the record is damaged.
+        Content of its ``run.json``; empty if there is no run, or the record is damaged.
     found
         Whether there is a run.
     same
@@ -60,9 +60,16 @@ def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     Parameters
     ----------
     run
-        The folder.
-    key, config
-        Configuration hash and configuration of the run that asks.
+        The folder that is looked at.
+    key
+        Configuration hash of the run that asks.
+    config
+        Configuration of the run that asks, in plain types.
+
+    Returns
+    -------
+    Earlier
+        The record that was found, and whether it is of the same run.
 
     Raises
     ------
@@ -82,7 +89,7 @@ def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     record = run.read_record()
     if record.get("config_hash") == key:
         return Earlier(record, True, True)
-    if record:  # of another run, or its hash is damaged
+    if record:  # the record of another run, or one whose hash is damaged
         mine = has_own(run, key, lambda text: False)
         return Earlier({} if mine else record, True, mine)
     same, plugins = same_settings(config), _plugins(config)
@@ -100,7 +107,7 @@ def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
 
 
 def _is_all_ours(run: RunDirectory, inside: list[Path]) -> bool:
-    """Whether a folder has ``run.json``, and nothing but what runs write."""
+    """Check whether a folder has ``run.json``, and nothing but what runs write."""
     own, folders = set(run.own_files()), {"checkpoints", "evaluation", "figures", "model"}
     for path in inside:
         if path.name in folders and path.is_dir():

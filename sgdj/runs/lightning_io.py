@@ -1,4 +1,4 @@
-"""Lightning's door to the checkpoints of this program."""
+"""Give Lightning access to the checkpoints of this program."""
 
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,7 @@ _Path = str | PathLike[str]
 
 
 class VerifiedCheckpoints(CheckpointIO):
-    """Checkpoints that are written with a hash, and verified before they are believed."""
+    """Write checkpoints with a hash, and verify them before they are used."""
 
     def save_checkpoint(self, checkpoint: Checkpoint, path: _Path, storage_options: object = None) -> None:
         """Write atomically, with a hash and a format version."""

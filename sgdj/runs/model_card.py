@@ -1,4 +1,4 @@
-"""The trained network as others can take it: weights as safetensors, and a card that says what they are."""
+"""Publish a trained network: weights as safetensors, and a card that describes them."""
 
 from pathlib import Path
 
@@ -63,20 +63,20 @@ def write_model(folder: Path, checkpoint: Checkpoint, record: Record, summary: S
     Parameters
     ----------
     folder
-        Receives both.
+        Folder that receives both files.
     checkpoint
         The best checkpoint, as read.
     record
-        Checkpoint of ``run.json``.
+        Content of ``run.json``.
     summary
-        Checkpoint of ``evaluation/summary.json``.
+        Content of ``evaluation/summary.json``.
     """
     folder.mkdir(exist_ok=True)
     config = parse_mapping(str(checkpoint["sgdj_config"]).encode(), "best.ckpt")
-    config |= {"run_dir": None, "output_dir": "outputs"}  # where it happened to be trained is nobody's business
+    config |= {"run_dir": None, "output_dir": "outputs"}  # paths of the training machine are private
     state = {key.removeprefix("network."): value.contiguous() for key, value in checkpoint["state_dict"].items()}
     text = OmegaConf.to_yaml(OmegaConf.create({"format": FORMAT, "config": config}))
-    write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: their order would be a matter of chance
+    write_atomically(folder / WEIGHTS, save(state, {KEY: text}))  # one key: the order of several would be random
     rows = [
         (condition, _number(entry["psnr"]["mean"], 2), _number(entry["ssim"]["mean"], 3))
         for condition, entry in summary["network"].items()
@@ -106,12 +106,22 @@ def write_model(folder: Path, checkpoint: Checkpoint, record: Record, summary: S
 
 
 def read_model(path: Path) -> Checkpoint:
-    """Weights and configuration from a safetensors file, under the names that a checkpoint has for them.
+    """Read weights and configuration from a safetensors file, under the names that a checkpoint has for them.
+
+    Parameters
+    ----------
+    path
+        File of type ``.safetensors``.
+
+    Returns
+    -------
+    dict
+        Content as `read_checkpoint` returns it.
 
     Raises
     ------
     InputError
-        If it is none, or was not written by this program.
+        If it is no such file, or was not written by this program.
     """
     content = read_metadata(path)
     return {"state_dict": load_file(path), "sgdj_config": OmegaConf.to_yaml(OmegaConf.create(content["config"]))}

@@ -1,4 +1,4 @@
-"""Trained networks: the one place where weights are read into a network."""
+"""Load trained networks: the one place where weights are read into a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from sgdj.runtime.contents import Checkpoint
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, and what it was trained for.
+    """A trained network, and the problem it was trained for.
 
     Parameters
     ----------
     network
-        The reconstructor, in evaluation mode, on the CPU.
+        Reconstructor in evaluation mode, on the CPU.
     acquisition
-        Makes the operators that it was trained with.
+        Protocol that makes the operators that it was trained with.
     settings
-        What decides its reconstructions, in plain types: `task`, `operator`, `architecture` and `dataset.seed`.
+        Settings that decide its reconstructions, in plain types: `task`, `operator`, `architecture` and `dataset.seed`.
     """
 
     network: Reconstructor
@@ -39,7 +39,7 @@ class Trained:
     settings: dict[str, object]
 
     def reconstruct(self, y: Tensor, operator: Operator) -> Tensor:
-        """x̂ (B, C, H, W) of measurements y, on the device where network and operator are; without a gradient."""
+        """Reconstruct x̂ (B, C, H, W) from y on the device of network and operator, without a gradient."""
         with torch.no_grad():
             return self.network(y, operator)
 
@@ -54,14 +54,19 @@ def load(path: str | Path, plugins: Sequence[str] = (), overrides: Sequence[str]
     plugins
         Packages whose classes it may name: a file alone can name classes of this project only.
     overrides
-        What else is said of it as on the command line, such as ``architecture.iterations=4``.
+        Further settings as on the command line, such as ``architecture.iterations=4``.
+
+    Returns
+    -------
+    Trained
+        Network with its acquisition and settings.
 
     Raises
     ------
     InputError
         If the file cannot be read, or is damaged.
     InputErrors
-        If it names what `plugins` and `overrides` do not, or settings that cannot be.
+        If it needs classes or texts that `plugins` and `overrides` do not name, or has invalid settings.
     """
     return trained_network(network_settings(str(path), plugins, overrides))
 
@@ -93,6 +98,11 @@ def load_network(checkpoint: Path, settings: Settings | None = None) -> Reconstr
     settings
         Whose `architecture` to build; None takes what the file says, which may then name classes of this project only.
 
+    Returns
+    -------
+    Reconstructor
+        The network with its weights, in evaluation mode.
+
     Raises
     ------
     InputError
@@ -111,6 +121,13 @@ def load_network(checkpoint: Path, settings: Settings | None = None) -> Reconstr
 def restore(network: nn.Module, checkpoint: Path) -> None:
     """Read a checkpoint's weights into a network that was built for them.
 
+    Parameters
+    ----------
+    network
+        Network to change in place.
+    checkpoint
+        A checkpoint or safetensors file of this program.
+
     Raises
     ------
     InputError
@@ -120,7 +137,14 @@ def restore(network: nn.Module, checkpoint: Path) -> None:
 
 
 def load_weights(network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put the weights of a checkpoint, as it was read, into a network.
+    """Put the weights of a checkpoint into a network.
+
+    Parameters
+    ----------
+    network
+        The network, or a module that holds it, whose weights are replaced.
+    checkpoint
+        Content of the checkpoint, as it was read.
 
     Raises
     ------
@@ -156,5 +180,5 @@ def _is_dense(value: Tensor) -> bool:
 
 
 def _kind(value: Tensor) -> tuple[bool, bool]:
-    """What a copy would change in silence: whether values are complex, and whether they are whole numbers."""
+    """Return what a copy would change silently: whether values are complex, and whether they are integers."""
     return value.is_complex(), value.is_floating_point()

@@ -1,4 +1,4 @@
-"""Where a training goes on: the last epoch whose checkpoint is intact."""
+"""Find where a training resumes: the last epoch whose checkpoint is intact."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +20,7 @@ from sgdj.runtime.contents import Checkpoint, Metrics
 
 #: Keys under which a checkpoint says which run it is of, and the rows of metrics up to its epoch.
 RUN, METRICS = "sgdj_config_hash", "sgdj_metrics"
-#: What Lightning goes on from.
+#: Keys of a checkpoint that Lightning needs to resume.
 _STATE = ("epoch", "global_step", "loops", "optimizer_states", "lr_schedulers")
 
 
@@ -47,7 +47,7 @@ def kept_rows(rows: Sequence[Metrics]) -> list[Metrics]:
 
 
 def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool]) -> bool:
-    """Whether a checkpoint is of a run; one of before checkpoints said so is known by its settings.
+    """Tell whether a checkpoint is of a run; one from before checkpoints said so is known by its settings.
 
     Parameters
     ----------
@@ -57,6 +57,11 @@ def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool])
         The run's configuration hash.
     same_settings
         Tells whether a configuration, as YAML, has the run's settings.
+
+    Returns
+    -------
+    bool
+        Whether the training of the run may go on from it.
     """
     if RUN in content:
         return bool(content[RUN] == key)
@@ -64,7 +69,7 @@ def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool])
 
 
 def has_own(run: RunDirectory, key: str, same_settings: Callable[[str], bool]) -> bool:
-    """Whether a folder holds an intact checkpoint of this run."""
+    """Check whether a folder holds an intact checkpoint of this run."""
     for path in (*epoch_checkpoints(run.checkpoints), run.checkpoints / "last.ckpt", run.checkpoints / "best.ckpt"):
         with suppress(InputError):
             if belongs(read_checkpoint(path), key, same_settings):
@@ -73,7 +78,7 @@ def has_own(run: RunDirectory, key: str, same_settings: Callable[[str], bool]) -
 
 
 def _restore_twins(folder: Path, tell: Callable[[str], None]) -> None:
-    """Where an epoch's own file is missing or damaged, put it right from ``last.ckpt`` or ``best.ckpt``, its copies."""
+    """Restore an epoch's missing or damaged file from ``last.ckpt`` or ``best.ckpt``, its copies."""
     for name in ("last.ckpt", "best.ckpt"):
         with suppress(InputError):
             epoch = read_checkpoint(folder / name).get("epoch")
@@ -94,7 +99,7 @@ def _holds_state(content: Checkpoint) -> bool:
 def _usable(
     run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
 ) -> Iterator[tuple[Path, Checkpoint]]:
-    """Epoch checkpoints of this run that can be gone on from, newest first, with content; each one skipped is told."""
+    """Yield this run's epoch checkpoints that can be resumed, newest first; skipped ones are reported."""
     for path in epoch_checkpoints(run.checkpoints):
         try:
             content = read_checkpoint(path)
@@ -128,20 +133,27 @@ def _rows(content: Checkpoint, written: Sequence[Metrics], done: int) -> list[Me
 def last_consistent(
     run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
 ) -> Path | None:
-    """Bring metrics and checkpoints to a common last epoch, which a crash may have parted; its checkpoint, or None.
+    """Bring metrics and checkpoints to a common last epoch, which a crash may have separated.
 
     An epoch counts if its checkpoint is intact, or ``last.ckpt`` or ``best.ckpt`` is its intact copy. Rows of metrics
-    are put right from the checkpoint, and ``best.ckpt`` and ``last.ckpt`` from the epochs' own files. Checkpoints of
-    later epochs cannot be used and are removed; what cannot be put right starts again.
+    are restored from the checkpoint, and ``best.ckpt`` and ``last.ckpt`` from the epochs' own files. Checkpoints of
+    later epochs cannot be used and are removed; what cannot be restored starts again.
 
     Parameters
     ----------
     run
-        The run directory.
-    key, same_settings
-        See `belongs`.
+        Run directory to put in order.
+    key
+        Configuration hash of the run; see `belongs`.
+    same_settings
+        Function that compares a configuration with the run's; see `belongs`.
     tell
-        Called with a line for everything that is skipped, put right or removed.
+        Function that is called with a line for everything that is skipped, restored or removed.
+
+    Returns
+    -------
+    Path or None
+        Checkpoint of the last common epoch; None if there is none.
 
     Raises
     ------
@@ -175,7 +187,7 @@ def last_consistent(
 
 
 def _copies(folder: Path, newest: Path, best: Path) -> bool:
-    """Put ``best.ckpt`` and ``last.ckpt`` right from the epochs' own files; whether the best one is intact now."""
+    """Restore ``best.ckpt`` and ``last.ckpt`` from the epochs' files; returns whether the best one is intact."""
     for name, source in (("best.ckpt", best), ("last.ckpt", newest)):
         if is_intact(source) and not (is_intact(folder / name) and same_content(source, folder / name)):
             copy_checkpoint(source, folder / name)

@@ -1,4 +1,4 @@
-"""Mirror a run to Weights & Biases; trouble there never stops a run."""
+"""Mirror a run to Weights & Biases; problems there never stop a run."""
 
 import getpass
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 from sgdj.config.settings import Settings
 from sgdj.errors import first_line
 
-#: What W&B is told to leave out of a private record.
+#: Settings of W&B that keep machine and user out of a private record.
 _PRIVATE: dict[str, Any] = {
     "disable_git": True,
     "disable_code": True,
@@ -34,7 +34,7 @@ _PATIENCE = {"online": 15, "offline": 120}
 
 
 def _without_folders(value: Any) -> Any:
-    """A configuration with every path in it shortened to its last part, and that left out if it names who and where."""
+    """Shorten every path in a configuration to its last part, and drop that if it names a user or a machine."""
     if isinstance(value, dict):
         return {key: _without_folders(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -46,7 +46,7 @@ def _without_folders(value: Any) -> Any:
 
 
 def _names() -> set[str]:
-    """What this machine and its user are called."""
+    """Return the names of this machine and its user."""
     names = {platform.node(), Path.home().name if "HOME" in os.environ else ""}
     with suppress(OSError, KeyError, ImportError):
         names.add(getpass.getuser())
@@ -120,7 +120,7 @@ class Tracker:
                 self._run.define_metric(metric, step_metric="global_step")
 
     def _remove_logs(self) -> None:
-        """Take W&B's own logs, which name folders, out of a private record."""
+        """Remove W&B's own logs, which name folders, from a private record."""
         if self._private and self._run is not None:
             shutil.rmtree(Path(self._run.settings.log_user).parent, ignore_errors=True)
 
@@ -140,7 +140,7 @@ class Tracker:
         self._attempt(lambda: self._run.log({key: value for key, value in row.items() if value is not None}))
 
     def summary(self, values: dict[str, Any]) -> None:
-        """Set summary values."""
+        """Set summary values of the run."""
         self._attempt(lambda: self._run.summary.update(values))
 
     def images(self, key: str, paths: list[Path]) -> None:

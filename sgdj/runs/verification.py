@@ -20,7 +20,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of everything that a finished run vouches for, by relative path."""
+    """Compute SHA-256 of every file that a finished run's record lists, by relative path."""
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in _files(folder)}
 
 
@@ -38,6 +38,11 @@ def damaged(run: RunDirectory, record: Record) -> list[str]:
 
 def differences(folder: Path) -> tuple[int, list[str]]:
     """Compare a run directory with its record.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
 
     Returns
     -------

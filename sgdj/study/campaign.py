@@ -1,4 +1,4 @@
-"""Run what a study lacks, several jobs side by side, and keep a row of everything that is finished."""
+"""Run the missing runs of a study, several jobs side by side, and keep a row of every finished one."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ _EVALUATION = 0.15  # cost of an evaluation, in units of a training with MSE
 
 @dataclass
 class Place:
-    """Where a cell's run lives."""
+    """Run directory of a cell, and how far it is."""
 
     path: Path
     finished: bool
@@ -36,7 +36,7 @@ class Place:
 
 
 def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
-    """Run directory of a cell and whether it is finished; the network it evaluates must be there."""
+    """Return a cell's run directory and whether it is finished; the network it evaluates must be there."""
     checkpoint = None if cell.trained is None else places[cell.trained].path / "checkpoints" / "best.ckpt"
     planned = plan(cell.job(checkpoint))
     record = RunDirectory(planned.folder).read_record()
@@ -46,11 +46,11 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
 
 
 def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
-    """Cells that no row and no audit shows.
+    """Return the runs that still have to be done.
 
-    A training's row counts if its configuration and data are still the cell's, an evaluation's if it shows the very
-    network of the training's row; a training whose row is there stays if an evaluation of its network lacks one. What
-    is only a note beside the tables (`_SPARE`) is left out where the network is gone.
+    A training is done if a row has its configuration and data; an evaluation, if a row was measured on the same network
+    as the training's row. A finished training is kept in the list if one of its evaluations is missing. Notes beside
+    the tables (`_SPARE`) are left out where the network is gone.
     """
     trained = {one.config_hash: one for one in measured}
     known = {(one.experiment, *one.network, *one.variant): one for one in measured}
@@ -76,22 +76,29 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
     return [cell for cell in cells if cell in left or cell in needed]
 
 
+def _of_experiment(path: Path, cell: Cell) -> Measured:
+    """Make the row, or the audit, of a cell of an experiment."""
+    return (collect_audit if cell.mode == "audit" else collect)(path, cell.experiment)
+
+
 class Campaign:
     """Work through the cells of a study.
 
     Parameters
     ----------
     cells
-        Trainings before the evaluations that need them.
+        Runs to do, trainings before the evaluations that need them.
     folder
-        Where rows are written.
+        Folder where rows are written.
     parallel
         Number of jobs at a time; every job computes on one thread.
     tell
-        Called with a line after every job.
+        Function that is called with a line after every job.
     launcher
         Overrides of Hydra's launcher, such as ``["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"]``;
         every job is then a sweep of one, and goes where that launcher sends it. Empty: a process here.
+    collecting
+        Function that makes the row, or the audit, of a cell from the folder of its finished run.
     """
 
     def __init__(
@@ -101,7 +108,9 @@ class Campaign:
         parallel: int,
         tell: Callable[[str], None],
         launcher: Sequence[str] = (),
+        collecting: Callable[[Path, Cell], Measured] | None = None,
     ) -> None:
+        self._collect = collecting or _of_experiment
         self.launcher = ["-m", *launcher] if launcher else []
         self.cells, self.folder, self.parallel, self.tell = list(cells), folder, parallel, tell
         self.places: dict[Cell, Place] = {}
@@ -111,7 +120,7 @@ class Campaign:
         self._stopped = 0
 
     def run(self) -> int:
-        """Run what is missing.
+        """Do what is missing.
 
         Returns
         -------
@@ -136,7 +145,7 @@ class Campaign:
         return int(ExitCode.CHECK_FAILED if self.failed else ExitCode.DONE)
 
     def _next(self, waiting: list[Cell]) -> Cell | None:
-        """The first cell that can run now, removed from the list; finished ones are kept on the way."""
+        """Remove the first cell that can run now from the list and return it; finished ones are recorded on the way."""
         for cell in list(waiting):
             base = cell.trained
             if base is not None and not self.places[base].finished:
@@ -188,7 +197,7 @@ class Campaign:
         place = self.places[cell]
         if code != 0 and _BUSY in output and not self._stopped:
             self._again.add(cell)
-            self._waiting.append(cell)  # someone else is at it, perhaps what a killed campaign left running
+            self._waiting.append(cell)  # another process has the folder, perhaps one that a killed campaign left
             return
         self._done += place.weight
         if code == 0 or (code == ExitCode.CHECK_FAILED and cell.mode == "audit"):  # a failed check is a result
@@ -203,9 +212,7 @@ class Campaign:
         self.tell(f"{word} {cell.label} · {self._done / self._pending:.0%}, about {left / 60:.0f} minutes left")
 
     def _keep(self, cell: Cell) -> None:
-        path = self.places[cell].path
-        collected = collect_audit if cell.mode == "audit" else collect
-        write(collected(path, cell.experiment), self.folder)
+        write(self._collect(self.places[cell].path, cell), self.folder)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""
@@ -215,5 +222,5 @@ class Campaign:
 
 
 def default_parallel() -> int:
-    """One job per processor core."""
+    """Return the number of jobs at a time: one per processor core."""
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""From finished run directories to rows and audits."""
+"""Turn finished run directories into rows and audits."""
 
 import csv
 import hashlib
@@ -23,7 +23,7 @@ from sgdj.study.rows import Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
 from sgdj.text import from_cell
 
-_COMPARED = ("psnr", "ssim", "nmse")  # whose definitions must agree within a table
+_COMPARED = ("psnr", "ssim", "nmse")  # metrics whose definitions must agree within a table
 
 
 def level(config: dict[str, object]) -> dict[str, float]:
@@ -33,7 +33,7 @@ def level(config: dict[str, object]) -> dict[str, float]:
 
 
 def _variant(command: str) -> list[str]:
-    """What a command line changes beyond its experiment's own choices."""
+    """Return what a command line changes beyond its experiment's own choices."""
     given = [override.lstrip("+") for override in shlex.split(command)[2:]]
     keys = [override.partition("=")[0] for override in given]
     # another data set stays in the experiment: `_clash` holds a table to one; an audit's settings leave it
@@ -46,12 +46,12 @@ _YOUNGER_COLUMNS = ((b"believable",), (b"factor", b"shift_level", b"iterations")
 
 
 def samples_hash(path: Path) -> str:
-    """SHA-256 of ``samples.csv``."""
+    """Compute SHA-256 of ``samples.csv``."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def older_samples_hashes(path: Path) -> list[str]:
-    """SHA-256 of what ``samples.csv`` was before it had columns younger than other rows, and x0 its name."""
+    """Compute SHA-256 of ``samples.csv`` in its older forms: without younger columns, and with x0's former name."""
     lines, former = path.read_bytes().split(b"\r\n"), former_name("x0").encode()
     found = []
     for names in reversed(_YOUNGER_COLUMNS):
@@ -63,7 +63,7 @@ def older_samples_hashes(path: Path) -> list[str]:
 
 
 def _key(line: dict[str, str]) -> Key:
-    """The condition of a line of ``samples.csv``; one of before its columns is read from its name."""
+    """Return the condition of a line of ``samples.csv``, from its columns or, in older files, its name."""
     name, attack, shift = (from_cell(line[column]) for column in ("condition", "attack", "shift"))
     if "factor" in line:
         factor, level, iterations = (line[column] for column in ("factor", "shift_level", "iterations"))
@@ -128,7 +128,7 @@ def _needed(run: RunView, key: str) -> Any:
 
 
 def _common(run: RunView, experiment: str) -> dict[str, Any]:
-    """Fields of `Measured`."""
+    """Return the fields of `Measured`."""
     record = run.record
     return {
         "run": record["config_hash"],
@@ -160,6 +160,18 @@ def _iterations(run: RunView) -> int:
 def collect(folder: Path, experiment: str) -> Row:
     """Read a finished run directory.
 
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    experiment
+        Experiment that it belongs to.
+
+    Returns
+    -------
+    Row
+        Volume means and their origin.
+
     Raises
     ------
     InputError
@@ -188,7 +200,7 @@ def collect(folder: Path, experiment: str) -> Row:
 
 
 def _training_time(seconds: Sequence[float | None]) -> float:
-    """Seconds of all epochs; one whose time is lost (its line was made anew) counts as much as the others' mean."""
+    """Sum the seconds of all epochs; an epoch whose time is lost counts as much as the others' mean."""
     known = [value for value in seconds if value is not None]
     return round(sum(known) * len(seconds) / len(known), 3) if known else 0.0
 
@@ -196,10 +208,22 @@ def _training_time(seconds: Sequence[float | None]) -> float:
 def collect_audit(folder: Path, experiment: str) -> Audited:
     """Read the run directory of an audit.
 
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    experiment
+        Experiment that it belongs to.
+
+    Returns
+    -------
+    Audited
+        Outcome of the audit and its origin.
+
     Raises
     ------
     InputError
-        If it is not finished.
+        If the audit is not finished.
     """
     run, path = _finished(folder, "audit.json")
     report = json.loads(path.read_text())
@@ -219,7 +243,7 @@ _ANY_SEED = ("figure_sigma", "selection", "deviations")
 
 
 def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
-    """Why a run belongs to no table of a scale and some seeds; None if it does."""
+    """Say why a run belongs to no table of a scale and some seeds; None if it does."""
     experiment = str(run.record.get("experiment"))
     if not run.config or "config_hash" not in run.record:
         return "run.json or config.yaml is damaged"
@@ -238,7 +262,7 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
 
 
 def _clash(one: Measured, known: Sequence[Measured]) -> str | None:
-    """Why a run cannot stand beside those that are known; None if it can."""
+    """Say why a run cannot stand beside the known ones; None if it can."""
     if any(other.place == one.place for other in known):
         return "there is another run of its configuration, on other data or with other settings"
     beside = [other for other in known if (other.experiment, other.task) == (one.experiment, one.task)]
@@ -249,6 +273,17 @@ def _clash(one: Measured, known: Sequence[Measured]) -> str | None:
 
 def collect_new(outputs: Path, folder: Path, scale: str, seeds: Sequence[int]) -> tuple[list[str], list[str]]:
     """Write a row, or an audit, for every finished run of the study that has none yet.
+
+    Parameters
+    ----------
+    outputs
+        Folder with run directories.
+    folder
+        Folder of the study's rows.
+    scale
+        Scale of the study, such as "small".
+    seeds
+        Seeds of the study.
 
     Returns
     -------

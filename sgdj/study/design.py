@@ -1,4 +1,4 @@
-"""What the tables, figures and claims are made of: a list of runs, some of which evaluate what others trained."""
+"""List the runs that tables, figures and claims are made of; some evaluate networks that others trained."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,11 +30,13 @@ class Cell:
     Parameters
     ----------
     experiment
-        Option of the group `experiment`.
+        Option of the group `experiment`; empty for none.
     overrides
         Command line without it.
     trained
-        The cell whose network this one evaluates, or None if it trains its own.
+        Cell whose network this one evaluates, or None if it trains its own.
+    mode
+        Mode of a cell that trains no network: "evaluate" or "audit".
     """
 
     experiment: str
@@ -44,8 +46,8 @@ class Cell:
     """What is done with the network of `trained`."""
 
     def job(self, checkpoint: Path | None = None) -> Job:
-        """Checked configuration; an evaluation needs the checkpoint of `trained`."""
-        lines = [f"+experiment={self.experiment}", *self.overrides]
+        """Return the checked configuration; an evaluation needs the checkpoint of `trained`."""
+        lines = [*([f"+experiment={self.experiment}"] if self.experiment else []), *self.overrides]
         if checkpoint is not None:
             return load(parse([f"mode={self.mode}", f"checkpoint={checkpoint}", *lines]))
         same = composed(tuple(line for line in lines if not line.startswith("seed=")))
@@ -53,9 +55,9 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """A line to show."""
+        """Label of the cell, in one line."""
         shown = () if self.trained is None else self.trained.overrides
-        return " ".join((self.experiment, *shown, *self.overrides))
+        return " ".join(filter(None, (self.experiment, *shown, *self.overrides)))
 
 
 class Levels(TypedDict):
@@ -66,7 +68,7 @@ class Levels(TypedDict):
 
 
 def levels() -> Levels:
-    """Content of conf/levels.yaml."""
+    """Read the content of conf/levels.yaml."""
     return cast("Levels", OmegaConf.to_container(OmegaConf.load(CONF / "levels.yaml")))
 
 
@@ -100,7 +102,7 @@ def _levels(task: str, scale: str) -> Iterator[Cell]:
 
 
 def _robustness(task: str, rows: Sequence[Cell], seed: int) -> Iterator[Cell]:
-    """Full audit and wider curves of every strategy on one architecture, one seed."""
+    """List a full audit and wider curves of every strategy on one architecture, one seed."""
     for cell in rows:
         if _seed(cell) == seed and "architecture=gd" in cell.overrides and cell.experiment == f"table_{task}":
             yield cell
@@ -109,7 +111,7 @@ def _robustness(task: str, rows: Sequence[Cell], seed: int) -> Iterator[Cell]:
 
 
 def _upstream(task: str, scale: str) -> Iterator[Cell]:
-    """SGD and SPGD jittering as they should be, with each deviation of the authors' code, and with all of them."""
+    """List SGD and SPGD jittering without, with each, and with all deviations of the authors' code."""
     for architecture in ("gd", "prox"):
         settings = (f"task={task}", f"scale={scale}", f"architecture={architecture}", "strategy=jitter")
         found = [d for d in DEVIATIONS if task in d.tasks and d.architecture == architecture]
@@ -127,17 +129,26 @@ def _upstream(task: str, scale: str) -> Iterator[Cell]:
 
 
 def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequence[str]) -> list[Cell]:
-    """All runs of a study, trainings before the evaluations that need them.
+    """List all runs of a study, trainings before the evaluations that need them.
 
     Parameters
     ----------
-    tasks, scale, seeds
-        What to run.
+    tasks
+        Tasks of the study.
+    scale
+        Scale of the study, such as "small".
+    seeds
+        Seeds of the study.
     parts
         "tables"; "curves": robustness and iteration curves, and error on training data, of the tables' first seeds;
         "audits": a light audit of every network in the tables; "robustness": full audits and wider curves of the first
         seed; "levels": candidates for noise levels and budgets; "upstream": the effect of each deviation of the
         authors' code.
+
+    Returns
+    -------
+    list of Cell
+        Runs in an order in which they can be done.
 
     Raises
     ------
@@ -171,7 +182,7 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
 
 
 def folder(root: Path, scale: str, seeds: Sequence[int]) -> Path:
-    """Where a study's rows and tables belong: ``results/small`` if committed, else a folder beside it."""
+    """Return the folder of a study's rows and tables: ``results/small`` if committed, else a folder beside it."""
     if COMMITTED.get(scale) == tuple(seeds):
         return root / scale
     return root / f"{scale}-seeds-{'-'.join(map(str, seeds))}"

@@ -1,4 +1,4 @@
-"""What each deviation of the authors' code does to the measured figures."""
+"""Report how each deviation of the authors' code changes the measured figures."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ def _section(task: str, architecture: str, rows: Sequence[Row]) -> str:
 
 
 def document(rows: Sequence[Row]) -> str:
-    """All sections as Markdown."""
+    """Write all sections as Markdown."""
     sections = []
     for task in TASKS:
         for architecture in ("gd", "prox"):

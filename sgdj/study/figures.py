@@ -1,17 +1,17 @@
-"""Figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
+"""Draw figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
-from sgdj.runtime.arrays import Array
 from sgdj.study.paper import COLUMNS, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.tables import Line, level_text
@@ -30,18 +30,20 @@ def _name(row: Row) -> str:
 
 
 def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder: Path) -> None:
-    """Attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
+    """Draw attacked against clean PSNR: the table's lines; beside it the gradient form at other levels.
 
     Left: a small marker per seed, a large one for the mean. Right: one seed; markers grow with the level.
 
     Parameters
     ----------
-    task, found
-        The lines of a task's table.
+    task
+        Task whose table is drawn.
+    found
+        Lines of the task's table.
     candidates
         Rows of one seed at other levels of the strategies.
     folder
-        Where to write.
+        Folder where the figures are written.
     """
     other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == "gd"}
     figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
@@ -76,12 +78,12 @@ def _grouped(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _levelled(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """The same of rows whose strategy has a noise level or budget."""
+    """Group the rows whose strategy has a noise level or budget."""
     return _grouped([row for row in rows if row.level])
 
 
 def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
-    """A panel for each architecture, with a common vertical axis."""
+    """Create a panel for each architecture, with a common vertical axis."""
     there = {row.architecture for row in rows}
     present = sorted(there, key=lambda name: (name not in _ARCHITECTURES, name))  # the paper's two first
     figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
@@ -92,7 +94,9 @@ def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
     return figure, dict(zip(present, axes, strict=True))
 
 
-def _band(axis: Axes, x: Array, values: Array, style: str, row: Row, label: str | None) -> None:
+def _band(
+    axis: Axes, x: npt.NDArray[np.float64], values: npt.NDArray[np.float64], style: str, row: Row, label: str | None
+) -> None:
     """Mean over seeds, and the range between the extremes of the seeds."""
     colour, marker, _ = look(row.strategy)
     axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)
@@ -112,7 +116,7 @@ def _legend(figure: Figure, axes: dict[str, Axes], note: str) -> None:
 
 
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
-    """PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
+    """Draw PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
     attack = COLUMNS[task]["adversarial"].attack
     for group in _grouped(rows).values():
@@ -131,7 +135,7 @@ def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
 
 
 def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> None:
-    """Error after every iteration; weights are shared, so iterate k is also the output of a network with K = k."""
+    """Draw the error after every iteration; with shared weights, iterate k is the output of a network with K = k."""
     figure, axes = _panels(rows)
     for group in _grouped(rows).values():
         counts = sorted(c.iterations for c in group[0].values["network"] if c.iterations is not None)
@@ -146,7 +150,7 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
 
 
 def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
-    """PSNR against each strategy's level on the test data; horizontal lines: MSE."""
+    """Draw PSNR against each strategy's level on the test data; horizontal lines: MSE."""
     groups = _levelled(rows)
     order = ("jitter", "input_jitter", "adversarial")
     found = [strategy for architecture, strategy in groups if architecture == "gd"]
@@ -178,3 +182,36 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
     axes[0].set_ylabel("PSNR (dB); grey: MSE")
     figure.suptitle(_title(rows[0]), fontsize=9)
     save_both(figure, folder, f"sigma-{task}")
+
+
+def points(name: str, columns: Mapping[str, Key], found: Sequence[Line], folder: Path, file: str) -> None:
+    """Draw the PSNR of every line in every column: a small marker per seed, a large one for the mean.
+
+    Parameters
+    ----------
+    name
+        Title of the figure.
+    columns
+        Condition of every column by its title.
+    found
+        Lines of a table; those that do not measure a condition are left out there.
+    folder
+        Folder where the figure is written.
+    file
+        Name of its files, without a suffix.
+    """
+    figure = Figure(figsize=(max(4.8, 1.6 * len(columns) + 2), 4.2), layout="constrained")
+    axis = figure.subplots()
+    width = 0.7 / len(found)
+    for number, line in enumerate(found):
+        at = [(x, key) for x, key in enumerate(columns.values()) if line.measures(key)]
+        marker = "osv^D<>Pp*hX"[number % 12]
+        place = np.array([x for x, _ in at]) + (number - (len(found) - 1) / 2) * width
+        (drawn,) = axis.plot(place, [line.cell(key, "psnr")[0] for _, key in at], marker, ms=7, label=plain(line.name))
+        for row in line.rows:
+            axis.plot(place, [row.mean(key) for _, key in at], marker, color=drawn.get_color(), ms=3, alpha=0.45)
+    axis.set_xticks(range(len(columns)), [plain(title) for title in columns])
+    axis.set_ylabel("PSNR (dB)")
+    axis.set_title(plain(name), fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7)
+    save_both(figure, folder, file)

@@ -1,4 +1,4 @@
-"""Which noise level or budget each strategy gets: chosen on validation data by one rule."""
+"""Choose the noise level or budget of each strategy on validation data, by one rule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def _evaluated(rows: Sequence[Row], task: str) -> list[Row]:
 
 
 def candidates(rows: Sequence[Row], task: str) -> dict[str, list[Candidate]]:
-    """Candidates of each strategy by rising level, from the rows of the experiment `selection`."""
+    """Return the candidates of each strategy by rising level, from the rows of the experiment `selection`."""
     found: dict[str, list[Candidate]] = {}
     for row in _evaluated(rows, task):
         if row.level:  # a strategy without one has nothing to choose
@@ -48,7 +48,7 @@ def candidates(rows: Sequence[Row], task: str) -> dict[str, list[Candidate]]:
 
 
 def is_complete(task: str, strategy: str, group: Sequence[Candidate]) -> bool:
-    """Whether every candidate of conf/levels.yaml is there; before that nothing is chosen."""
+    """Check whether every candidate of conf/levels.yaml is there; before that nothing is chosen."""
     grid = levels()["candidates"].get(task, {}).get(strategy)
     return grid is not None and {(key, value) for key, values in grid.items() for value in values} == {
         (key, value) for c in group for key, value in c.row.level.items()
@@ -56,12 +56,12 @@ def is_complete(task: str, strategy: str, group: Sequence[Candidate]) -> bool:
 
 
 def choose(group: Sequence[Candidate]) -> Candidate:
-    """The best candidate; see `RULE`."""
+    """Return the best candidate; see `RULE`."""
     return max(group, key=lambda c: (c.score, -c.value))
 
 
 def markdown(rows: Sequence[Row], task: str) -> str:
-    """Candidates and the choice."""
+    """Write the candidates and the choice as Markdown."""
     header = ("strategy", "level", "validation PSNR clean (dB)", "attacked (dB)", "mean (dB)", "chosen")
     lines = []
     for strategy, group in candidates(rows, task).items():

@@ -1,11 +1,11 @@
-"""What there was to win: how far networks overfit, and what attacks and shifts cost them; measured, not tested."""
+"""Report how far networks overfit, and what attacks and shifts cost them; measured, not tested."""
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sgdj.evaluation.conditions import CLEAN
-from sgdj.runtime.arrays import Array
 from sgdj.study.paper import COLUMNS, reported
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import Line, title
@@ -19,14 +19,14 @@ _HEAD = (
 )
 
 
-def gains(rows: Sequence[Row]) -> Array:
-    """PSNR over that of the starting point in dB, per volume, mean over seeds."""
+def gains(rows: Sequence[Row]) -> npt.NDArray[np.float64]:
+    """Return PSNR over that of the starting point in dB, per volume, mean over seeds."""
     start = np.array([list(row.values["x0"][CLEAN]["psnr"].values()) for row in rows])
     return np.asarray((matrix(rows, CLEAN) - start).mean(axis=0))
 
 
 def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
-    """Mean gain on training data minus that on test data in dB, and its standard error over volumes."""
+    """Return the mean gain on training data minus that on test data in dB, and its standard error over volumes."""
     both = [gains(rows) for rows in (trained, tested)]
     error = np.sqrt(sum(g.var(ddof=1) / len(g) for g in both))
     return float(both[0].mean() - both[1].mean()), float(error)
@@ -39,16 +39,21 @@ def _cost(line: Line, task: str, column: str) -> str:
 
 
 def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
-    """One line per kind of network.
+    """Write one line of Markdown per kind of network.
 
     Parameters
     ----------
     task
-        Whose table.
+        Task whose table is reported.
     found
-        Its lines, on test data.
+        Lines of the task's table, on test data.
     trained
         Rows of the experiment `generalisation`, on training data; compared with the same seeds' test data.
+
+    Returns
+    -------
+    str
+        Table in Markdown.
     """
     header = (
         "training", "seeds", "gain on training data (dB)", "on test data", "lost", "attack costs", "shift costs",

@@ -22,7 +22,17 @@ def _evaluates(one: Measured) -> bool:
 
 
 def hash_today(one: Measured) -> str:
-    """The configuration hash that a training's command has today.
+    """Compute the configuration hash that a training's command has today.
+
+    Parameters
+    ----------
+    one
+        Row of a training.
+
+    Returns
+    -------
+    str
+        Configuration hash, 12 hexadecimal digits.
 
     Raises
     ------

@@ -44,7 +44,7 @@ def _by_experiment(rows: Sequence[Row], name: str, task: str) -> list[Row]:
 
 
 def _times(found: Sequence[Line], task: str) -> str:
-    """Seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
+    """Report seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
     rows = []
     step: dict[str, float] = {}
     for line in found:
@@ -100,18 +100,18 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     Parameters
     ----------
     folder
-        Holds the rows (see `sgdj.study.store`); receives tables and figures.
+        Folder with the rows (see `sgdj.study.store`); receives tables and figures.
     seeds
-        What a complete table would have; what is missing is named.
+        Seeds that a complete table would have; missing ones are named.
     top
-        Receives README.md and claims.md.
+        Folder that receives README.md and claims.md.
     title
         First line of README.md.
 
     Returns
     -------
     list of Path
-        The written documents.
+        Documents that were written.
 
     Raises
     ------

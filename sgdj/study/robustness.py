@@ -1,4 +1,4 @@
-"""How robust each strategy is, and whether that can be believed: audits, sensitivities and wider curves."""
+"""Report how robust each strategy is, and whether that can be believed: audits, sensitivities and wider curves."""
 
 import csv
 import io
@@ -35,7 +35,7 @@ _LABELS = {
 
 
 def volume_points(row: Row) -> list[Point]:
-    """Points of a row's network: those of `points`, named after its strategy, from volume means.
+    """Compute the points of a row's network like `points`, named after its strategy, from volume means.
 
     The relative error is the root of a volume's mean NMSE; with one sample to a volume that is the same.
     """
@@ -57,7 +57,7 @@ def volume_points(row: Row) -> list[Point]:
 
 
 def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
-    """Draw the curves of all strategies together and write their points; the figures' names."""
+    """Draw the curves of all strategies together and write their points; returns the figures' names."""
     found = [point for row in rows for point in volume_points(row)]
     groups: dict[str, list[Point]] = {"attack": [p for p in found if p.kind == "attack"]}
     for name in _LABELS:
@@ -79,7 +79,7 @@ def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
 
 
 def neighbours(rows: Sequence[Row]) -> str:
-    """The relative error one iteration before and after the K of training, which need not be close to it."""
+    """Report the relative error one iteration before and after the K of training, which need not be close to it."""
     cells = []
     for row in rows:
         error = {p.x: p.mean for p in volume_points(row) if p.kind == "iterations" and p.metric == "relative_error"}
@@ -91,7 +91,7 @@ def neighbours(rows: Sequence[Row]) -> str:
 
 
 def audits(found: Sequence[Audited]) -> str:
-    """One column per network, one line per check."""
+    """Tabulate audits, one column per network, one line per check."""
     names = [title(one.architecture, one.strategy) for one in found]
     rows = []
     for check in max((one.checks for one in found), key=len):  # older audits have fewer
@@ -105,7 +105,7 @@ def audits(found: Sequence[Audited]) -> str:
 
 
 def sensitivities(found: Sequence[Audited]) -> str:
-    """Largest singular value of ∂x̂/∂y, and amplification of white noise, mean ± std over seeds."""
+    """Tabulate the largest singular value of ∂x̂/∂y, and the amplification of white noise, mean ± std over seeds."""
     rows = []
     for (architecture, strategy), group in groupby(found, key=lambda one: (one.architecture, one.strategy)):
         kept = [one for one in group if one.largest is not None and one.frobenius is not None]
@@ -119,7 +119,7 @@ def sensitivities(found: Sequence[Audited]) -> str:
 
 
 def light(found: Sequence[Audited], task: str) -> str:
-    """What the light audits of a table's networks say, in a sentence or a few."""
+    """Summarise the light audits of a table's networks in a few sentences."""
     audited = [one for one in found if one.experiment == "audit_light" and one.task == task]
     if not audited:
         return "Light audit: not run."

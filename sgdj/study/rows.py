@@ -1,14 +1,14 @@
-"""Rows and audits: what finished runs contribute to the tables."""
+"""Define rows and audits: what finished runs contribute to the tables."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.runtime.arrays import Array
 
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}; reconstructors are "network" and "x0".
 Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
@@ -16,26 +16,26 @@ Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was measured, with what, where: what rows and audits have in common.
+    """Origin of measured values, which rows and audits have in common.
 
     Parameters
     ----------
     run
         Name of the run in the files of `sgdj.study.store`: its configuration hash at the time of measuring.
     experiment, task, scale, architecture, strategy, seed
-        What was run.
+        Options of the configuration that was run.
     level
         Key and value of the strategy's noise level or budget, such as ``{"strategy.sigma": 0.1}``; empty for MSE.
     variant
-        What the command line changes beyond its experiment's own choices, such as ``["operator.axis=rows"]``.
+        Overrides of the command line beyond its experiment's own choices, such as ``["operator.axis=rows"]``.
     command
-        Reproduces the run.
+        Command line that reproduces the run.
     config_hash, data_hash
         Identity of the run, and of its data.
     data
-        "synthetic" or "real".
+        Kind of the data, "synthetic" or "real".
     commit, machine, threads, versions
-        Where the numbers come from.
+        Commit, processor, number of threads and packages that the numbers come from.
     """
 
     run: str
@@ -58,17 +58,17 @@ class Measured:
 
     @property
     def network(self) -> tuple[object, ...]:
-        """What was trained; the same for every evaluation of a network."""
+        """Identity of the trained network; the same for every evaluation of it."""
         return (self.task, self.scale, self.architecture, self.strategy, *sorted(self.level.items()), self.seed)
 
     @property
     def place(self) -> tuple[object, ...]:
-        """The cell of the study that it fills; of two that fill the same one, the newer replaces the older."""
+        """Cell of the study that it fills; of two that fill the same one, the newer replaces the older."""
         return (type(self).__name__, self.experiment, *self.network, *self.variant)
 
     @property
     def name(self) -> str:
-        """Unique within an experiment and a scale."""
+        """Name that no other has within an experiment and a scale."""
         level = "".join(f"-{key.rsplit('.', 1)[-1]}{value:g}" for key, value in self.level.items())
         changed = "".join(f"-{change.replace('=', '-')}" for change in self.variant)
         if len(changed) > 150:
@@ -83,21 +83,21 @@ class Row(Measured):
     Parameters
     ----------
     iterations
-        K in training.
+        Number of iterations K in training.
     samples_hash
         SHA-256 of ``samples.csv``.
     attack
         Settings of the evaluation's attack.
     definitions
-        What each metric means.
+        Definition of each metric, in words.
     budgets
         Mean over volumes, by attacked condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
     values
-        Volume means.
+        Means over the samples of each volume, by reconstructor, condition and metric.
     unbelievable
         Conditions under which some sample of the network cannot be believed; see `sgdj.attacks.base.Found`.
     times
-        What differs from one repetition to the next: ``wall_s``, ``training_s``, ``steps``, ``peak_memory_mib``.
+        Values that differ from one repetition to the next: ``wall_s``, ``training_s``, ``steps``, ``peak_memory_mib``.
     """
 
     iterations: int
@@ -110,7 +110,7 @@ class Row(Measured):
     times: dict[str, float] = field(default_factory=dict)
 
     def mean(self, condition: Key, metric: str = "psnr", reconstructor: str = "network") -> float:
-        """Mean over volumes."""
+        """Return the mean over volumes of a metric under a condition."""
         return float(np.mean(list(self.values[reconstructor][condition][metric].values())))
 
 
@@ -121,9 +121,9 @@ class Audited(Measured):
     Parameters
     ----------
     checks
-        Fields of `sgdj.audit.checks.Check`.
+        Fields of `sgdj.audit.checks.Check`, one mapping per check.
     largest, frobenius
-        See `sgdj.audit.report.Report`.
+        Sensitivities of the network, see `sgdj.audit.report.Report`.
     """
 
     checks: list[dict[str, str | int]]
@@ -137,10 +137,10 @@ class Audited(Measured):
 
 
 def same_network(evaluated: Measured, trained: Measured) -> bool:
-    """Whether an evaluation can be of the network that a table shows: their clean PSNR on a volume is the same.
+    """Check whether an evaluation can be of the network that a table shows: their clean PSNR on a volume is the same.
 
-    The same training on another kind of processor ends elsewhere, by up to decibels. Two that share no volume,
-    audits, and rows measured in another way than the table's cannot be compared, and pass.
+    The same training on another kind of processor ends elsewhere, by up to decibels. Two that share no volume, audits,
+    and rows measured in another way than the table's cannot be compared, and pass.
     """
     if evaluated.variant or not (isinstance(evaluated, Row) and isinstance(trained, Row)):
         return True
@@ -148,13 +148,27 @@ def same_network(evaluated: Measured, trained: Measured) -> bool:
     return all(abs(one[volume] - other[volume]) < 1e-3 for volume in one.keys() & other.keys())
 
 
-def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> Array:
-    """Values of one cell, shape (seeds, volumes); rows must have been measured on the same volumes.
+def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> npt.NDArray[np.float64]:
+    """Collect the values of one cell as a matrix; rows must have been measured on the same volumes.
+
+    Parameters
+    ----------
+    rows
+        Rows of one cell, one per seed.
+    condition
+        Condition of the values.
+    metric
+        Metric of the values.
+
+    Returns
+    -------
+    np.ndarray
+        Values, shape (seeds, volumes).
 
     Raises
     ------
     InputError
-        If they were not.
+        If the volumes differ.
     """
     volumes = list(rows[0].values["network"][condition][metric])
     for row in rows:
@@ -164,7 +178,7 @@ def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> Array:
 
 
 def difference(one: Row, other: Row) -> float:
-    """Largest difference of a volume's PSNR in dB between two rows of the same cell."""
+    """Return the largest difference of a volume's PSNR in dB between two rows of the same cell."""
     pairs = [
         (value, other.values[who][condition]["psnr"][volume])
         for who, conditions in one.values.items()

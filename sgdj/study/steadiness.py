@@ -1,4 +1,4 @@
-"""Whether a network would also reconstruct with one iteration more: what its weights learned is one map, or two."""
+"""Compare the error at K and at K + 1 iterations, to find networks whose iterates oscillate."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from sgdj.study.rows import Row
 from sgdj.study.tables import title
 from sgdj.text import markdown_table
 
-OSCILLATES = 2.0  # times the error at K, one iteration later
+OSCILLATES = 2.0  # error at K + 1 over that at K, from which on a network counts as oscillating
 
 _HEAD = (
     "Weights are shared by all iterations, so that a network can be run one iteration further. Some have learned a map "
@@ -23,12 +23,17 @@ _HEAD = (
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Error at K and K + 1 of every kind of network, and how many of them oscillate.
+    """Tabulate the error at K and K + 1 of every kind of network, and how many of them oscillate.
 
     Parameters
     ----------
     rows
-        Of the experiment `figure_iterations`.
+        Rows of the experiment `figure_iterations`.
+
+    Returns
+    -------
+    str
+        Table in Markdown.
     """
     groups: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:

@@ -1,9 +1,9 @@
-"""The evidence as CSV files: runs, their values volume by volume, budgets, starting points and audits.
+"""Store the evidence as CSV files: runs, their values volume by volume, budgets, starting points and audits.
 
 ``runs.csv`` has a line for every row and audit; ``<experiment>.csv`` the values of its networks, one volume to a line;
-``x0.csv`` those of the starting points, each distinct set once; ``budgets.csv`` the budgets as measured;
-``audits.csv`` the checks. Lines are sorted, so that what changed shows line by line. A finished run leaves its lines in
-a file of its own under ``new/``, until `fold` brings them into the others.
+``x0.csv`` those of the starting points, each distinct set once; ``budgets.csv`` the budgets as measured; ``audits.csv``
+the checks. Lines are sorted, so that changes show line by line. A finished run leaves its lines in a file of its own
+under ``new/``, until `fold` brings them into the others.
 """
 
 import csv
@@ -53,12 +53,12 @@ Entry = dict[str, Any]
 
 
 def _number(value: float | None) -> str:
-    """A number's shortest text that gives it back, without the .0 of a whole one; empty for None."""
+    """Write a number as the shortest text that gives it back, without the .0 of a whole one; empty for None."""
     return "" if value is None else repr(float(value)).removesuffix(".0")
 
 
 def _measured(value: float) -> str:
-    """A measured number; single precision needs nine digits at most, anything finer gets seventeen."""
+    """Write a measured number; single precision needs nine digits at most, anything finer gets seventeen."""
     single = np.float32(value)
     return str(single).removesuffix(".0") if float(single) == value else f"{value:.16e}"
 
@@ -115,7 +115,7 @@ def _values(lines: Sequence[Line]) -> dict[Key, dict[str, dict[str, float]]]:
 
 
 def _entry(one: Measured) -> Entry:
-    """The lines of a row or an audit."""
+    """Turn a row or an audit into lines."""
     run: dict[str, Any] = {name: getattr(one, name) for name in RUNS if hasattr(one, name)}
     run |= {name: _compact(run[name]) for name in _STRUCTURED if name in run}
     entry: Entry = {}
@@ -137,7 +137,7 @@ def _entry(one: Measured) -> Entry:
 
 
 def _from_entry(entry: Entry) -> Measured:
-    """The row or audit that lines are of."""
+    """Turn lines into the row or audit that they describe."""
     run: dict[str, Any] = dict(zip(RUNS, map(from_cell, entry["run"]), strict=True))
     run |= {name: json.loads(run[name]) for name in _STRUCTURED if run[name]}
     common = {field.name: run[field.name] for field in fields(Measured)}
@@ -169,7 +169,7 @@ def _from_entry(entry: Entry) -> Measured:
 
 
 def _order(one: Measured) -> tuple[object, ...]:
-    """Rows before audits, by experiment, architecture, strategy, level and seed."""
+    """Return the sort key: rows before audits, by experiment, architecture, strategy, level and seed."""
     known = STRATEGIES.index(one.strategy) if one.strategy in STRATEGIES else len(STRATEGIES)
     level = tuple(sorted(one.level.items()))
     what = (one.experiment, one.task, one.architecture, known, one.strategy, tuple(value for _, value in level))
@@ -177,7 +177,7 @@ def _order(one: Measured) -> tuple[object, ...]:
 
 
 def _lines(path: Path, columns: Sequence[str]) -> Iterator[Line]:
-    """Lines of a CSV file, none if it is absent.
+    """Yield the lines of a CSV file, none if it is absent.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def _by_first(path: Path, columns: Sequence[str]) -> dict[str, list[Line]]:
 
 
 def _folded(folder: Path) -> list[Measured]:
-    """What the CSV files hold."""
+    """Read what the CSV files hold."""
     runs = list(_lines(folder / "runs.csv", RUNS))
     budgets, start, checks = (_by_first(folder / f"{n}.csv", COLUMNS[n]) for n in ("budgets", "x0", "audits"))
     at = {name: RUNS.index(name) for name in ("experiment", "kind", "x0")}
@@ -227,7 +227,7 @@ def _folded(folder: Path) -> list[Measured]:
 
 
 def _new(folder: Path) -> dict[Path, tuple[bytes, Measured]]:
-    """Files under ``new/``, with their content."""
+    """Read the files under ``new/``, with their content."""
     found = {}
     for path in sorted((folder / "new").glob("*.json")):
         content = path.read_bytes()
@@ -239,7 +239,7 @@ def _new(folder: Path) -> dict[Path, tuple[bytes, Measured]]:
 
 
 def _all(folder: Path) -> tuple[list[Measured], dict[Path, tuple[bytes, Measured]]]:
-    """Everything, the newest of what was measured twice, each under a name of its own; and the new files."""
+    """Read everything, the newest of what was measured twice, each under a name of its own; and the new files."""
     new, found = _new(folder), _folded(folder)
     newest, taken = {one.place: one for one in found}, {one.run: one.place for one in found}
     for _, one in new.values():
@@ -251,18 +251,28 @@ def _all(folder: Path) -> tuple[list[Measured], dict[Path, tuple[bytes, Measured
 
 
 def read(folder: Path) -> list[Row]:
-    """All rows of a folder, ordered by experiment, architecture, strategy, level and seed.
+    """Read all rows of a folder, ordered by experiment, architecture, strategy, level and seed.
+
+    Parameters
+    ----------
+    folder
+        Folder with the CSV files.
+
+    Returns
+    -------
+    list of Row
+        Rows in that order.
 
     Raises
     ------
     InputError
-        Naming a damaged file.
+        If a file is damaged, naming it.
     """
     return [one for one in _all(folder)[0] if isinstance(one, Row)]
 
 
 def read_audits(folder: Path) -> list[Audited]:
-    """All audits of a folder, in the order of rows."""
+    """Read all audits of a folder, in the order of rows."""
     return [one for one in _all(folder)[0] if isinstance(one, Audited)]
 
 
@@ -288,10 +298,15 @@ def fold(folder: Path) -> list[Path]:
     Values are written before the line in ``runs.csv`` that names them, and the new files go last: whenever it is
     interrupted, `read` finds everything, and the next call completes it.
 
+    Parameters
+    ----------
+    folder
+        Folder with the CSV files.
+
     Returns
     -------
     list of Path
-        The CSV files that changed.
+        CSV files that changed.
     """
     found, new = _all(folder)
     if not new:
@@ -308,7 +323,7 @@ def fold(folder: Path) -> list[Path]:
         if entry.get("x0"):
             start[run[RUNS.index("x0")]] = entry["x0"]
     tables["x0"] = [(name, *line) for name in sorted(start) for line in start[name]]
-    tables["runs"] = runs  # last
+    tables["runs"] = runs  # last, because its lines name the values in the other files
     changed = []
     for name, lines in tables.items():
         path, text = folder / f"{name}.csv", io.StringIO(newline="")

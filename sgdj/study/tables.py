@@ -1,8 +1,9 @@
-"""Tables from rows: ours beside the paper's, as Markdown, CSV and LaTeX."""
+"""Make tables from rows: ours beside the paper's, as Markdown, CSV and LaTeX."""
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,7 +18,7 @@ from sgdj.text import markdown as plain
 
 
 def title(architecture: str, strategy: str) -> str:
-    """What is written for a strategy on an architecture; one that the paper does not have keeps its own name."""
+    """Return the title of a strategy on an architecture; one that the paper does not have keeps its own name."""
     return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
 
 
@@ -26,28 +27,41 @@ _DIGITS = {"psnr": 2, "ssim": 3}
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: a strategy on an architecture, over its seeds."""
+    """One line of a table: a strategy on an architecture, over its seeds.
+
+    Parameters
+    ----------
+    name
+        Title of the line.
+    rows
+        Rows of the line, one per seed.
+    """
 
     name: str
     rows: list[Row]
 
     @property
     def first(self) -> Row:
-        """Any of them; they differ in seed and values only."""
+        """Row of the first seed, for what all seeds have in common."""
         return self.rows[0]
 
     def doubts(self, condition: Key) -> bool:
-        """Whether some seed's value under a condition cannot be believed."""
+        """Check whether some seed's value under a condition cannot be believed."""
         return any(condition in row.unbelievable for row in self.rows)
 
     def cell(self, condition: Key, metric: str, reconstructor: str = "network") -> tuple[float, float | None]:
-        """Mean over seeds of the volume means, and standard deviation (n - 1) over seeds."""
+        """Return the mean over seeds of the volume means, and the standard deviation (n - 1) over seeds."""
         means = [row.mean(condition, metric, reconstructor) for row in self.rows]
         return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
 
+    def measures(self, condition: Key, metric: str = "psnr", reconstructor: str = "network") -> bool:
+        """Check whether every row has values of a metric under a condition; small images have no SSIM."""
+        found = [row.values.get(reconstructor, {}).get(condition, {}).get(metric, {}) for row in self.rows]
+        return all(values and all(map(math.isfinite, values.values())) for values in found)
+
     @property
     def command(self) -> str:
-        """The first row's command, with all seeds in one sweep."""
+        """Command of the first row, with all seeds in one sweep."""
         seeds = ",".join(str(row.seed) for row in self.rows)
         command = self.first.command.replace(f"seed={self.first.seed}", f"seed={seeds}")
         return command.replace("run.py", "run.py -m") if len(self.rows) > 1 else command
@@ -55,6 +69,11 @@ class Line:
 
 def check(rows: Sequence[Row]) -> None:
     """Refuse rows that do not belong in one table.
+
+    Parameters
+    ----------
+    rows
+        Rows of one table.
 
     Raises
     ------
@@ -76,7 +95,7 @@ def check(rows: Sequence[Row]) -> None:
 
 
 def lines(rows: Sequence[Row]) -> list[Line]:
-    """Rows of one experiment, grouped by architecture and strategy."""
+    """Group the rows of one experiment by architecture and strategy."""
     check(rows)
     grouped = groupby(rows, key=lambda row: (row.architecture, row.strategy))
     found = [Line(title(*key), list(group)) for key, group in grouped]
@@ -88,11 +107,12 @@ def lines(rows: Sequence[Row]) -> list[Line]:
 
 
 def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
-    return max(found, key=lambda line: line.cell(condition, metric)[0])
+    compared = [line for line in found if line.measures(condition, metric)]
+    return max(compared, key=lambda line: line.cell(condition, metric)[0])
 
 
 def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
-    """Cells that a complete table would have, by name."""
+    """Name the cells that a complete table would have."""
     have = {(line.name, row.seed) for line in found for row in line.rows}
     return [
         f"{name}, seeds {', '.join(map(str, absent))}"
@@ -102,57 +122,75 @@ def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
 
 
 def level_text(row: Row) -> str:
-    """σ or budget of a row's strategy."""
+    """Write σ or the budget of a row's strategy."""
     names = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
     return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
 
-def _start(row: Row, condition: Key) -> str:
-    psnr, ssim = (row.mean(condition, metric, "x0") for metric in ("psnr", "ssim"))
-    return f"{psnr:.2f} / {ssim:.3f}"
+def start(line: Line, condition: Key) -> str:
+    """Write PSNR and SSIM of the starting point, as the first row of a line has it."""
+    known = [(m, digits) for m, digits in _DIGITS.items() if line.measures(condition, m, "x0")]
+    return " / ".join(f"{line.first.mean(condition, m, 'x0'):.{digits}f}" for m, digits in known) or "—"
 
 
-def _shown(line: Line, found: Sequence[Line], condition: Key) -> Markup:
+def shown(line: Line, found: Sequence[Line], condition: Key) -> Markup:
+    """Write a cell of the table: PSNR and SSIM, as far as they are measured; the best of a column is bold."""
     texts = []
     for metric, digits in _DIGITS.items():
-        text = plus_minus(*line.cell(condition, metric), digits)
-        texts.append(bold(text) if _best(found, condition, metric) is line else text)
-    return Markup(" / ".join(texts) + (" ‡" if line.doubts(condition) else ""))
+        if line.measures(condition, metric):
+            text = plus_minus(*line.cell(condition, metric), digits)
+            texts.append(bold(text) if _best(found, condition, metric) is line else text)
+    return Markup((" / ".join(texts) or "—") + (" ‡" if line.doubts(condition) else ""))
+
+
+def attack_text(row: Row) -> str:
+    """Write the attack that a row was evaluated with, its budget and its number of steps."""
+    sizes = {"ρ": row.attack.get("rho"), "ε": row.attack.get("epsilon")}
+    steps = "" if row.attack.get("steps") is None else f", {row.attack['steps']} steps"
+    budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None)
+    return f"{plain(str(row.attack['name']).upper())}{budget}{steps}"
+
+
+UNBELIEVABLE = "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."
 
 
 def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
-    """The table with all columns; the best of each column is bold.
+    """Write the table with all columns; the best of each column is bold.
 
     Parameters
     ----------
-    task, found, seeds
-        Lines of a task's table, and the seeds that it should have.
+    task
+        Task of the table.
+    found
+        Lines of the table.
+    seeds
+        Seeds that the table should have.
     marked
         Architecture and strategy of lines to mark with †.
+
+    Returns
+    -------
+    str
+        Table in Markdown.
     """
     columns, first = COLUMNS[task], found[0].first
     volumes = len(first.values["network"][CLEAN]["psnr"])
-    sizes = {"ρ": first.attack.get("rho"), "ε": first.attack.get("epsilon"), "steps": first.attack.get("steps")}
-    steps = "" if sizes["steps"] is None else f", {sizes.pop('steps')} steps"
-    budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None) + steps
     data = "synthetic data" if first.data == "synthetic" else "real data"
-    attack = plain(str(first.attack["name"]).upper())
     text = [
         f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{attack}{budget}; random noise of the same norm.",
+        f"{attack_text(first)}; random noise of the same norm.",
         "",
     ]
-    start = [_start(first, condition) for condition in columns.values()]
-    rows = [("starting point x₀ (no training)", "—", "—", data, *start)]
+    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found[0], c) for c in columns.values()))]
     for line in found:
-        cells = [_shown(line, found, condition) for condition in columns.values()]
+        cells = [shown(line, found, condition) for condition in columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
         rows.append((f"{line.name}{mark}", level_text(line.first), str(len(line.rows)), data, *cells))
     text.append(markdown_table(("training", "level", "seeds", "data", *columns), rows))
     if any(line.doubts(condition) for line in found for condition in columns.values()):
-        text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
+        text += ["", UNBELIEVABLE]
     exploratory = [plain(line.name) for line in found if line.name not in NAMES.values()]
     if exploratory:
         text += ["", f"Exploratory, not of the paper, and in none of its claims: {', '.join(exploratory)}."]
@@ -162,7 +200,7 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
 
 
 def excerpt(task: str, found: Sequence[Line]) -> str:
-    """PSNR in the three columns that the paper has, for a page with little room."""
+    """Write PSNR in the three columns that the paper has, for a page with little room."""
     columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
     data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
     rows = [
@@ -180,7 +218,7 @@ _HEADER = (
 
 
 def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
-    """One record per cell: the paper's figure, ours, their difference, and where ours comes from."""
+    """Return one record per cell: the paper's figure, ours, their difference, and where ours comes from."""
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
@@ -200,7 +238,7 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
 
 
 def against_paper(task: str, found: Sequence[Line]) -> str:
-    """Markdown of the records, ours beside the paper's."""
+    """Write the records as Markdown, ours beside the paper's."""
     header = (
         "training", "column", "paper PSNR / SSIM", "ours PSNR / SSIM", "difference (dB)", "volumes", "seeds", "data",
     )  # fmt: skip
@@ -216,7 +254,7 @@ def against_paper(task: str, found: Sequence[Line]) -> str:
 
 
 def as_csv(task: str, found: Sequence[Line]) -> str:
-    """The records as CSV."""
+    """Write the records as CSV."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _HEADER, lineterminator="\n")
     writer.writeheader()
@@ -225,23 +263,44 @@ def as_csv(task: str, found: Sequence[Line]) -> str:
 
 
 def as_latex(task: str, found: Sequence[Line]) -> str:
-    """The table for booktabs; the best of each column is bold."""
-    columns = COLUMNS[task]
+    """Write a task's table for booktabs."""
+    return latex_table(TITLES[task], COLUMNS[task], found)
+
+
+def latex_table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
+    """Write a table for booktabs; the best of each column is bold.
+
+    Parameters
+    ----------
+    name
+        Title of the table, for a comment above it.
+    columns
+        Condition of every column by its title.
+    found
+        Lines of the table, on the same data.
+
+    Returns
+    -------
+    str
+        Table in LaTeX.
+    """
     out = [
-        printable(f"% {TITLES[task]}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
+        printable(f"% {name}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
         rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
         r"\toprule",
-        "training & " + " & ".join(columns) + r" \\",
+        "training & " + " & ".join(map(latex, columns)) + r" \\",
         r"\midrule",
     ]
     for line in found:
         cells = []
         for condition in columns.values():
-            shown = []
+            texts = []
             for metric, digits in _DIGITS.items():
+                if not line.measures(condition, metric):
+                    continue
                 mean, spread = line.cell(condition, metric)
                 text = f"{mean:.{digits}f}" + ("" if spread is None else rf" \pm {spread:.{digits}f}")
-                shown.append(rf"$\mathbf{{{text}}}$" if _best(found, condition, metric) is line else f"${text}$")
-            cells.append(" / ".join(shown))
+                texts.append(rf"$\mathbf{{{text}}}$" if _best(found, condition, metric) is line else f"${text}$")
+            cells.append(" / ".join(texts) or "---")
         out.append(f"{latex(line.name)} & " + " & ".join(cells) + r" \\")
     return "\n".join([*out, r"\bottomrule", r"\end{tabular}", ""])

@@ -1,4 +1,4 @@
-"""Where the authors' published code departs from the mathematics, each departure as the option that reproduces it."""
+"""List where the authors' published code departs from the mathematics, each with the option that reproduces it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ TASKS = ("mri", "seismic")
 
 @dataclass(frozen=True)
 class Deviation:
-    """One departure.
+    """One deviation of the authors' code from the mathematics.
 
     Parameters
     ----------
@@ -16,9 +16,9 @@ class Deviation:
     overrides
         Command line that switches it on.
     tasks
-        Where it occurs.
+        Tasks in which it occurs.
     architecture
-        On which it can be measured.
+        Architecture on which it can be measured.
     training
         Whether the network must be trained again to see its effect.
     """
@@ -107,5 +107,5 @@ DEVIATIONS = (
 
 
 def deviations(task: str, architecture: str) -> list[Deviation]:
-    """Those that occur in a task on an architecture."""
+    """Return the deviations that occur in a task on an architecture."""
     return [d for d in DEVIATIONS if task in d.tasks and d.architecture in ("gd", architecture)]

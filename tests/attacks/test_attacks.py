@@ -13,7 +13,9 @@ from sgdj.attacks import APGD, PGD, SPSA, Gaussian, WorstOf
 from sgdj.attacks.apgd import checkpoints
 from sgdj.attacks.ball import project, unit
 from sgdj.attacks.budgets import sweep
+from sgdj.attacks.chance import is_weaker, strongest_draw
 from sgdj.attacks.iterative import repeat
+from sgdj.attacks.transfer import Transfer
 from sgdj.audit.self_test import LinearMap, exact_worst_case
 from sgdj.audit.sensitivity import sensitivity
 from sgdj.data import Batch
@@ -62,7 +64,7 @@ def test_the_exact_worst_case_is_reached_on_linear_maps(data, random_start, sear
 
 
 class OneNumber(Reconstructor):
-    """x̂ = <v, y> in every entry: its worst case in a box is known."""
+    """Reconstruct x̂ = <v, y> in every entry; its worst case in a box is known in closed form."""
 
     def __init__(self, v: torch.Tensor) -> None:
         super().__init__()
@@ -116,7 +118,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: type(a).__name__)
 def test_contract(attack, trained):
-    """Budget per sample, support, determinism, independence of neighbours, nothing left behind."""
+    """Check budget per sample, support, determinism, independence of neighbours, and that nothing is left behind."""
     network, data = trained
     before = {k: v.clone() for k, v in network.state_dict().items()}
     delta = attack(network, data, Draws(0))
@@ -147,7 +149,7 @@ def test_forward_passes_are_those_it_says(attack, trained):
 
 
 class Summit(Reconstructor):
-    """Points where the measurement points."""
+    """Reconstruct an image that points where the measurement points."""
 
     def forward(self, y, operator, perturb=None):
         z = operator.adjoint(y)
@@ -157,7 +159,7 @@ class Summit(Reconstructor):
 @pytest.mark.parametrize("random_start", [False, True])
 @pytest.mark.parametrize("search", [partial(PGD, steps=3, step_size=1.0), partial(APGD, steps=3)], ids=["pgd", "apgd"])
 def test_no_perturbation_is_the_answer_where_every_other_helps(search, random_start):
-    """The reconstruction points away from x at δ = 0 and turns towards it with every δ."""
+    """Attack a reconstruction that points away from x at δ = 0 and turns towards it with every δ."""
     x = torch.ones(2, 1, 4, 4, dtype=torch.float64)
     data = Batch(x, -x, Identity(), ("a", "b"), ("a", "b"))
     network = Summit()
@@ -191,7 +193,7 @@ def test_pgd_beats_noise_and_more_effort_does_not_hurt(trained):
 
 
 def foolbox_error(network, data, i: int, epsilon: float, steps: int) -> float:
-    """Error under foolbox's L2 PGD with a regression loss, on one sample as real numbers."""
+    """Compute the error under foolbox's L2 PGD with a regression loss, on one sample as real numbers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of SciPy's names, at import
         import eagerpy as ep
@@ -223,7 +225,7 @@ PGD50 = PGD(rho=0.05, steps=50, step_size=2.0, restarts=1, random_start=False)
 @pytest.mark.filterwarnings("ignore:Converting a tensor")  # by foolbox itself
 @pytest.mark.parametrize(("attack", "linear"), [(PGD50, True), (APGD50, True), (APGD50, False)])
 def test_foolbox_is_not_stronger(trained, attack, linear):
-    """Plain PGD with its large step is, by up to 2 % at a large budget on a network; Auto-PGD nowhere."""
+    """Compare with foolbox: plain PGD is weaker by up to 2 % at a large budget on a network; Auto-PGD nowhere."""
     network, data = (LinearMap(64, torch.complex64), trained[1]) if linear else trained
     for scaled in (attack, attack.scaled(6.0)):
         delta = scaled(network, data, Draws(0))
@@ -234,7 +236,7 @@ def test_foolbox_is_not_stronger(trained, attack, linear):
 
 
 def test_no_gradients_are_not_stronger(trained):
-    """SPSA, with more than ten times the forward passes."""
+    """Compare with SPSA, which takes more than ten times the forward passes."""
     network, data = trained
     apgd = APGD(rho=0.1, steps=20, restarts=1, random_start=False)
     spsa = SPSA(rho=0.1, steps=30, directions=10, width=0.3, restarts=1, random_start=False)
@@ -298,7 +300,7 @@ def test_goals(trained):
 
 
 class Smoothed(Reconstructor):
-    """Adds noise to y before it reconstructs: random at test."""
+    """Add noise to y before reconstructing, so that two passes differ."""
 
     def __init__(self, network: Reconstructor, level: float) -> None:
         super().__init__()
@@ -337,7 +339,7 @@ def test_a_sweep_is_monotone_by_feasible_perturbations(trained):
 
 
 def test_a_zero_gradient_stays_finite():
-    """The clean output as reference: at δ = 0 the gradient vanishes, and a random start is needed."""
+    """Take the clean output as reference: at δ = 0 the gradient vanishes, and a random start is needed."""
     data = next(problems())
     network = LinearMap(64, torch.complex128)
     still = Batch(network(data.y, data.operator), data.y, data.operator, data.samples, data.volumes)
@@ -405,7 +407,7 @@ def test_sensitivity_bounds_small_perturbations(trained):
 
 
 class Cut(Reconstructor):
-    """A network whose output passes through something that spoils its gradient."""
+    """Pass the output of a network through a map that leaves no usable gradient."""
 
     def __init__(self, network: Reconstructor, cut) -> None:
         super().__init__()
@@ -449,6 +451,64 @@ def test_what_honest_gradients_find_is_believed_and_the_same(trained, attack):
     found = attack.found(network, data, Draws(0))
     assert found.believable.all() and found.why == ""
     assert torch.equal(found.delta, attack(network, data, Draws(0)))
+
+
+class Misled(torch.autograd.Function):
+    """The identity, with a gradient that points downhill."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return -gradient
+
+
+@pytest.mark.parametrize("search", [partial(PGD, step_size=1.0), APGD], ids=["pgd", "apgd"])
+def test_an_attack_that_random_draws_outdo_searches_again_or_is_not_believed(trained, search, monkeypatch):
+    network, data = Cut(LinearMap(64, torch.complex64), Misled.apply), trained[1]
+    attack = search(rho=0.1, steps=4, restarts=1, random_start=False)
+    chance = strongest_draw(attack.hill(network, data, attack.budget(data.y)), attack.ball, data, Draws(0))
+    before = errors(network, data, attack(network, data, Draws(0)))
+    assert (before < chance.value).all()
+    found = attack.found(network, data, Draws(0))
+    assert found.believable.all() and found.why == ""
+    assert (errors(network, data, found.delta) > chance.value).all()
+    monkeypatch.setattr("sgdj.attacks.iterative.climb_without_gradients", lambda *_, **__: None)
+    found = replace(attack, steps=1).found(network, data, Draws(3))
+    chance = strongest_draw(attack.hill(network, data, attack.budget(data.y)), attack.ball, data, Draws(3))
+    weak = ~found.believable
+    assert weak.any() and found.why == "random draws of equal norm do more harm than any search (20 were drawn)"
+    assert torch.equal(found.delta[weak], chance.delta[weak])
+
+
+class Scaled(Reconstructor):
+    """The adjoint times a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, y, operator, perturb=None):
+        return self.factor * operator.adjoint(y)
+
+
+def test_what_does_not_carry_over_to_a_network_is_not_believed(trained):
+    data = trained[1]
+    attack = Transfer(rho=0.1, source="another network", steps=10, restarts=1)
+    attack.__dict__["other"] = Scaled(2.0)  # its worst case makes y larger, which brings half of y nearer to x
+    assert attack.found(Scaled(3.0), data, Draws(0)).believable.all()
+    found = attack.found(Scaled(0.5), data, Draws(0))
+    assert not found.believable.any() and found.why.startswith("it does not carry over: random draws")
+    assert torch.equal(found.delta, attack(Scaled(0.5), data, Draws(0)))
+
+
+def test_a_tie_with_random_draws_is_no_fault(trained):
+    network, data = Cut(LinearMap(64, torch.complex64), lambda x: 0 * x + 1), trained[1]
+    hill = APGD(rho=0.1, steps=2, restarts=1, random_start=False).hill(network, data, torch.ones(3, 1, 1, 1))
+    value = hill.mean(torch.zeros_like(data.y))
+    assert not is_weaker(value, value * (1 + 9e-7)).any() and is_weaker(value, value * (1 + 2e-6)).all()
 
 
 def test_gradients_are_judged_for_every_sample_by_itself(trained):

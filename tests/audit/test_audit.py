@@ -93,7 +93,7 @@ def test_a_network_that_is_random_at_test_is_flagged():
 
 
 class CutInside(Reconstructor):
-    """An inner solver without gradients, as many iterative ones have."""
+    """Run an inner solver without gradients, as many iterative reconstructors do."""
 
     def __init__(self, inner: Reconstructor) -> None:
         super().__init__()
@@ -112,8 +112,32 @@ def test_a_gradient_cut_inside_a_solver_is_flagged():
     assert 14 in failed(audit(CutInside(network("fourier"))).light())
 
 
+class Kinked(Reconstructor):
+    """Add rectified parts whose kinks lie a share of ‖y‖ / √n away from the measurement, as some ReLU's always does."""
+
+    def __init__(self, y: torch.Tensor, distance: float, gradient: float = 1.0) -> None:
+        super().__init__()
+        self.y, self.distance, self.gradient = y.double(), distance, gradient
+
+    def forward(self, y, operator, perturb=None):
+        change = y - self.y.to(y.dtype)
+        kink = nn.functional.relu(change - self.distance * self.y.norm() / self.y.numel() ** 0.5)
+        smooth = 0.9 * y + self.gradient * (change - change.detach()) - (change - change.detach())
+        return smooth + 30 * kink
+
+
+def test_a_kink_near_the_measurement_is_no_wrong_gradient():
+    batch = audit(network("identity"), "identity").batch
+
+    def check(distance, gradient=1.0):
+        return audit(Kinked(batch.y, distance, gradient), "identity")._differences()
+
+    assert check(3e-8).status == "PASS"
+    assert check(3e-8, gradient=0.5).status == "FAIL"
+
+
 class Remembering(Reconstructor):
-    """Changes its own weights when it is called."""
+    """Change the network's own weights when it is called."""
 
     def __init__(self, inner: Reconstructor) -> None:
         super().__init__()
@@ -130,7 +154,7 @@ def test_changed_weights_are_flagged():
 
 
 class Mixing(Reconstructor):
-    """Subtracts a share of the batch's mean."""
+    """Subtract a share of the batch's mean, so that samples depend on each other."""
 
     def __init__(self, inner: Reconstructor) -> None:
         super().__init__()
@@ -163,7 +187,7 @@ def test_a_full_audit_finishes_on_a_network_that_is_cut(cli, tmp_path):
 
 
 def test_a_network_in_single_precision_is_differenced_in_single_precision():
-    """Its output answers to no change of 1e-7, whatever it is called with."""
+    """Audit a network whose output does not react to changes of 1e-7, whatever the precision of its input."""
     inner = network("identity")
     single = External(lambda y, operator: inner(y.float(), operator))
     assert 14 not in failed(audit(single, "identity").light())

@@ -39,7 +39,7 @@ def config(*overrides: str):
 
 
 def composable():
-    """Every option of every group, with a task that it fits."""
+    """List every option of every group, with a task that it fits."""
     for group in GROUPS:
         for option in config_options(group):
             if group.startswith(("scale_", "task_", "arithmetic/")):
@@ -99,7 +99,7 @@ def test_every_conditional_file_is_reached():
 
 @pytest.mark.parametrize("target", sorted(shipped()))
 def test_options_list_all_settings_of_their_class(target):
-    """So that an unknown key can be told without importing the class; and every setting has a type that is checked."""
+    """Unknown keys can then be reported without importing the class; and every setting has a type that is checked."""
     module, _, name = target.rpartition(".")
     taken = signature.parameters(getattr(importlib.import_module(module), name))
     assert shipped()[target] - {"name"} == set(taken)
@@ -242,7 +242,8 @@ def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 def test_checking_needs_no_torch(tmp_path):
     modules = "sys, sgdj.cli, sgdj.config.load, sgdj.modes.sweep"
-    code = f"import {modules}; sgdj.cli.main(['seed=x', 'attack.stepps=1']); print('torch' in sys.modules)"
+    mistakes = ["strategy=nothing", "seed=x", "attack.stepps=1"]
+    code = f"import {modules}; sgdj.cli.main({mistakes}); sgdj.cli.main({mistakes[1:]}); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -317,7 +318,7 @@ def test_plugins_open_the_list_of_targets(monkeypatch, tmp_path):
 
 
 def _pins(name: str) -> dict[str, str]:
-    """Distributions that a requirements or lock file pins, with their versions."""
+    """Return the distributions that a requirements or lock file pins, with their versions."""
     from packaging.utils import canonicalize_name
 
     found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a class refuses of its settings is told like everything else, before anything runs."""
+"""Settings that a constructor refuses are reported before anything runs, like all other mistakes."""
 
 import pickle
 
@@ -66,7 +66,7 @@ CASES = [
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    """A package of somebody's own."""
+    """Create a package with classes outside the project."""
     (tmp_path / "pairs_lab.py").write_text(LAB)
     monkeypatch.syspath_prepend(str(tmp_path))
 

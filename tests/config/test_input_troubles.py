@@ -15,7 +15,7 @@ from tests.conftest import QUIET, SMOKE
 
 
 def volumes(folder, shapes=((32, 32),) * 4, slices=2):
-    """A flat folder of volumes in the fastMRI layout."""
+    """Create a flat folder of volumes in the fastMRI layout."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     for i, shape in enumerate(shapes):
@@ -24,7 +24,7 @@ def volumes(folder, shapes=((32, 32),) * 4, slices=2):
 
 
 def edited(edit):
-    """Volumes of which one file is edited."""
+    """Create volumes of which one file is edited."""
 
     def make(folder):
         volumes(folder)
@@ -58,7 +58,7 @@ def truncated(folder):
 
 
 def wrong_split(folder):
-    """One volume in both halves, under another name and without its first slice."""
+    """Put one volume into both halves, under another name and without its first slice."""
     volumes(folder / "singlecoil_train")
     (folder / "singlecoil_val").mkdir()
     rng = np.random.default_rng(1)
@@ -70,7 +70,7 @@ def wrong_split(folder):
 
 
 def redefined(kind):
-    """k-space that lies elsewhere, or declares an absurd size."""
+    """Replace k-space by a link, or by a declaration of absurd size."""
 
     def edit(file):
         del file["kspace"]

@@ -63,7 +63,7 @@ def test_a_new_mistake_is_one_line_and_changes_nothing(cli, tmp_path, arguments,
 
 
 def typed(line):
-    """What a shell makes of a printed argument."""
+    """Return the words that a shell makes of a printed argument."""
     done = subprocess.run(["sh", "-c", f"printf '%s' {line}"], capture_output=True, check=True)
     return done.stdout.decode()
 

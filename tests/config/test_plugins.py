@@ -136,7 +136,7 @@ def test_a_plugin_is_found_without_being_imported(lab):
 
 
 def test_a_package_ships_its_options(cli, lab):
-    """A strategy, an attack, an operator, a data set, a shift and a task; trained, evaluated again, and swept."""
+    """Add a strategy, an attack, an operator, a data set, a shift and a task; train, evaluate again, and sweep."""
     assert cli(*MINE)[0] == 0
     run = only_run(Path())
     assert run.parent.parts[-2:] == ("mine", "gd-weighted")

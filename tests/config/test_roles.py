@@ -1,4 +1,4 @@
-"""One table says of every key what it decides."""
+"""The table of roles says of every key what it decides."""
 
 import itertools
 
@@ -14,7 +14,7 @@ from tests.config.test_config import NEEDED
 
 
 def composed():
-    """Keys of every composed configuration: each option of each group that a command line chooses from."""
+    """Return the keys of every composed configuration: each option of each group that a command line chooses from."""
     for group in GROUPS:
         if group.startswith(("scale_", "task_", "arithmetic/")):
             continue
@@ -33,7 +33,7 @@ def test_every_key_has_a_role_and_every_role_a_key():
 
 
 def test_an_unknown_key_decides():
-    """So that a run with a key of a plugin is never taken for another."""
+    """A run with a key of a plugin is then never taken for another."""
     assert decides("mine.level")
     assert roles.is_variant("mine.level")
 

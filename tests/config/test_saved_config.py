@@ -36,7 +36,7 @@ CHECKPOINT = "run/checkpoints/best.ckpt"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with a finished run, and a module that leaves a mark if it is imported."""
+    """Create a folder with a finished run, and a module that leaves a mark if it is imported."""
     folder = finished_run(tmp_path_factory.mktemp("home"), *SMALL, "run_dir=run")
     (folder / "evil_module.py").write_text("open('harm', 'w').close()\n\n\ndef evil(*a):\n    return a[0]\n")
     return folder
@@ -44,7 +44,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def place(home, tmp_path, monkeypatch):
-    """A copy of it to damage."""
+    """Copy the folder, so that a test can damage it."""
     shutil.copytree(home, tmp_path / "home", symlinks=True)
     monkeypatch.chdir(tmp_path / "home")
     return tmp_path / "home"
@@ -64,7 +64,7 @@ def loaded(*arguments, checkpoint=CHECKPOINT):
 
 
 def told(*arguments, **named):
-    """What is said of a configuration that is refused, in one line."""
+    """Return the line that reports a refused configuration."""
     with pytest.raises(InputErrors) as caught:
         loaded(*arguments, **named)
     (line,) = str(caught.value).splitlines()
@@ -72,7 +72,7 @@ def told(*arguments, **named):
 
 
 def campaign(folder):
-    """Every key with every hostile value, then four runs to their end, while all that the process does is watched."""
+    """Try every key with every hostile value, then four runs to their end, and record every action of the process."""
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     from sgdj.cli import main
@@ -269,7 +269,7 @@ IMAGES = {
 
 
 def typed(line):
-    """The arguments that a message ends with, as a shell passes them on."""
+    """Return the arguments that a message ends with, as a shell passes them on."""
     command = f"printf '%s\\0' {line.partition('if it is right, ')[2]}"
     return subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout.decode().split("\0")[:-1]
 

@@ -1,4 +1,4 @@
-"""What `describe` calls usable runs, and `convert` leaves whole files or none."""
+"""Files that `describe` calls usable can be run on, and `convert` leaves whole files or none."""
 
 import shlex
 
@@ -39,7 +39,7 @@ def kspace_file(path, seed=0, slices=2, size=24):
 
 
 def assorted(root):
-    """Files that somebody may have, in folders with names that need quotes."""
+    """Create files of many kinds, in folders with names that need quotes."""
     for i in range(4):
         kspace_file(root / "my knees, R=4" / f"file{i}.h5", i)
         kspace_file(root / "halves" / ("singlecoil_train" if i < 2 else "singlecoil_val") / f"file{i}.h5", i)

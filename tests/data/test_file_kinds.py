@@ -1,4 +1,4 @@
-"""Files are read as what they hold, or refused with the reason; nothing is decompressed above the limit."""
+"""Files are read by their content, or refused with the reason; nothing is decompressed above the limit."""
 
 import io
 import shutil
@@ -45,7 +45,7 @@ def images(path, **changes):
 
 
 def object_volume(slices=2, shape=(64, 48), factor=1.0):
-    """An object without symmetry, with a smooth phase."""
+    """Create a complex object without symmetry, with a smooth phase."""
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     ellipse = ((x / 0.6) ** 2 + (y / 0.8) ** 2 < 1) * 1.0
     spots = [((x - 0.2) ** 2 + (y + 0.3 + 0.1 * i) ** 2 < 0.05) * 0.5 for i in range(slices)]
@@ -63,7 +63,7 @@ def volume(path, kspace, reference):
 
 
 def npz_bomb(path):
-    """A member that declares 4.8 GB of zeros, and deflates them."""
+    """Write an archive whose member declares 4.8 GB of zeros, deflated."""
     header = io.BytesIO()
     shape = (30000, 20000)
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": shape})
@@ -72,13 +72,13 @@ def npz_bomb(path):
 
 
 def header_bomb(path):
-    """A member whose header alone declares 1 GiB."""
+    """Write an archive whose member has a header that declares 1 GiB."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("model.npy", "w") as member:
         member.write(b"\x93NUMPY\x02\x00" + (2**30).to_bytes(4, "little") + bytes(2**20))
 
 
 def tiff_bomb(path):
-    """80,000 x 40,000 pixels by the header, one strip stored."""
+    """Write a TIFF of 80,000 x 40,000 pixels by the header, with one strip stored."""
     with tifffile.TiffWriter(path) as tif:
         tif.write(GRAY, photometric="minisblack", compression="zlib")
     with tifffile.TiffFile(path, mode="r+b") as tif:
@@ -89,7 +89,7 @@ def tiff_bomb(path):
 
 
 def png_bomb(path):
-    """30,000 x 40,000 pixels in a few bytes."""
+    """Write a PNG of 30,000 x 40,000 pixels in a few bytes."""
 
     def chunk(kind, data):
         return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
@@ -100,7 +100,7 @@ def png_bomb(path):
 
 
 def chunk_bomb(path):
-    """A small data set in one huge chunk."""
+    """Write a small data set in one huge chunk."""
     with h5py.File(path, "w") as file:
         for name, kind in (("kspace", "c8"), ("reconstruction_esc", "f4")):
             file.create_dataset(
@@ -109,7 +109,7 @@ def chunk_bomb(path):
 
 
 def text_bomb(path):
-    """An ISMRMRD header that declares 2 GiB."""
+    """Write an ISMRMRD header that declares 2 GiB."""
     with h5py.File(path, "w") as file:
         plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         kind = h5py.h5t.C_S1.copy()
@@ -118,7 +118,7 @@ def text_bomb(path):
 
 
 def segy_large(path):
-    """Traces of 30,000 samples, sparse on the disk."""
+    """Write traces of 30,000 samples, sparse on the disk."""
     segy(path, np.zeros((8, 12), np.float32))
     with path.open("r+b") as file:
         file.seek(3220)
@@ -153,7 +153,7 @@ def test_what_declares_too_much_is_refused_at_once(tmp_path, name, make, read):
 
 
 def deflated(size):
-    """So many zeros, compressed."""
+    """Return `count` zeros, deflated."""
     packer = zlib.compressobj(9)
     return b"".join([packer.compress(bytes(2**20)) for _ in range(size >> 20)] + [packer.flush()])
 
@@ -355,7 +355,7 @@ def palette_png(path):
 
 
 def with_orientation(number):
-    """As stored by a camera that was turned: shown upright, it is GRAY."""
+    """Store GRAY as a camera that was turned does: shown upright, it is GRAY again."""
     turned = {5: GRAY.T, 6: np.rot90(GRAY), 7: GRAY[::-1, ::-1].T, 8: np.rot90(GRAY, -1)}
     back = {1: GRAY, 2: GRAY[:, ::-1], 3: GRAY[::-1, ::-1], 4: GRAY[::-1], **turned}[number]
     return np.ascontiguousarray(back)

@@ -1,4 +1,4 @@
-"""Conditions as columns."""
+"""Conditions are columns of a table."""
 
 from sgdj.attacks import PGD
 from sgdj.evaluation.conditions import CLEAN, Key, conditions

@@ -1,4 +1,4 @@
-"""Metrics against scikit-image, fastMRI and their formulas."""
+"""Metrics agree with scikit-image, fastMRI and their formulas."""
 
 import fastmri.evaluate
 import numpy as np

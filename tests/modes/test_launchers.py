@@ -36,7 +36,7 @@ def sweep(folder, *arguments):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """The jobs one after the other."""
+    """Run the jobs one after the other, in this process."""
     folder = tmp_path_factory.mktemp("sweep") / "plain"
     assert sweep(folder).returncode == 0
     return folder

@@ -85,7 +85,7 @@ def test_smoke(cli, tmp_path, overrides):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """One finished MRI run, with W&B recording offline."""
+    """Finish one MRI run, with W&B recording offline."""
     arguments = ["task=mri", "scale=smoke", "strategy=jitter", "sigma=0.01", "epochs=3", "trainer.threads=1"]
     return only_run(finished_run(tmp_path_factory.mktemp("finished"), *arguments))
 
@@ -146,7 +146,7 @@ def test_samples_and_summary_agree(finished):
 
 
 def _told(folder: Path, who_and_where: dict[str, bytes]) -> set[str]:
-    """Which names occur in a W&B record: in its files, their names, and what its links point to."""
+    """Return the names that occur in a W&B record: in its files, their names, and the targets of its links."""
     content = [os.fsencode(path.readlink()) for path in folder.rglob("*") if path.is_symlink()]
     content += [os.fsencode(path.name) for path in folder.rglob("*")]
     content += [path.read_bytes() for path in folder.rglob("*") if path.is_file()]

@@ -1,4 +1,4 @@
-"""Somebody else's reconstructor goes through the same evaluation and audit."""
+"""Reconstructors from outside the project go through the same evaluation and audit."""
 
 import csv
 import math
@@ -243,7 +243,7 @@ def test_this_projects_kind_keeps_its_start_and_iterations():
 
 
 class Few(ImageSet):
-    """Random images of two volumes."""
+    """Random images of two volumes, for quick tests."""
 
     def __len__(self):
         return 4

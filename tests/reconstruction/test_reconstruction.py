@@ -1,4 +1,4 @@
-"""Measured files in, reconstructions out."""
+"""Measured files become reconstructions on disk."""
 
 import csv
 import json
@@ -213,12 +213,12 @@ class Call:
 
     @property
     def outputs(self) -> dict[str, dict]:
-        """The record's outputs."""
+        """Return the outputs in the folder's record."""
         return json.loads((self.top / "out" / "reconstruction.json").read_text())["outputs"]
 
     @property
     def files(self) -> list[str]:
-        """All files in the output folder but the record."""
+        """List all files in the output folder but the record."""
         out = self.top / "out"
         found = [p.relative_to(out).as_posix() for p in out.rglob("*") if not p.is_dir()] if out.exists() else []
         return sorted(name for name in found if name != "reconstruction.json")

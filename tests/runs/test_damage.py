@@ -47,14 +47,14 @@ RECORDS = ("run.json", "metrics.jsonl", "checkpoints/epoch-0002.ckpt", "checkpoi
 
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
-    """Figures cost most of the time of so small a run."""
+    """Leave out figures, which take most of the time of so small a run."""
     monkeypatch.setattr("sgdj.reporting.figures.curves", lambda *_: None)
     monkeypatch.setattr("sgdj.reporting.figures.training_curve", lambda rows, path: path.write_bytes(b"a figure"))
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder with a finished run."""
+    """Create a folder with a finished run."""
     folder = tmp_path_factory.mktemp("finished")
     torch.set_num_threads(1)
     with chdir(folder):
@@ -64,7 +64,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
-    """A folder with a run that a signal ended after its last epoch, before the evaluation."""
+    """Create a folder with a run that a signal ended after its last epoch, before the evaluation."""
     folder = tmp_path_factory.mktemp("interrupted")
     torch.set_num_threads(1)
     with chdir(folder), pytest.MonkeyPatch.context() as patch:
@@ -86,7 +86,7 @@ def intact(run):
 
 
 def again(source, tmp_path, change, cli):
-    """Copy a run, change it, give the same command; exit code, standard error and the run."""
+    """Copy a run, change it, repeat the command; returns exit code, standard error and the run."""
     if (tmp_path / "run").exists():
         shutil.rmtree(tmp_path / "run")
     shutil.copytree(source / "run", tmp_path / "run")
@@ -100,7 +100,7 @@ def again(source, tmp_path, change, cli):
 
 
 def damaged_files(state):
-    """(file, ways to damage it)."""
+    """Return pairs of a file and ways to damage it."""
     number = 0
     for name in files(state / "run"):
         ways = list(DAMAGES)
@@ -137,7 +137,7 @@ def test_damage_costs_nothing_that_is_intact(cli, tmp_path, state, request, fini
 
 
 def lines_of_metrics(run):
-    """Take a digit of the first row for another: still JSON, and another number."""
+    """Change a digit of the first row: still valid JSON, but another number."""
     path = run / "metrics.jsonl"
     path.write_text(path.read_text().replace('"val_psnr": 1', '"val_psnr": 9', 1))
 
@@ -315,7 +315,7 @@ def test_a_record_of_another_kind(cli, tmp_path, finished, what):
 
 
 def test_equal_trainings_have_equal_checkpoints(finished, interrupted):
-    """What a checkpoint keeps of the metrics are no times."""
+    """Checkpoints keep metrics without times."""
     hashes = [
         hashlib.sha256(Path(folder / "run" / "checkpoints" / "last.ckpt").read_bytes()).hexdigest()
         for folder in (finished, interrupted)

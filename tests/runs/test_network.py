@@ -27,12 +27,12 @@ FILES = ("checkpoints/best.ckpt", "model/weights.safetensors")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a finished run."""
+    """Create a folder with a finished run."""
     return finished_run(tmp_path_factory.mktemp("trained"), *SMOKE, "evaluation.curve=[]", "run_dir=run")
 
 
 def measured(folder):
-    """PSNR of every clean test sample, as it was written."""
+    """Return the PSNR of every clean test sample, as the run wrote it."""
     with (folder / "run" / "evaluation" / "samples.csv").open() as file:
         rows = list(csv.DictReader(file))
     return {

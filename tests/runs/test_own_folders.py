@@ -1,4 +1,4 @@
-"""A run removes only what is its own: folders of the user's, other runs, and mistakes about where things go."""
+"""A run removes only its own files: not the user's folders, not other runs, whatever the settings name."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ARGUMENTS = (*SMOKE, "evaluation.curve=[]", "shift=[]", "attack=gaussian", "trai
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A folder with a finished run and its data."""
+    """Create a folder with a finished run and its data."""
     folder = tmp_path_factory.mktemp("finished")
     torch.set_num_threads(1)
     with chdir(folder):
@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 
 
 def listing(folder: Path) -> dict[str, tuple[int, bytes | None]]:
-    """Everything below a folder, hidden and nested: times of change and bytes."""
+    """List everything below a folder, hidden and nested, with times of change and bytes."""
     return {
         str(p.relative_to(folder)): (p.lstat().st_mtime_ns, p.read_bytes() if p.is_file() else None)
         for p in [folder, *folder.rglob("*")]
@@ -37,7 +37,7 @@ def listing(folder: Path) -> dict[str, tuple[int, bytes | None]]:
 
 
 def users_own(folder: Path) -> None:
-    """A folder of the user's whose names are those of a run's."""
+    """Create a folder of the user's with the names that a run uses."""
     for name in (
         "config.yaml", "metrics.jsonl", ".hidden", ".paper.tex.tmp", "figures/figure.png", "figures/.a.tmp",
         "checkpoints/best.ckpt", "checkpoints/deep/er/notes", "evaluation/samples.csv", "wandb/run-1/x",
@@ -294,7 +294,7 @@ def test_a_mistake_is_told_in_a_line_and_nothing_is_written(cli, tmp_path, finis
 
 
 def test_a_mistake_that_shows_late_leaves_nothing_behind(cli, tmp_path, monkeypatch):
-    """Somebody's network that fails when it is called."""
+    """Use an outside network that fails when it is called."""
     (tmp_path / "own.py").write_text("def network(y, operator):\n    raise KeyError('y')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     code, _, err = cli(*ARGUMENTS, "mode=evaluate", "reconstructor=own:network")

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """One finished toy run."""
+    """Finish one toy run."""
     return finished_run(tmp_path_factory.mktemp("trained"), *SMOKE, "run_dir=run") / "run"
 
 
@@ -95,7 +95,7 @@ def test_39_output_that_cannot_be_written(cli, tmp_path):
 
 @contextmanager
 def mounted(folder, size):
-    """A real file system of a given size, or a skip."""
+    """Mount a real file system of a given size, or skip."""
     folder.mkdir(parents=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -176,12 +176,12 @@ def test_41_two_runs_in_one_folder(cli, tmp_path):
 
 
 def start(folder, *arguments, **environment):
-    """A run of its own process, in a folder."""
+    """Start a run as a process of its own, in a folder."""
     return Program(RUN, *arguments, cwd=folder, environment=environment)
 
 
 def wait_for(path, process):
-    """Until a file is there, or the process has ended."""
+    """Wait until a file is there, or the process has ended."""
     while not path.exists() and process.poll() is None:
         time.sleep(0.02)
 

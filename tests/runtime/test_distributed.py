@@ -1,4 +1,4 @@
-"""Several processes train what one would; gloo on the CPU."""
+"""Several processes train the same network as one would; gloo on the CPU."""
 
 import json
 import os

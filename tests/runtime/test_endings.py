@@ -1,4 +1,4 @@
-"""How runs end: by a signal from the first moment on, on a full disk wherever it fills, with numbers that are none."""
+"""Runs end in order: by a signal from the first moment on, on a full disk, and with numbers that are not finite."""
 
 import json
 import math
@@ -117,7 +117,7 @@ def test_a_disk_that_fills_in_a_sweep(cli, tmp_path):
 
 
 def wrapped(error: Exception) -> Exception:
-    """As a reader does that takes every `OSError` for a mistake of the user's."""
+    """Catch every `OSError` as a mistake of the user's, as a reader might."""
     try:
         try:
             raise error

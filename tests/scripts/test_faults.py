@@ -1,4 +1,4 @@
-"""A short fault campaign, and that it would tell."""
+"""A short fault campaign finds nothing, and would report a difference."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Readers meet damaged input: what once did harm, and a short round of new damage."""
+"""Readers refuse damaged input: inputs that once did harm, and a short round of new damage."""
 
 import logging
 import signal

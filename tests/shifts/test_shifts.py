@@ -35,7 +35,7 @@ SEISMIC = ConvolutionAcquisition(noise=0.01, length=51, width=4.0)
 
 
 def disc(size: int = 48, count: int = 3) -> torch.Tensor:
-    """Complex discs with a phase, of maximum 0.8."""
+    """Create complex discs with a phase, of maximum 0.8."""
     v, u = np.mgrid[:size, :size] - size / 2
     magnitude = 0.8 * (np.hypot(u, v) < size / 3) * (1 - 0.3 * (u > 0))
     x = torch.from_numpy(magnitude * np.exp(0.5j * u / size)).to(torch.complex64)

@@ -1,4 +1,4 @@
-"""Training risks: what is added, where, and how much."""
+"""Training risks add the stated noise, at the stated place and strength."""
 
 import copy
 import math
@@ -65,7 +65,7 @@ def test_zero_sigma_is_mse_bit_for_bit(form, silent, monkeypatch):
 
 
 def jitter_of(strategy, net, data, draws):
-    """The w_k and z_k of a forward pass."""
+    """Record the w_k and z_k of a forward pass."""
     seen = []
     original = net.forward
 
@@ -147,7 +147,7 @@ def test_input_jitter_stays_on_the_mask():
 
 
 class Shift(Reconstructor):
-    """x̂ = y + c: its worst case is known in closed form, and c is its weight."""
+    """Reconstruct x̂ = y + c: its worst case is known in closed form, and c is its weight."""
 
     def __init__(self):
         super().__init__()

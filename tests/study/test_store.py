@@ -1,4 +1,4 @@
-"""The evidence as CSV files."""
+"""Rows and audits survive their CSV files."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ CHECK = {"number": 1, "name": "a, b", "status": "FAIL", "value": "=1+1", "rule":
 
 
 def audit() -> Audited:
-    """An audit whose one check fails, of the network of `row()`."""
+    """Return an audit whose one check fails, of the network of `row()`."""
     common = {name: value for name, value in vars(row()).items() if name in Audited.__dataclass_fields__}
     common |= {"experiment": "audit_light", "run": "audit", "config_hash": "audit"}
     return Audited(**common, checks=[CHECK], largest=1.5, frobenius=None)

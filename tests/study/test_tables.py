@@ -48,7 +48,7 @@ CONDITIONS = (CLEAN, Key("gaussian", 1.0), Key("pgd", 1.0), Key(shift="lesion"),
 
 
 def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
-    """A row with values that depend on seed and volume, moved by `shift` dB."""
+    """Return a row with values that depend on seed and volume, moved by `shift` dB."""
     rng = np.random.default_rng(seed)
     base = {c: 25 + rng.normal(0, 0.1, 4) - i for i, c in enumerate(CONDITIONS)}
     values = {
@@ -77,7 +77,7 @@ def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
 
 
 def full(seeds=range(10), gain=0.5):
-    """A complete table in which jitter beats MSE by `gain` dB and all others lose by 1 dB."""
+    """Return a complete table in which jitter beats MSE by `gain` dB and all others lose by 1 dB."""
     shifts = {"mse": 0.0, "jitter": gain, "adversarial": -1.0, "input_jitter": -1.0}
     return [row(a, s, seed, d) for a in ("gd", "prox") for s, d in shifts.items() for seed in seeds]
 
@@ -427,7 +427,7 @@ def _campaign(folder: Path) -> subprocess.Popen:
 
 
 def _trained_but_unfinished(folder: Path) -> int:
-    """Runs that have stepped (their first epoch is on disk) and are not finished."""
+    """List runs that have stepped (their first epoch is on disk) and are not finished."""
     return sum(
         json.loads(p.read_text())["status"] == "running" and (p.parent / "checkpoints" / "last.ckpt").exists()
         for p in folder.rglob("run.json")

@@ -33,22 +33,22 @@ def preset(task, *overrides):
 
 
 def channels(x):
-    """Complex (B, 1, H, W) to real (B, 2, H, W), as an array; a real image as it is."""
+    """Turn complex (B, 1, H, W) into real (B, 2, H, W), as an array; return a real image as it is."""
     return np.concatenate([x.real.numpy(), x.imag.numpy()], axis=1) if x.is_complex() else x.numpy()
 
 
 def uncentred(k):
-    """K-space as the authors keep it."""
+    """Return k-space as the authors keep it."""
     return channels(torch.fft.ifftshift(k, dim=(-2, -1)) if k.is_complex() else k)
 
 
 def arrays(module):
-    """Weight and bias of a layer as float64 arrays."""
+    """Return weight and bias of a layer as float64 arrays."""
     return [p.detach().double().numpy() for p in (module.weight, module.bias) if p is not None]
 
 
 def mri(architecture):
-    """The preset's network with random weights, a batch measured with its operator, and the oracle's view of both."""
+    """Return the preset's network with random weights, a measured batch, and the same in the oracle's form."""
     size = 12
     settings = preset("mri", f"architecture={architecture}", "scale=smoke", "architecture.iterations=4")
     torch.manual_seed(0)
@@ -73,7 +73,7 @@ def mri(architecture):
 
 
 def seismic(architecture):
-    """The same for seismic deconvolution."""
+    """Return the same for seismic deconvolution."""
     settings = preset("seismic", f"architecture={architecture}", "scale=smoke", "architecture.iterations=4")
     torch.manual_seed(1)
     network = build(settings, "architecture").double()
@@ -92,7 +92,7 @@ def seismic(architecture):
 
 
 def chosen(settings, group, *but):
-    """Arguments that the preset gives the constructor of a group's class."""
+    """Return the arguments that the preset gives the constructor of a group's class."""
     return {k: v for k, v in settings.plain()[group].items() if k not in ("_target_", "name", *but)}
 
 
@@ -160,7 +160,7 @@ ON_WITH_SKIP = [(5, 0.500644), (10, (1 + (1 - 2 * ETA) ** 10) / 2)]
 
 
 def gains(network):
-    """By how much a network without a learned part amplifies a change of k-space, off the mask and on it."""
+    """Measure the gain of a network without its learned part for a change of k-space, off the mask and on it."""
     with torch.no_grad():
         for p in network.learned.parameters():
             p.zero_()
@@ -214,7 +214,7 @@ def test_the_psnr_is_the_authors():
 
 
 def images(settings, tmp_path):
-    """First test images of a task's data set at scale=smoke, in the units of its operator."""
+    """Return two test images of a configuration, in the units of its operator."""
     source = build(settings.changed("dataset.directory", str(tmp_path)), "dataset")
     source.prepare()
     acquisition = build(settings, "operator")

@@ -153,7 +153,7 @@ def test_the_rate_needs_a_shrinking_step():
 
 
 def _learned(network, strategy, basis, count):
-    """Mean and standard error over seeds of what is learned."""
+    """Return mean and standard error over seeds of the learned parameters."""
     values = torch.stack([fit(network(), strategy, basis, 0.2, steps=150, count=16, seed=s)[0] for s in range(count)])
     return values.mean(0).numpy(), values.std(0).numpy() / np.sqrt(count)
 

@@ -1,4 +1,4 @@
-"""The same command gives the same bits; what should not matter does not."""
+"""The same command gives the same bits; incidental circumstances change none."""
 
 import hashlib
 import json
