@@ -89,6 +89,8 @@ class Trainer:
     batch_size: Count
     optimizer: Literal["adam", "adamw"]
     schedule: Literal["constant", "cosine"]
+    loss_average: Literal["entries", "channels"] = "entries"
+    drop_last: bool = False
     clip_norm: Positive | None
     patience: Count | None
     workers: Annotated[int, Field(ge=0, le=256)]
@@ -125,6 +127,7 @@ class Evaluation:
     panels: NonNegativeInt
     part: Literal["magnitude", "real"] = "magnitude"
     clamp01_prediction: bool = False
+    clamp01_reference: bool = False
     drop_last: bool = False
     fresh_noise: Literal["none", "shifts", "all"] = "none"
 

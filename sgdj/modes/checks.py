@@ -3,6 +3,7 @@
 from sgdj.config.instantiate import build
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import Split
+from sgdj.draws import Draws
 from sgdj.errors import InputError, writing
 from sgdj.evaluation.evaluate import trial
 from sgdj.metrics.image import SSIM_WINDOW
@@ -45,6 +46,7 @@ def prepared_data(plan: Plan) -> str:
             plan.source.prepare()
     hashed = digest(plan.source.manifest())
     _check_sizes(plan)
+    _check_operators(plan)
     return hashed
 
 
@@ -61,6 +63,15 @@ def _check_sizes(plan: Plan) -> None:
                     "dataset",
                     f"give images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels",
                 )
+
+
+def _check_operators(plan: Plan) -> None:
+    """Make the operator of every image size: a mask that was given may have another number of lines."""
+    splits: list[Split] = [plan.settings.evaluation.split]
+    splits += ["train", "val"] if plan.trains else []
+    for images in map(plan.source.images, splits):
+        for shape in {images.shape(i) for i in range(len(images))}:
+            plan.acquisition.operator(shape, ("",), Draws(plan.data_seed))
 
 
 def try_out(plan: Plan, network: Reconstructor) -> None:
