@@ -164,6 +164,7 @@ def test_every_shipped_setting_is_packaged(tmp_path):
         ("reliability/fuzz", "minutes=soon", "'soon' is not a number, minutes=soon"),
         ("reliability/fuzz", "readers=pdf", "no reader pdf, readers: choose of hdf5"),
         ("benchmarks/bench", "quick=maybe", "'maybe' is not true or false, quick=maybe"),
+        ("benchmarks/peers", "threads=two", "not numbers of threads, threads=two: give some"),
         ("tables", "sceale=small", "unknown setting sceale"),
     ],
 )
