@@ -80,7 +80,7 @@ class DeepInverseNetwork(nn.Module):
         iterators = optim.optim_iterators
         learned = deepcopy(network.learned)
 
-        class Learned(optim.Prior):  # type: ignore[misc]
+        class Learned(optim.Prior):
             def __init__(self) -> None:
                 super().__init__()
                 self.body = learned.body
@@ -92,7 +92,7 @@ class DeepInverseNetwork(nn.Module):
 
             prox = grad
 
-        class Jittered(iterators.GDIteration):  # type: ignore[misc]
+        class Jittered(iterators.GDIteration):
             noise: Noise | None = None
 
             def forward(
@@ -105,7 +105,7 @@ class DeepInverseNetwork(nn.Module):
                 w = sigma * z.max() * self.noise(z)
                 return {"est": (z - eta * (self.g_step(x, prior, parameters) + w),), "cost": None}
 
-        class JitteredProximal(iterators.PGDIteration):  # type: ignore[misc]
+        class JitteredProximal(iterators.PGDIteration):
             noise: Noise | None = None
 
             def forward(
