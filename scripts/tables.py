@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from scripts.common import Parser, number, numbers, one_of, print_csv, some_of, status
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.search_path import config_options
 from sgdj.errors import ExitCode, InputError
 from sgdj.study.design import COMMITTED, PARTS, TASKS, Cell, cells, folder
@@ -189,6 +190,10 @@ def check(options: argparse.Namespace) -> int:
         near = get_close_matches(name, rows, 1)
         raise InputError("no such row", name, f"did you mean {near[0]}?" if near else "see results/small/runs.csv")
     row = rows[name]
+    if row.result_version != RESULT_VERSION:
+        what = f"measured with result version {row.result_version}, and this program computes version {RESULT_VERSION}"
+        mend = f"check it with the program of its commit, {row.commit[:12]}, or measure it anew with tables.py run"
+        raise InputError(what, name, mend)
     with TemporaryDirectory() as elsewhere:
         command = [sys.executable, *shlex.split(row.command)[1:], f"output_dir={elsewhere}"]
         done = subprocess.run(command, check=False)
@@ -214,9 +219,9 @@ def choose(options: argparse.Namespace) -> int:
     """Write the levels chosen on validation data."""
     from sgdj.study.levels import candidates, is_complete
     from sgdj.study.levels import choose as best
-    from sgdj.study.store import read
+    from sgdj.study.versions import one_version
 
-    rows = read(folder(RESULTS, options.scale, _seeds(options)))
+    rows = one_version(folder(RESULTS, options.scale, _seeds(options))).rows
     for task in options.tasks:
         for strategy, group in candidates(rows, task).items():
             if not is_complete(task, strategy, group):

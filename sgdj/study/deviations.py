@@ -6,6 +6,7 @@ from sgdj.study.paper import COLUMNS, NAMES, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text
 from sgdj.study.upstream import TASKS, deviations
+from sgdj.study.versions import note
 from sgdj.text import bold, markdown, markdown_table, printable
 
 _HEAD = """# The authors' arithmetic, one deviation at a time
@@ -42,7 +43,8 @@ def _section(task: str, architecture: str, rows: Sequence[Row]) -> str:
     if everything is not None:
         lines.append(_line(everything, base, bold("all"), "all of them", "yes"))
     table = markdown_table(("deviation", "what the code does", "trained", *COLUMNS[task]), lines)
-    text = [f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})", "", table]
+    text = [f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})", ""]
+    text += [*([version, ""] if (version := note(rows)) else []), table]
     if missing:
         text += ["", f"Measured on the other architecture, or missing: {', '.join(missing)}."]
     return "\n".join([*text, "", f"    {printable(base.command)}", ""])

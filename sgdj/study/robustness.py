@@ -15,6 +15,7 @@ from sgdj.runs.directory import write_atomically
 from sgdj.study.paper import NAMES, TITLES
 from sgdj.study.rows import Audited, Row
 from sgdj.study.tables import title
+from sgdj.study.versions import note
 from sgdj.text import Markup, bold, cell, markdown, markdown_table, plus_minus, printable
 
 HEAD = """# Robustness: audits, curves and sensitivities
@@ -138,6 +139,7 @@ def document(rows: Sequence[Row], audited: Sequence[Audited], folder: Path) -> N
     for task in (task for task in TITLES if any(row.task == task for row in rows)):
         mine = [row for row in rows if row.task == task]
         text += [f"## {TITLES[task]} ({mine[0].data} data, scale {mine[0].scale})", ""]
+        text += [version, ""] if (version := note(mine)) else []
         text += [f"![{name}]({name}.png)" for name in draw(task, mine, folder)]
         text += ["", f"Points: [curves-{task}.csv](curves-{task}.csv).", "", neighbours(mine)]
         present = {(row.architecture, row.strategy) for row in mine}

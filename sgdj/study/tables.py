@@ -14,6 +14,7 @@ from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.columns import columns, task_title
 from sgdj.study.paper import NAMES, TITLES, reported
 from sgdj.study.rows import Row, matrix
+from sgdj.study.versions import note
 from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.text import markdown as plain
 
@@ -79,11 +80,11 @@ def check(rows: Sequence[Row]) -> None:
     Raises
     ------
     InputError
-        If attack, metrics, data or task differ, or a row occurs twice.
+        If attack, metrics, data, task or result version differ, or a row occurs twice.
     """
     first = rows[0]
     for row in rows:
-        for what in ("task", "scale", "attack", "definitions", "data_hash"):
+        for what in ("task", "scale", "attack", "definitions", "data_hash", "result_version"):
             if getattr(row, what) != getattr(first, what):
                 raise InputError(
                     f"rows with different {what.replace('_', ' ')} in one table",
@@ -184,6 +185,7 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
         f"{attack_text(first)}; random noise of the same norm.",
         "",
+        *([version, ""] if (version := note(found[0].rows)) else []),
     ]
     rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found[0], c) for c in shown_columns.values()))]
     for line in found:
@@ -215,7 +217,8 @@ def excerpt(task: str, found: Sequence[Line]) -> str:
     head = (
         f"{task_title(found[0].first)}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
     )
-    return f"{head}\n\n{markdown_table(('training', 'seeds', *kept), rows)}"
+    text = [head, "", markdown_table(("training", "seeds", *kept), rows)]
+    return "\n".join([*text, *(["", version] if (version := note(found[0].rows)) else [])])
 
 
 _HEADER = (
@@ -294,6 +297,7 @@ def latex_table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) ->
     """
     out = [
         printable(f"% {name}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
+        *([f"% {version}"] if (version := note(found[0].rows)) else []),
         rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
         r"\toprule",
         "training & " + " & ".join(map(latex, columns)) + r" \\",

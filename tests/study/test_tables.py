@@ -22,7 +22,7 @@ from scipy.stats import ttest_ind
 from scripts.common import status
 from scripts.tables import main
 from sgdj.config.composition import CONF
-from sgdj.config.identity import identity
+from sgdj.config.identity import RESULT_VERSION, identity
 from sgdj.config.instantiate import build as instantiate
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
@@ -38,7 +38,7 @@ from sgdj.study.paper import reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
-from sgdj.study.store import read, write
+from sgdj.study.store import fold, read, write
 from sgdj.study.upstream import deviations
 from tests.conftest import only_run
 
@@ -68,7 +68,8 @@ def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
         architecture=architecture, strategy=strategy, seed=seed,
         level=level, variant=[], iterations=4,
         command=f"python run.py +experiment=table_mri architecture={architecture} strategy={strategy} seed={seed}",
-        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic", commit="c",
+        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic",
+        result_version=RESULT_VERSION, commit="c",
         machine="m", threads=1, versions={}, attack={"name": "pgd", "rho": 0.03, "epsilon": None, "steps": 10},
         definitions={"psnr": "p"}, values=values,
         budgets={c: {"epsilon": 0.5, "rho": 0.03} for c in CONDITIONS if c.attack},
@@ -89,6 +90,7 @@ def full(seeds=range(10), gain=0.5):
         {"definitions": {"psnr": "clamped"}},
         {"data_hash": "other"},
         {"scale": "paper"},
+        {"result_version": RESULT_VERSION - 1},
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(changed):
@@ -246,7 +248,10 @@ def test_committed_tables_are_up_to_date(tmp_path):
 
 
 def test_committed_rows_are_of_this_configuration():
-    """Every training's command composes, and gives the row's level, attack, data and configuration hash."""
+    """Every training's command composes, and gives the row's level and data; of today's version, attack and hash, too.
+
+    A row of an older version has another hash than its command has today, so that it is measured anew.
+    """
     found = read(folder(RESULTS, "small", COMMITTED["small"]))
     assert {(one.scale, one.threads) for one in found} == {("small", 1)}
     assert [one.name for one in found if _variant(one.command) != one.variant] == []
@@ -262,10 +267,11 @@ def test_committed_rows_are_of_this_configuration():
         assert [config[name] for name in ("task", "scale")] == [one.task, one.scale]
         assert [config[node]["name"] for node in ("architecture", "strategy")] == [one.architecture, one.strategy]
         assert level(config) == one.level, one.name
-        assert one.attack.items() <= config["attack"].items(), one.name
         manifest = instantiate(settings, "dataset").manifest()  # of generated data, which need not be there
         assert digest(manifest) == one.data_hash, one.name
-        assert identity(config, manifest) == one.config_hash, one.name
+        current = one.result_version == RESULT_VERSION
+        assert (identity(config, manifest) == one.config_hash) == current, one.name
+        assert not current or one.attack.items() <= config["attack"].items(), one.name
 
 
 def test_committed_curves_are_of_the_networks_in_the_tables():
@@ -350,6 +356,54 @@ def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
     assert "plain (wide) " in (tmp_path / "robustness" / "README.md").read_text()
     for name in ("tradeoff", "epsilon", "iterations", "sigma"):
         assert (tmp_path / "figures" / f"{name}-mri.png").is_file()
+
+
+def test_a_document_is_of_one_version(tmp_path):
+    """The newest of a task; older rows stay in the files, and documents say how many they leave out."""
+    older = [replace(r, result_version=RESULT_VERSION - 1, run=f"old{r.run}", config_hash="o") for r in full(range(2))]
+    for one in older:
+        write(one, tmp_path)
+    text = build_text(tmp_path)
+    assert f"Measured with result version {RESULT_VERSION - 1} of this program; today's version" in text["README.md"]
+    assert "Left out" not in text["README.md"] + text["claims.md"]
+    newer = row(seed=0)
+    write(newer, tmp_path)
+    text = build_text(tmp_path)
+    shown = f"| MSE | — | 1 | synthetic data | **{newer.mean(CLEAN):.2f}**"
+    assert shown in text["README.md"]
+    assert "SGD jittering | σ" not in text["README.md"]
+    for name in ("README.md", "claims.md"):
+        assert "Measured with result version" not in text[name]
+        assert (
+            f"Left out, since a document is of one version: 16 rows of result version {RESULT_VERSION - 1}."
+            in (text[name])
+        )
+    assert len(read(tmp_path)) == 17
+
+
+def build_text(place: Path) -> dict[str, str]:
+    """Return the documents of the rows in a folder, by name."""
+    fold(place)
+    build(place, (0, 1), place, "# Results")
+    return {name: (place / name).read_text() for name in ("README.md", "claims.md")}
+
+
+def test_rows_of_an_older_version_are_missing_today():
+    wanted = cells(["mri"], "smoke", (0,), ["tables", "curves"])[:1]
+    (table,) = wanted
+    measured = row(scale="smoke", config_hash=plan(table.job()).key)
+    assert missing(wanted, [measured]) == []
+    assert missing(wanted, [replace(measured, result_version=RESULT_VERSION - 1)]) == wanted
+
+
+def test_a_row_of_an_older_version_is_not_checked_today(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    older = next(one for one in read(RESULTS / "small") if one.result_version != RESULT_VERSION)
+    assert status(lambda: main(["check", f"{older.experiment}/{older.name}"])) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: measured with result version {older.result_version}, and this program computes ")
+    assert f"check it with the program of its commit, {older.commit[:12]}, or measure it anew" in err
+    assert err.count("\n") == 1
 
 
 def test_without_a_row_there_is_one_line(tmp_path, monkeypatch, capsys):
