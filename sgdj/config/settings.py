@@ -119,6 +119,7 @@ class Evaluation:
     max_samples: Count | None
     split: Literal["test", "val", "train"] = "test"
     curve: tuple[NonNegative, ...]
+    pgd_steps: Count | None = None
     iterations: tuple[Count, ...] = ()
     shift_levels: Annotated[Mapping[Name, tuple[float | int, ...]], AfterValidator(_frozen)] = field(
         default_factory=dict

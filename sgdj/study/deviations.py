@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sgdj.study.paper import COLUMNS, NAMES, TITLES
+from sgdj.study.columns import columns
+from sgdj.study.paper import NAMES, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text
 from sgdj.study.upstream import TASKS, deviations
@@ -21,7 +22,7 @@ are those of the tables.
 
 def _line(row: Row, base: Row, name: str, text: str, trained: str) -> tuple[str, ...]:
     cells = []
-    for condition in COLUMNS[row.task].values():
+    for condition in columns(row).values():
         value = row.mean(condition)
         cells.append(f"{value:.2f}" if row is base else f"{value:.2f} ({value - base.mean(condition):+.2f})")
     return name, text, trained, *cells
@@ -42,7 +43,7 @@ def _section(task: str, architecture: str, rows: Sequence[Row]) -> str:
     everything = by.get(tuple(sorted({o for d in found for o in d.overrides})))
     if everything is not None:
         lines.append(_line(everything, base, bold("all"), "all of them", "yes"))
-    table = markdown_table(("deviation", "what the code does", "trained", *COLUMNS[task]), lines)
+    table = markdown_table(("deviation", "what the code does", "trained", *columns(base)), lines)
     text = [f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})", ""]
     text += [*([version, ""] if (version := note(rows)) else []), table]
     if missing:

@@ -142,7 +142,8 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         text.append("")
         chosen = levels.candidates(rows, task)
         if chosen:
-            text += [f"Levels. {levels.RULE}", "", levels.markdown(rows, task), ""]
+            said = levels.rule(next(iter(chosen.values()))[0].row)
+            text += [f"Levels. {said}", "", levels.markdown(rows, task), ""]
         outcome = claims.markdown(claims.findings([row for line in found for row in line.rows]))
         said = f"{version}\n\n" if (version := note(found[0].rows)) else ""
         tested.append(f"## {task_title(found[0].first)}\n\n{said}{outcome}\n")

@@ -12,7 +12,7 @@ import numpy as np
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.columns import columns, task_title
-from sgdj.study.paper import NAMES, TITLES, reported
+from sgdj.study.paper import NAMES, PUBLISHED, TITLES, reported
 from sgdj.study.rows import Row, matrix
 from sgdj.study.versions import note
 from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
@@ -183,7 +183,8 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         f"### {plain(task_title(first))} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{attack_text(first)}; random noise of the same norm.",
+        f"{attack_text(first)}; random noise of the same norm."
+        + (" Published PGD: the paper's attack, of the same norm." if PUBLISHED in shown_columns else ""),
         "",
         *([version, ""] if (version := note(found[0].rows)) else []),
     ]
@@ -232,6 +233,8 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
+        if PUBLISHED in columns(line.first) and "adversarial" in paper:
+            paper[PUBLISHED] = paper.pop("adversarial")  # the attack that the paper used
         for column, condition in columns(line.first).items():
             theirs = paper.get(column)
             small = not line.measures(condition, "ssim")

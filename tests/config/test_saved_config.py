@@ -341,7 +341,7 @@ def test_a_saved_attack_on_another_network_is_said_again(place):
     edit(place, attack=attack)
     assert typed(told("mode=evaluate")) == ["attack.source=/elsewhere/best.ckpt"]
     assert loaded("mode=evaluate", "attack=pgd")["attack"]["name"] == "pgd"
-    assert loaded("mode=reconstruct", "input=.", "output=out")["attack"]["name"] == "pgd"
+    assert loaded("mode=reconstruct", "input=.", "output=out")["attack"]["name"] == "apgd"
 
 
 def test_both_forms_of_a_network_are_evaluated_alike(place):

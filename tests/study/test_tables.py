@@ -29,9 +29,10 @@ from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
-from sgdj.study import claims, levels, margins, paper, steadiness, tables
+from sgdj.study import claims, levels, margins, steadiness, tables
 from sgdj.study.campaign import missing
 from sgdj.study.collecting import _variant, collect, collect_new, level
+from sgdj.study.columns import columns
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
 from sgdj.study.paper import reported
@@ -44,7 +45,8 @@ from tests.conftest import only_run
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
-CONDITIONS = (CLEAN, Key("gaussian", 1.0), Key("pgd", 1.0), Key(shift="lesion"), Key(shift="line"))
+PGD = Key("pgd", 1.0)
+CONDITIONS = (CLEAN, Key("gaussian", 1.0), PGD, Key(shift="lesion"), Key(shift="line"))
 
 
 def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
@@ -128,6 +130,28 @@ def test_the_table_shows_means_paper_and_what_is_missing():
     assert r"\toprule" in tables.as_latex("mri", found)
 
 
+def test_the_published_attack_stands_beside_a_stronger_one():
+    """The paper's figure is compared with its own attack; claims rest on the stronger one."""
+    rows = full(range(2))
+    for one in rows:
+        one.attack.update(name="apgd", steps=60)
+        for values in one.values.values():
+            values[Key("apgd", 1.0)] = {name: {v: x - 1 for v, x in of.items()} for name, of in values[PGD].items()}
+    found = tables.lines(rows)
+    shown = columns(found[0].first)
+    assert list(shown)[2:4] == ["adversarial", "published PGD"]
+    assert (shown["adversarial"], shown["published PGD"]) == (Key("apgd", 1.0), PGD)
+    records = {(r["training"], r["column"]): r for r in csv.DictReader(tables.as_csv("mri", found).splitlines())}
+    assert records["SGD jittering", "adversarial"]["paper_psnr"] == ""
+    assert records["SGD jittering", "published PGD"]["paper_psnr"] == "26.77"
+    text = "Adversarial: APGD, ρ = 0.03, 60 steps; random noise of the same norm. Published PGD: the paper's attack"
+    assert text in tables.markdown("mri", found, (0, 1))
+    (claim,) = [
+        f for f in claims.findings(rows) if f.claim.text.startswith("SGD jittering is more robust than MSE to a")
+    ]
+    assert claim.difference == pytest.approx(0.5)
+
+
 def test_published_figures():
     """Spot checks of the transcription against the differences that the paper's claims rest on."""
     for task, gain in (("seismic", 1.04), ("mri", 1.09)):
@@ -209,9 +233,9 @@ def test_each_deviation_is_shown_by_its_difference():
     text = document(rows)
     (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
     assert "| yes |" in line
-    assert line.count("(-0.25)") == len(paper.COLUMNS["mri"])
+    assert line.count("(-0.25)") == len(columns(base))
     (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
-    assert last.count("(-3.00)") == len(paper.COLUMNS["mri"])
+    assert last.count("(-3.00)") == len(columns(base))
     assert "missing: noise scale, jittered validation, K = 5" in text
 
 
@@ -498,7 +522,7 @@ def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):
     assert cli(*command)[0] == 0
     run = only_run(tmp_path)
     new, path = collect(run, "table_mri"), run / "evaluation" / "samples.csv"
-    assert {Key("pgd", 0.5), Key(shift="noise_level", level=4.5), Key(iterations=2)} < set(new.values["x0"])
+    assert {Key("apgd", 0.5), PGD, Key(shift="noise_level", level=4.5), Key(iterations=2)} < set(new.values["x0"])
     lines = [line.rsplit(",", 3)[0] for line in path.read_bytes().decode().split("\r\n")]
     path.write_bytes("\r\n".join(re.sub("^x0,", "zero_filled,", line) for line in lines).encode())
     old = collect(run, "table_mri")
