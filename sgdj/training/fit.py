@@ -111,7 +111,7 @@ def _loaders(source: Source, acquisition: Acquisition, settings: Settings) -> Lo
 def _going_on(settings: Settings, kept: Kept, tell: Callable[[str], None]) -> Path | None:
     """Return the checkpoint to resume from, once the leader has tidied the folder; None to begin anew."""
     if rank() == 0:
-        resume = last_consistent(kept.run, kept.key, kept.same_settings, tell)
+        resume = last_consistent(kept.run, kept.key, tell)
     distributed.barrier()
     done = len(kept.run.metrics())
     if rank() > 0:

@@ -22,7 +22,6 @@ from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError, InputErrors
 from sgdj.runs.catalogue import view
 from sgdj.runs.directory import RunDirectory
-from sgdj.runs.earlier import same_settings
 from tests.conftest import QUIET, finished_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,11 +232,6 @@ def test_damage_is_one_line_wherever_it_is_read(place, name):
 def test_other_types_and_hidden_interpolations_are_not_read(text):
     with pytest.raises(InputError, match="are not read"):
         parse_mapping(text.encode(), "file")
-
-
-def test_the_text_in_a_checkpoint_is_bounded():
-    assert not same_settings({"task": "toy"})(bomb().decode())
-    assert same_settings({"task": "toy"})("task: toy")
 
 
 def test_a_file_does_not_lift_the_limit_of_files(place):

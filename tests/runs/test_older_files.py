@@ -92,3 +92,13 @@ def test_other_data_and_other_settings_are_told_apart(cli, older):
     code, _, err = cli(*training(older), f"run_dir={older}")
     assert code == 2
     assert "(of other data)" in err
+
+
+def test_an_older_run_whose_record_is_damaged_is_left_alone(cli, older):
+    """Its checkpoints are of another version: they are not continued, although their settings are the same."""
+    (older / "run.json").write_text("{")
+    before = contents(older)
+    code, _, err = cli(*training(older), f"run_dir={older}")
+    assert (code, len(err.splitlines())) == (2, 1), err
+    assert "run.json cannot be read, and nothing else there is of this configuration" in err
+    assert contents(older) == before
