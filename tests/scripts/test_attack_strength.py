@@ -31,11 +31,11 @@ def test_shares_are_judged_by_worst_sample_and_mean(losses, reached):
     assert line[4].endswith(": reached" if reached else ": not reached")
 
 
-def test_one_command_measures_a_trained_network(cli, tmp_path, monkeypatch, capsys):
+def test_one_command_measures_a_trained_network(cli, tmp_path, monkeypatch, capfd):
     assert cli("task=mri", "scale=smoke", "evaluation.max_samples=1", *QUIET)[0] == 0
     monkeypatch.setattr(attack, "_TRIED", (1, attack.STEPS))
     code = attack.main([str(only_run(tmp_path)), "evaluation.max_samples=1"])
-    out = capsys.readouterr().out
+    out = capfd.readouterr().out
     assert code in (ExitCode.DONE, ExitCode.CHECK_FAILED)
     assert (code == ExitCode.DONE) == ("not reached" not in out)
     assert out.count("| PGD, 10 steps |") == out.count("| Auto-PGD, 100 steps | 1.0000 | 1.0000 |") == 2
