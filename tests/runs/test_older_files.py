@@ -38,8 +38,9 @@ def samples(folder: Path) -> list[dict[str, str]]:
 
 
 def training(folder: Path) -> list[str]:
-    """The command line that made a run."""
-    return shlex.split(json.loads((folder / "run.json").read_text())["command"])[2:]
+    """The command line that made a run, with the attack that was the default then."""
+    given = shlex.split(json.loads((folder / "run.json").read_text())["command"])[2:]
+    return [*given, "attack=pgd", "evaluation.pgd_steps=null"]
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -96,9 +97,10 @@ def test_other_data_and_other_settings_are_told_apart(cli, older):
 
 def test_an_older_run_whose_record_is_damaged_is_left_alone(cli, older):
     """Its checkpoints are of another version: they are not continued, although their settings are the same."""
+    command = training(older)
     (older / "run.json").write_text("{")
     before = contents(older)
-    code, _, err = cli(*training(older), f"run_dir={older}")
+    code, _, err = cli(*command, f"run_dir={older}")
     assert (code, len(err.splitlines())) == (2, 1), err
     assert "run.json cannot be read, and nothing else there is of this configuration" in err
     assert contents(older) == before
