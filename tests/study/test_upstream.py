@@ -342,9 +342,9 @@ def test_the_loss_of_real_images_is_one():
 @pytest.mark.parametrize("architecture", ["gd", "prox"])
 def test_the_preset_is_all_deviations(task, architecture):
     """Every deviation by itself changes the configuration, and together they are the preset."""
-    base = [f"task={task}", f"architecture={architecture}", "strategy=jitter"]
+    base = [f"task={task}", f"architecture={architecture}", "strategy=jitter", "attack=pgd"]  # the paper's
     default = dict(leaves(load(parse(base)).settings.plain()))
-    wanted = dict(leaves(load(parse([*base, "+experiment=upstream"])).settings.plain()))
+    wanted = dict(leaves(load(parse([*base[:-1], "+experiment=upstream"])).settings.plain()))
     for deviation in deviations(task, architecture):
         alone = dict(leaves(load(parse([*base, *deviation.overrides])).settings.plain()))
         assert alone != default or (deviation.name, architecture) == ("residual", "prox"), deviation.name
