@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from scripts.common import Parser, number, numbers, one_of, print_csv, some_of, status
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.search_path import config_options
 from sgdj.errors import ExitCode, InputError
 from sgdj.runtime.output import say
@@ -196,6 +197,10 @@ def check(options: argparse.Namespace) -> int:
         near = get_close_matches(name, rows, 1)
         raise InputError("no such row", name, f"did you mean {near[0]}?" if near else f"see {place / 'runs.csv'}")
     row = rows[name]
+    if row.result_version != RESULT_VERSION:
+        what = f"measured with result version {row.result_version}, and this program computes version {RESULT_VERSION}"
+        mend = f"check it with the program of its commit, {row.commit[:12]}, or measure it anew with tables.py run"
+        raise InputError(what, name, mend)
     with TemporaryDirectory() as elsewhere:
         command = [sys.executable, "-m", "sgdj", *shlex.split(row.command)[2:], f"output_dir={elsewhere}"]
         done = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": python_path()})
@@ -221,12 +226,12 @@ def choose(options: argparse.Namespace) -> int:
     """Write the levels chosen on validation data."""
     from sgdj.study.levels import candidates, is_complete
     from sgdj.study.levels import choose as best
-    from sgdj.study.store import read
+    from sgdj.study.versions import one_version
 
     if options.study:
         what, mend = "levels are chosen for the paper's study alone", "give a row its sigma, or compare by mode=tune"
         raise InputError(what, "--study", mend)
-    rows = read(_folder(options))
+    rows = one_version(_folder(options)).rows
     for task in options.tasks:
         for strategy, group in candidates(rows, task).items():
             if not is_complete(task, strategy, group):

@@ -96,6 +96,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
     if reading and "path" in dataset and not _there(dataset["path"], Path.exists):
         yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
+    mask = operator.get("mask_file")
+    if isinstance(mask, str) and config["mode"] != "verify" and not _there(mask, Path.is_file):
+        yield InputError(f"no such file: {mask}", "operator.mask_file", "give an NPY, NPZ or HDF5 file of a mask")
     if "kind" in dataset and dataset["name"] == "images" and dataset["kind"] != task.images:
         yield InputError(f"task {task.name} needs {task.images} images", "dataset.kind", f"set it to {task.images}")
     yield from _transfer_mistakes(config["attack"], "attack")

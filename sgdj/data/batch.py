@@ -53,6 +53,8 @@ class Problem:
         Where a shift drew something, boolean, shape (B, 1, H, W).
     colour
         Filter that turns white noise of unit variance into correlated noise.
+    peak
+        What image and stored noise were divided by, (B, 1, 1, 1); None for 1. See `Acquisition.stored_peak`.
     """
 
     x: Tensor
@@ -64,6 +66,7 @@ class Problem:
     noise_key: str = ""
     region: Tensor | None = None
     colour: Callable[[Tensor], Tensor] | None = None
+    peak: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,14 @@ def pose(images: Sequence[Image], acquisition: Acquisition, draws: Draws) -> Pro
     """Stack images of equal shape into a problem, in the acquisition's units."""
     x = torch.stack([image.x for image in images])
     samples, volumes = zip(*((image.sample, image.volume) for image in images), strict=True)
-    return Problem(acquisition.normalise(x), samples, volumes, acquisition, draws)
+    return scaled(Problem(x, samples, volumes, acquisition, draws))
+
+
+def scaled(problem: Problem) -> Problem:
+    """Bring the images of a problem to the acquisition's units."""
+    x = problem.acquisition.normalise(problem.x)
+    peak = problem.acquisition.stored_peak(x, problem.samples, problem.draws)
+    return replace(problem, x=x if peak is None else x / peak, peak=peak)
 
 
 def measure(problem: Problem) -> Batch:
@@ -121,6 +131,8 @@ def measure(problem: Problem) -> Batch:
     keys = (problem.noise_key,) if problem.noise_key else ()
     white = problem.draws.normal("noise", problem.samples, clean, *keys)
     noise = acquisition.noise * (white if problem.colour is None else problem.colour(white))
+    if problem.peak is not None and not problem.noise_key:  # stored noise, which was scaled with its measurement
+        noise = noise / problem.peak
     y = clean + acquisition.on_support(noise, operator)
     if problem.assumed is not None:
         operator = problem.assumed.operator(shape, problem.volumes, problem.draws)

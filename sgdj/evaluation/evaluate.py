@@ -240,6 +240,7 @@ class _Table:
 
     def __init__(self, reconstructors: dict[str, Reconstructor], settings: Evaluation, volume_metrics: bool) -> None:
         self.reconstructors, self.settings, self.volume_metrics = reconstructors, settings, volume_metrics
+        self._compared = (settings.part, settings.clamp01_prediction, settings.clamp01_reference)
         self.rows: dict[str, list[SampleRow]] = defaultdict(list)
         self.panels: dict[str, list[Panel]] = defaultdict(list)
         self.volumes: VolumePairs = defaultdict(list)
@@ -280,7 +281,7 @@ class _Table:
             with torch.no_grad():
                 known = walked[name]
                 made[name] = reconstructor(batch.y + delta, batch.operator) if known is None else known
-            values = sample_metrics(made[name], batch.x, self.settings.part, self.settings.clamp01_prediction)
+            values = sample_metrics(made[name], batch.x, *self._compared)
             local = [math.nan] * len(batch)
             if batch.region is not None:
                 local = local_psnr(made[name], batch.x, batch.region, self.settings.part)
@@ -338,7 +339,7 @@ class _Table:
         """Return rows and panels in the order of the conditions."""
         rows = [row for condition in listed for row in self.rows[condition.name]]
         panels = [panel for condition in listed for panel in self.panels[condition.name]]
-        how = definitions(self.settings.part, self.settings.clamp01_prediction)
+        how = definitions(*self._compared)
         summary = {**summarise(rows, self.volumes), "definitions": how}
         notes = self._notes()
         return Result(rows, summary | ({"notes": notes} if notes else {}), panels, notes)

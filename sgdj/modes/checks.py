@@ -4,6 +4,7 @@ from sgdj.config.instantiate import build
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.sizes import check_sizes
 from sgdj.data.source import Split
+from sgdj.draws import Draws
 from sgdj.errors import writing
 from sgdj.evaluation.evaluate import trial
 from sgdj.modes.plan import Plan
@@ -47,7 +48,17 @@ def prepared_data(plan: Plan) -> str:
     splits: list[Split] = [plan.settings.evaluation.split]
     for split in [*splits, "val"] if plan.trains else splits:
         check_sizes(plan.source.images(split))
+    _check_operators(plan)
     return hashed
+
+
+def _check_operators(plan: Plan) -> None:
+    """Make the operator of every image size: a mask that was given may have another number of lines."""
+    splits: list[Split] = [plan.settings.evaluation.split]
+    splits += ["train", "val"] if plan.trains else []
+    for images in map(plan.source.images, splits):
+        for shape in {images.shape(i) for i in range(len(images))}:
+            plan.acquisition.operator(shape, ("",), Draws(plan.data_seed))
 
 
 def try_out(plan: Plan, network: Reconstructor) -> None:

@@ -89,7 +89,8 @@ class KSpaceFormat(Format):
     def _simulated(self, columns: int, name: str) -> torch.Tensor:
         if not isinstance(self.acquisition, CartesianAcquisition) or self.acquisition.axis != "columns":
             raise InputError("the file has no mask, and none can be simulated for rows", name, "add a mask (columns,)")
-        self.tell(f"{name}: no mask of its own, undersampled with the network's ({self.acquisition.mask})")
+        which = self.acquisition.mask if self.acquisition.mask_lines is None else "given"
+        self.tell(f"{name}: no mask of its own, undersampled with the network's ({which})")
         return self.acquisition.lines(columns, name, self.draws)
 
 

@@ -11,6 +11,7 @@ from sgdj.config.instantiate import build, made
 from sgdj.config.load import network_settings
 from sgdj.config.saved import other_architecture
 from sgdj.config.settings import Settings
+from sgdj.data.line_masks import built_acquisition
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import external
@@ -75,7 +76,7 @@ def trained_network(settings: Settings) -> Trained:
     plain = settings.plain()
     kept = {key: plain[key] for key in ("task", "operator", "architecture")}
     network = load_network(Path(str(settings.checkpoint)), settings)
-    return Trained(network, build(settings, "operator"), kept | {"dataset": {"seed": settings.data_seed}})
+    return Trained(network, built_acquisition(settings), kept | {"dataset": {"seed": settings.data_seed}})
 
 
 def given_network(settings: Settings) -> Reconstructor:

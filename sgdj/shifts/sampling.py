@@ -49,4 +49,6 @@ class Sampling(Shift):
         acquisition = needed(problem, CartesianAcquisition, "only k-space is undersampled", "mri")
         given = {name: getattr(self, name) for name in ("acceleration", "center_fraction", "mask", "axis")}
         changes = {name: value for name, value in given.items() if value is not None}
+        if changes:  # a mask of the user's own gives way to one that is drawn
+            changes |= {"mask_lines": None, "mask_file": None}
         return measured_with(problem, replace(acquisition, **changes), self.told)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import ExitCode
 from sgdj.modes.plan import plan
 from sgdj.runs.directory import RunDirectory
@@ -44,8 +45,10 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
 
     A training is done if a row has its configuration and data; an evaluation, if a row was measured on the same network
     as the training's row. A finished training is kept in the list if one of its evaluations is missing. Notes beside
-    the tables (`_SPARE`) are left out where the network is gone.
+    the tables (`_SPARE`) are left out where the network is gone. What another result version measured counts for
+    nothing.
     """
+    measured = [one for one in measured if one.result_version == RESULT_VERSION]
     trained = {one.config_hash: one for one in measured}
     known = {(one.experiment, *one.network, *one.variant): one for one in measured}
     shown: dict[Cell, Measured] = {}

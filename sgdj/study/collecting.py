@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sgdj.config import measured
-from sgdj.config.identity import without_defaults
+from sgdj.config.identity import RESULT_VERSION, without_defaults
 from sgdj.config.measured import EXTERNAL
 from sgdj.config.nodes import get
 from sgdj.config.roles import is_variant
@@ -118,6 +118,12 @@ def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
     return run, path
 
 
+def result_version(run: RunView) -> int:
+    """Return the result version of the program that did a run; records from before there were others have none."""
+    found = run.record.get("result_version", 1)
+    return found if isinstance(found, int) else 1
+
+
 def _needed(run: RunView, key: str) -> Any:
     """The value under a dotted key of a run's configuration.
 
@@ -149,6 +155,7 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
         "config_hash": record["config_hash"],
         "data_hash": record["data_hash"],
         "data": record["data"],
+        "result_version": result_version(run),
         "commit": record["commit"] or "unknown",
         "machine": f"{record['device']}, {record['machine']}",
         "threads": record["threads"],
@@ -270,6 +277,8 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return f"it is {run.status}"
     if experiment not in ANY_SEED and run.setting("seed") not in seeds:
         return f"its seed, {run.setting('seed')}, is none of {', '.join(map(str, seeds))}"
+    if (version := result_version(run)) != RESULT_VERSION:
+        return f"it was measured with result version {version}, this program's is {RESULT_VERSION}"
     changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
     return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None
 

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from sgdj.runtime.text import bold, markdown, markdown_table, printable
-from sgdj.study.paper import ARCHITECTURES, COLUMNS, NAMES, TITLES, UPSTREAM_TASKS, deviations
+from sgdj.study.columns import columns
+from sgdj.study.paper import ARCHITECTURES, NAMES, TITLES, UPSTREAM_TASKS, deviations
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text
+from sgdj.study.versions import note
 
 _HEAD = """# The authors' arithmetic, one deviation at a time
 
@@ -19,7 +21,7 @@ Jitter levels are those of the tables.
 
 def _line(row: Row, base: Row, name: str, text: str, trained: str) -> tuple[str, ...]:
     cells = []
-    for condition in COLUMNS[row.task].values():
+    for condition in columns(row).values():
         value = row.mean(condition)
         cells.append(f"{value:.2f}" if row is base else f"{value:.2f} ({value - base.mean(condition):+.2f})")
     return name, text, trained, *cells
@@ -40,8 +42,9 @@ def _section(task: str, architecture: str, rows: Sequence[Row]) -> str:
     everything = by.get(tuple(sorted({o for d in found for o in d.overrides})))
     if everything is not None:
         lines.append(_line(everything, base, bold("all"), "all of them", "yes"))
-    table = markdown_table(("deviation", "what the code does", "trained", *COLUMNS[task]), lines)
-    text = [f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})", "", table]
+    table = markdown_table(("deviation", "what the code does", "trained", *columns(base)), lines)
+    text = [f"## {TITLES[task]}, {NAMES[architecture, 'jitter']} ({level_text(base)}, {data})", ""]
+    text += [*([version, ""] if (version := note(rows)) else []), table]
     if missing:
         text += ["", f"Measured on the other architecture, or missing: {', '.join(missing)}."]
     return "\n".join([*text, "", f"    {printable(base.command)}", ""])

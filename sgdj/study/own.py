@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgdj.config.composition import expand, parse
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.instantiate import build
 from sgdj.config.nodes import nearest
 from sgdj.config.settings import Settings
@@ -14,6 +15,7 @@ from sgdj.modes.plan import plan
 from sgdj.study.design import COMMITTED, Cell, composed
 from sgdj.study.own_file import Content, Entry, in_file, read_content
 from sgdj.study.paper import Claim
+from sgdj.study.rows import Row
 from sgdj.study.store import read as stored
 from sgdj.study.tables import Line
 
@@ -55,9 +57,13 @@ class OwnStudy:
         """All runs, the first seed of every row first."""
         return [cells[i] for i in range(len(self.seeds)) for cells in self.rows.values() if i < len(cells)]
 
+    def older(self) -> list[Row]:
+        """Return the rows in the folder that another result version measured."""
+        return [row for row in stored(self.folder) if row.result_version != RESULT_VERSION]
+
     def lines(self) -> tuple[list[Line], list[str]]:
         """Return the lines of the tables from the rows in the folder, and what is missing."""
-        known = {row.config_hash: row for row in stored(self.folder)}
+        known = {row.config_hash: row for row in stored(self.folder) if row.result_version == RESULT_VERSION}
         found, absent = [], []
         for label, cells in self.rows.items():
             keys = [plan(cell.job()).key for cell in cells]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.runtime.text import cell, markdown_table
@@ -16,6 +17,7 @@ from sgdj.study.columns import task_title
 from sgdj.study.own import OwnStudy
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import UNBELIEVABLE, Line, attack_text, latex_table, level_text, shown, start
+from sgdj.study.versions import left_out
 
 _HEADER = (
     "task", "row", "column", "psnr", "psnr_std", "ssim", "ssim_std", "n_volumes", "n_seeds", "data", "command",
@@ -122,9 +124,10 @@ def build(study: OwnStudy) -> list[Path]:
         If there are no rows, or a claim compares rows that were measured differently.
     """
     found, absent = study.lines()
+    older = left_out(study.older())
     if not found:
         mend = f"run the study first: python scripts/tables.py run --study {study.path}"
-        raise InputError("no rows", str(study.folder), mend)
+        raise InputError(f"no rows of result version {RESULT_VERSION}" if older else "no rows", str(study.folder), mend)
     outcome = _findings(study, found)
     text, latex_parts = [f"# {plain(study.title)}", ""], []
     for number, group in enumerate(_groups(found), 1):
@@ -134,6 +137,7 @@ def build(study: OwnStudy) -> list[Path]:
         text += [_table(name, columns, group), "", f"![{picture}](figures/{picture}.png)", ""]
         latex_parts.append(latex_table(name, columns, group))
     text += ["Missing: " + ("; ".join(map(plain, absent)) if absent else "nothing") + "."]
+    text += ["", older] if older else []
     written = {"table.md": "\n".join(text), "table.csv": _csv(study, found), "table.tex": "\n".join(latex_parts)}
     if study.claims:
         untested = len(study.claims) - len(outcome)

@@ -6,7 +6,7 @@ form, PSNR in dB and SSIM; its rows for SPGD jittering and for denoising were no
 
 from dataclasses import dataclass
 
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.conditions import Key
 
 #: Titles by task, in the order of the documents.
 TITLES = {"mri": "Single-coil MRI", "seismic": "Seismic deconvolution", "denoising": "Denoising"}
@@ -50,13 +50,13 @@ CURVES = {
     "iterations": "iterations K at test",
 }
 
-#: Conditions that a task's table shows, by column.
-ATTACKED = Key("pgd", 1.0)
-_COMMON = {"in-distribution": CLEAN, "random noise": Key("gaussian", 1.0), "adversarial": ATTACKED}
-COLUMNS = {
-    "mri": {**_COMMON, "out-of-distribution": Key(shift="lesion"), "added detail": Key(shift="line")},
-    "seismic": {**_COMMON, "out-of-distribution": Key(shift="block")},
-    "denoising": {**_COMMON, "out-of-distribution": Key(shift="random_detail"), "added detail": Key(shift="bar")},
+#: Attack of the paper, and the title of its column where a stronger attack stands in the column "adversarial".
+ATTACK, PUBLISHED = Key("pgd", 1.0), "published PGD"
+#: Shifts that a task's table shows, by column.
+SHIFTS = {
+    "mri": {"out-of-distribution": "lesion", "added detail": "line"},
+    "seismic": {"out-of-distribution": "block"},
+    "denoising": {"out-of-distribution": "random_detail", "added detail": "bar"},
 }
 
 _REPORTED = ("in-distribution", "adversarial", "out-of-distribution")
@@ -95,7 +95,7 @@ class Claim:
     better, worse
         Names of the two strategies that are compared; of two rows in a study of one's own.
     column
-        Of the task's table; see `COLUMNS`.
+        Of the task's table; see `sgdj.study.columns`.
     architecture
         On which both are trained; empty where the rows say it.
     """
@@ -209,19 +209,49 @@ DEVIATIONS = (
         "unmasked adjoint", "the adjoint does not mask, so noise and attacks off the mask enter the image",
         ("operator.mask_adjoint=false", "operator.noise_support=full", "attack.support=full"), ("mri",), training=True,
     ),
+    Deviation(
+        "mask", "lines drawn with replacement from N(0, n/6), cut at three standard deviations, until just more than a "
+        "quarter is sampled (81 of 320); always the same ones",
+        ("operator.mask=upstream",), ("mri",), training=True,
+    ),
     Deviation("rows", "the mask drops rows, not columns", ("operator.axis=rows",), ("mri",), training=True),
     Deviation(
         "residual", "f(x) + x inside the gradient step, which shrinks the image",
         ("architecture.learned.residual=true",), ("mri",), training=True,
+    ),
+    Deviation(
+        "initial weights", "Kaiming normal divided by 10, scaled by the fan-out (slope 0.001)",
+        ("architecture.learned.initialisation=fan_out",), ("seismic",), training=True,
+    ),
+    Deviation(
+        "scaling", "image and stored noise are divided by the largest magnitude of the noisy measurement",
+        ("operator.scaling=noisy",), ("seismic",), training=True,
+    ),
+    Deviation(
+        "magnitude reference", "the reference is a real magnitude, whose second channel is zero",
+        ("dataset.reference=magnitude",), ("mri",), training=True,
+    ),
+    Deviation(
+        "loss scale", "the loss is the mean over both real channels, half of a mean over complex entries",
+        ("trainer.loss_average=channels",), ("mri",), training=True,
+    ),
+    Deviation(
+        "incomplete batch in training", "training and its validation leave out their last incomplete batch",
+        ("trainer.drop_last=true",), ("mri",), training=True,
     ),
     Deviation("AdamW", "AdamW in place of Adam", ("trainer.optimizer=adamw",), ("mri",), training=True),
     Deviation(
         "no schedule", "the scheduler of the learning rate is never stepped",
         ("trainer.schedule=constant",), training=True,
     ),
-    Deviation("clamped prediction", "the prediction is clamped to [0, 1], the reference not",
-              ("evaluation.clamp01_prediction=true",)),
+    Deviation("clamped prediction", "the prediction is clamped to [0, 1]", ("evaluation.clamp01_prediction=true",)),
+    Deviation("clamped reference", "the reference is clamped to [0, 1], too",
+              ("evaluation.clamp01_reference=true",), ("mri",)),
     Deviation("real part", "PSNR and SSIM of the real part, not the magnitude", ("evaluation.part=real",), ("mri",)),
+    Deviation(
+        "batches of four", "validation and test in batches of four, which matters where batches count as a whole",
+        ("evaluation.batch_size=4",),
+    ),
     Deviation("incomplete batch", "the last incomplete batch is left out", ("evaluation.drop_last=true",), ("mri",)),
     Deviation("test on validation", "the test loops over the validation data", ("evaluation.split=val",), ("seismic",)),
     Deviation("fresh noise", "every test draws new noise", ("evaluation.fresh_noise=all",), ("mri",)),

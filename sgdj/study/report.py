@@ -14,8 +14,8 @@ from sgdj.study import figures as study_figures
 from sgdj.study.columns import task_title, tasks_with_tables
 from sgdj.study.paper import BASELINE, CLAIMS_HEAD, FAMILY, NAMES, TITLES
 from sgdj.study.rows import Row
-from sgdj.study.store import read, read_audits
 from sgdj.study.tables import Line
+from sgdj.study.versions import left_out, note, one_version
 
 _TIMES_HEAD = """# Measured times
 
@@ -42,7 +42,8 @@ def _times(found: Sequence[Line]) -> str:
         wall = float(np.median([t["wall_s"] for t in kept])) / 60
         rows.append((line.name, f"{1000 * step[line.name]:.1f}", ratio, f"{wall:.1f}"))
     table = markdown_table(("training", "ms per step", "ratio to MSE", "minutes per run"), rows)
-    return f"### {task_title(found[0].first)}\n\n{table}\n"
+    said = f"{version}\n\n" if (version := note(found[0].rows)) else ""
+    return f"### {task_title(found[0].first)}\n\n{said}{table}\n"
 
 
 def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path) -> list[str]:
@@ -66,7 +67,7 @@ def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path
 
 def put_excerpt(readme: Path, folder: Path) -> None:
     """Write the tables' excerpt between its markers in a README, if it has them."""
-    rows = read(folder)
+    rows = one_version(folder).rows
     tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
     shown = []
     for task in tasks:
@@ -103,7 +104,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     InputError
         If rows do not fit together, or there are none.
     """
-    rows, audited = read(folder), read_audits(folder)
+    rows, audited, others = one_version(folder)
     if not rows:
         raise InputError("no rows", str(folder), "run the study first: make reproduce-tables with this SCALE and SEEDS")
     tasks = tasks_with_tables(rows)
@@ -125,9 +126,11 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         text.append("")
         chosen = levels.candidates(rows, task)
         if chosen:
-            text += [f"Levels. {levels.RULE}", "", levels.markdown(rows, task), ""]
+            said = levels.rule(next(iter(chosen.values()))[0].row)
+            text += [f"Levels. {said}", "", levels.markdown(rows, task), ""]
         outcome = claims.markdown(claims.findings([row for line in found for row in line.rows]))
-        tested.append(f"## {task_title(found[0].first)}\n\n{outcome}\n")
+        said = f"{version}\n\n" if (version := note(found[0].rows)) else ""
+        tested.append(f"## {task_title(found[0].first)}\n\n{said}{outcome}\n")
         trained = _by_experiment(rows, "generalisation", task)
         if trained:
             tested.append(f"### What there was to win\n\n{margins.markdown(task, found, trained)}\n")
@@ -137,6 +140,9 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         if beyond := claims.exploratory(found):
             tested.append(f"### Beyond the paper\n\n{beyond}\n")
         timed.append(_times(found))
+    if left := left_out(others):
+        text += [left, ""]
+        tested.append(f"{left}\n")
     departures = [row for row in rows if row.experiment == "deviations"]
     if departures:
         write_atomically(top / "upstream.md", deviations.document(departures).encode())

@@ -19,6 +19,7 @@ from sgdj.study.looks import by_strategy
 from sgdj.study.paper import BASELINE, CURVES, NAMES, TITLES
 from sgdj.study.rows import Audited, Row
 from sgdj.study.tables import title
+from sgdj.study.versions import note
 
 HEAD = """# Robustness: audits, curves and sensitivities
 
@@ -137,6 +138,7 @@ def document(rows: Sequence[Row], audited: Sequence[Audited], folder: Path) -> N
     for task in [*(task for task in TITLES if task in present_tasks), *sorted(present_tasks - TITLES.keys())]:
         mine = [row for row in rows if row.task == task]
         text += [f"## {markdown(task_title(mine[0]))} ({mine[0].data} data, scale {mine[0].scale})", ""]
+        text += [version, ""] if (version := note(mine)) else []
         text += [f"![{name}]({name}.png)" for name in draw(task, mine, folder)]
         text += ["", f"Points: [curves-{task}.csv](curves-{task}.csv).", "", neighbours(mine)]
         present = {(row.architecture, row.strategy) for row in mine}

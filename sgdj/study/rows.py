@@ -38,6 +38,8 @@ class Measured:
         Identity of the run, and of its data.
     data
         Kind of the data, "synthetic" or "real".
+    result_version
+        Version of this program's numbers, `sgdj.config.identity.RESULT_VERSION` at the time of measuring.
     commit, machine, threads, versions
         Commit, processor, number of threads and packages that the numbers come from.
     """
@@ -55,6 +57,7 @@ class Measured:
     config_hash: str
     data_hash: str
     data: str
+    result_version: int
     commit: str
     machine: str
     threads: int
@@ -72,8 +75,8 @@ class Measured:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """Cell of the study that it fills; of two that fill the same one, the newer replaces the older."""
-        return (type(self).__name__, self.experiment, *self.network, *self.variant)
+        """Cell of the study that it fills, in one version; of two of the same place, the newer replaces the older."""
+        return (type(self).__name__, self.result_version, self.experiment, *self.network, *self.variant)
 
     @property
     def name(self) -> str:

@@ -15,8 +15,9 @@ from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.runtime.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.runtime.text import markdown as plain
 from sgdj.study.columns import columns, task_title
-from sgdj.study.paper import NAMES, TITLES, reported
+from sgdj.study.paper import NAMES, PUBLISHED, TITLES, reported
 from sgdj.study.rows import LEVELS, Row, matrix
+from sgdj.study.versions import note
 
 
 def title(architecture: str, strategy: str) -> str:
@@ -82,11 +83,11 @@ def check(rows: Sequence[Row]) -> None:
     Raises
     ------
     InputError
-        If attack, metrics, data or task differ, or a row occurs twice.
+        If attack, metrics, data, task or result version differ, or a row occurs twice.
     """
     first = rows[0]
     for row in rows:
-        for what in ("task", "scale", "attack", "definitions", "data_hash"):
+        for what in ("task", "scale", "attack", "definitions", "data_hash", "result_version"):
             if getattr(row, what) != getattr(first, what):
                 raise InputError(
                     f"rows with different {what.replace('_', ' ')} in one table",
@@ -186,8 +187,10 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         f"### {plain(task_title(first))} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{attack_text(first)}; random noise of the same norm.",
+        f"{attack_text(first)}; random noise of the same norm."
+        + (" Published PGD: the paper's attack, of the same norm." if PUBLISHED in shown_columns else ""),
         "",
+        *([version, ""] if (version := note(found[0].rows)) else []),
     ]
     rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found, c) for c in shown_columns.values()))]
     for line in found:
@@ -219,7 +222,8 @@ def excerpt(task: str, found: Sequence[Line]) -> str:
     head = (
         f"{task_title(found[0].first)}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
     )
-    return f"{head}\n\n{markdown_table(('training', 'seeds', *kept), rows)}"
+    text = [head, "", markdown_table(("training", "seeds", *kept), rows)]
+    return "\n".join([*text, *(["", version] if (version := note(found[0].rows)) else [])])
 
 
 _HEADER = (
@@ -233,6 +237,8 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
+        if PUBLISHED in columns(line.first) and "adversarial" in paper:
+            paper[PUBLISHED] = paper.pop("adversarial")  # the attack that the paper used
         for column, condition in columns(line.first).items():
             theirs = paper.get(column)
             small = not line.measures(condition, "ssim")
@@ -298,6 +304,7 @@ def latex_table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) ->
     """
     out = [
         printable(f"% {name}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
+        *([f"% {version}"] if (version := note(found[0].rows)) else []),
         rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
         r"\toprule",
         "training & " + " & ".join(map(latex, columns)) + r" \\",

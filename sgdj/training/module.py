@@ -48,6 +48,8 @@ class Training(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of one batch; training stops here if it is not finite."""
         loss = self.strategy.loss(self.network, batch, self.draws.at(self.current_epoch))
+        if self.settings.loss_average == "channels" and batch.x.is_complex():
+            loss = loss / 2
         value = float(loss.detach())
         if distributed.total(float(not math.isfinite(value)), loss.device):
             raise Diverged(self._diverged(f"loss {value}", batch))

@@ -406,6 +406,17 @@ def test_batches_never_mix_shapes(tmp_path):
     assert all(len({tuple(x.shape) for x in b.x}) == 1 for b in found)
 
 
+def test_incomplete_batches_are_left_out_if_asked_for(phantoms):
+    images = phantoms.images("train")
+    whole = batches(images, Measure(cartesian(), Draws(0)), 4, Draws(0))
+    full = batches(images, Measure(cartesian(), Draws(0)), 4, Draws(0), drop_last=True)
+    assert [len(b) for b in whole] == [4, 4, 1]
+    assert [b.samples for b in full] == [b.samples for b in whole][:2]
+    assert (len(whole), len(full)) == (3, 2)
+    assert len(batches(images, Measure(cartesian(), Draws(0)), 3, drop_last=True)) == 3
+    assert len(batches(images, Measure(cartesian(), Draws(0)), 10, drop_last=True)) == 0
+
+
 def test_flat_folder_is_split_by_volume_and_strays_are_noted(tmp_path):
     write_volumes(tmp_path / "flat", [(40, 36 + 2 * i) for i in range(6)])
     (tmp_path / "flat" / "README.txt").write_text("x")

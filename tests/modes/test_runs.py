@@ -121,7 +121,7 @@ def test_samples_and_summary_agree(finished):
     found = rows(finished)
     assert tuple(found[0]) == COLUMNS
     summary = json.loads((finished / "evaluation" / "summary.json").read_text())
-    conditions = ["clean", "gaussian", "pgd", "line", "lesion", "gaussian-x2", "pgd-x2"]
+    conditions = ["clean", "gaussian", "apgd", "pgd", "line", "lesion", "gaussian-x2", "apgd-x2"]
     assert list(summary["network"]) == list(summary["x0"]) == conditions
     assert set(summary["definitions"]) >= {"psnr", "ssim", "nmse", "fastmri_psnr"}
     for name in ("network", "x0"):
@@ -140,7 +140,7 @@ def test_samples_and_summary_agree(finished):
                     rho = float(row["epsilon"]) / float(row["y_norm"])
                     assert rho == pytest.approx(float(row["level"]), rel=1e-5)
     for row in found:
-        if row["attack"] == "pgd":
+        if row["attack"] in ("apgd", "pgd"):
             twin = [r for r in found if all(r[k] == row[k] for k in ("reconstructor", "sample"))]
             (clean,) = [r for r in twin if r["condition"] == "clean"]
             assert float(row["loss"]) >= float(clean["loss"])
@@ -197,15 +197,16 @@ def test_the_wandb_record_holds_scalars_panels_and_curve(finished):
     assert [item["global_step"] for item in scalars] == [3, 6, 9]
     text = done.stdout
     assert "panel-clean-" in text
+    assert "panel-apgd-" in text
     assert "panel-pgd-" in text
     assert "curves/robustness" in text
     (table,) = record.glob("files/media/table/points_*.json")
     found = json.loads(table.read_text())
     points = [dict(zip(found["columns"], row, strict=True)) for row in found["data"]]
     assert {(p["reconstructor"], p["curve"]) for p in points} == {
-        (r, a) for r in ("network", "x0") for a in ("pgd", "gaussian")
+        (r, a) for r in ("network", "x0") for a in ("apgd", "pgd", "gaussian")
     }
-    mine = [p["x"] for p in points if (p["reconstructor"], p["curve"], p["metric"]) == ("network", "pgd", "psnr")]
+    mine = [p["x"] for p in points if (p["reconstructor"], p["curve"], p["metric"]) == ("network", "apgd", "psnr")]
     assert mine == pytest.approx([0.0, 0.03, 0.06], rel=1e-3)
     (table,) = record.glob("files/media/table/samples_*.json")
     with (finished / "evaluation" / "samples.csv").open() as file:
@@ -354,7 +355,7 @@ def test_a_network_is_evaluated_on_its_training_data_and_without_shifts(cli, tmp
     code, _, err = cli("mode=evaluate", checkpoint, "shift=[]", *QUIET, f"output_dir={tmp_path}/two/outputs")
     assert code == 0, err
     trained, tested = (rows(only_run(tmp_path / name)) for name in ("one", "two"))
-    assert {r["condition"] for r in tested} == {"clean", "gaussian", "pgd"}
+    assert {r["condition"] for r in tested} == {"clean", "gaussian", "apgd", "pgd"}
     assert {r["condition"] for r in trained} == {"clean", "gaussian"}
     volumes = [{r["volume"] for r in found} for found in (trained, tested)]
     assert len(volumes[0]) == OmegaConf.load(finished / "config.yaml").dataset.volumes.train

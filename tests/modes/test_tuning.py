@@ -24,7 +24,7 @@ def score(run):
     with (run / "evaluation" / "samples.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["reconstructor"] == "network"]
     means = []
-    for condition in ("clean", "pgd"):
+    for condition in ("clean", "apgd"):
         by_volume: dict[str, list[float]] = {}
         for row in rows:
             if row["condition"] == condition:

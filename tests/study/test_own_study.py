@@ -231,4 +231,4 @@ def test_the_readmes_study_is_valid(tmp_path):
     assert len(study.rows) == 6
     assert len(study.cells) == 18
     assert study.columns["in-distribution"] == CLEAN
-    assert study.columns["adversarial"] == Key("pgd", 1.0)
+    assert study.columns["adversarial"] == Key("apgd", 1.0)

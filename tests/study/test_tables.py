@@ -20,30 +20,32 @@ from scipy.stats import ttest_ind
 from scripts.common import status
 from scripts.tables import main
 from sgdj.config.composition import CONF
-from sgdj.config.identity import identity
+from sgdj.config.identity import RESULT_VERSION, identity
 from sgdj.config.instantiate import build as instantiate
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
-from sgdj.study import claims, levels, margins, paper, steadiness, tables
+from sgdj.study import claims, levels, margins, steadiness, tables
 from sgdj.study.campaign import missing
 from sgdj.study.collecting import _variant, collect, collect_new, level
+from sgdj.study.columns import columns
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
 from sgdj.study.paper import deviations, reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
-from sgdj.study.store import read, write
+from sgdj.study.store import fold, read, write
 from tests.conftest import only_run
 from tests.program import Program, run
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "tables.py"
 RESULTS = ROOT / "results"
-CONDITIONS = (CLEAN, Key("gaussian", 1.0), Key("pgd", 1.0), Key(shift="lesion"), Key(shift="line"))
+PGD = Key("pgd", 1.0)
+CONDITIONS = (CLEAN, Key("gaussian", 1.0), PGD, Key(shift="lesion"), Key(shift="line"))
 
 
 def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
@@ -67,7 +69,8 @@ def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
         architecture=architecture, strategy=strategy, seed=seed,
         level=level, variant=[], iterations=4,
         command=f"python run.py +experiment=table_mri architecture={architecture} strategy={strategy} seed={seed}",
-        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic", commit="c",
+        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic",
+        result_version=RESULT_VERSION, commit="c",
         machine="m", threads=1, versions={}, attack={"name": "pgd", "rho": 0.03, "epsilon": None, "steps": 10},
         definitions={"psnr": "p"}, values=values,
         budgets={c: {"epsilon": 0.5, "rho": 0.03} for c in CONDITIONS if c.attack},
@@ -88,6 +91,7 @@ def full(seeds=range(10), gain=0.5):
         {"definitions": {"psnr": "clamped"}},
         {"data_hash": "other"},
         {"scale": "paper"},
+        {"result_version": RESULT_VERSION - 1},
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(changed):
@@ -123,6 +127,28 @@ def test_the_table_shows_means_paper_and_what_is_missing():
     (empty,) = [r for r in records if (r["training"], r["column"]) == ("SPGD jittering", "adversarial")]
     assert empty["paper_psnr"] == empty["psnr_minus_paper"] == ""
     assert r"\toprule" in tables.as_latex("mri", found)
+
+
+def test_the_published_attack_stands_beside_a_stronger_one():
+    """The paper's figure is compared with its own attack; claims rest on the stronger one."""
+    rows = full(range(2))
+    for one in rows:
+        one.attack.update(name="apgd", steps=60)
+        for values in one.values.values():
+            values[Key("apgd", 1.0)] = {name: {v: x - 1 for v, x in of.items()} for name, of in values[PGD].items()}
+    found = tables.lines(rows)
+    shown = columns(found[0].first)
+    assert list(shown)[2:4] == ["adversarial", "published PGD"]
+    assert (shown["adversarial"], shown["published PGD"]) == (Key("apgd", 1.0), PGD)
+    records = {(r["training"], r["column"]): r for r in csv.DictReader(tables.as_csv("mri", found).splitlines())}
+    assert records["SGD jittering", "adversarial"]["paper_psnr"] == ""
+    assert records["SGD jittering", "published PGD"]["paper_psnr"] == "26.77"
+    text = "Adversarial: APGD, ρ = 0.03, 60 steps; random noise of the same norm. Published PGD: the paper's attack"
+    assert text in tables.markdown("mri", found, (0, 1))
+    (claim,) = [
+        f for f in claims.findings(rows) if f.claim.text.startswith("SGD jittering is more robust than MSE to a")
+    ]
+    assert claim.difference == pytest.approx(0.5)
 
 
 def test_published_figures():
@@ -206,9 +232,9 @@ def test_each_deviation_is_shown_by_its_difference():
     text = document(rows)
     (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
     assert "| yes |" in line
-    assert line.count("(-0.25)") == len(paper.COLUMNS["mri"])
+    assert line.count("(-0.25)") == len(columns(base))
     (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
-    assert last.count("(-3.00)") == len(paper.COLUMNS["mri"])
+    assert last.count("(-3.00)") == len(columns(base))
     assert "missing: noise scale, jittered validation, K = 5" in text
 
 
@@ -245,7 +271,10 @@ def test_committed_tables_are_up_to_date(tmp_path):
 
 
 def test_committed_rows_are_of_this_configuration():
-    """Every training's command composes, and gives the row's level, attack, data and configuration hash."""
+    """Every training's command composes, and gives the row's level and data; of today's version, attack and hash, too.
+
+    A row of an older version has another hash than its command has today, so that it is measured anew.
+    """
     found = read(folder(RESULTS, "small", COMMITTED["small"]))
     assert {(one.scale, one.threads) for one in found} == {("small", 1)}
     assert [one.name for one in found if _variant(one.command) != one.variant] == []
@@ -261,10 +290,11 @@ def test_committed_rows_are_of_this_configuration():
         assert [config[name] for name in ("task", "scale")] == [one.task, one.scale]
         assert [config[node]["name"] for node in ("architecture", "strategy")] == [one.architecture, one.strategy]
         assert level(config) == one.level, one.name
-        assert one.attack.items() <= config["attack"].items(), one.name
         manifest = instantiate(settings, "dataset").manifest()  # of generated data, which need not be there
         assert digest(manifest) == one.data_hash, one.name
-        assert identity(config, manifest) == one.config_hash, one.name
+        current = one.result_version == RESULT_VERSION
+        assert (identity(config, manifest) == one.config_hash) == current, one.name
+        assert not current or one.attack.items() <= config["attack"].items(), one.name
 
 
 def test_committed_curves_are_of_the_networks_in_the_tables():
@@ -351,6 +381,54 @@ def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
     assert "plain (wide) " in (tmp_path / "robustness" / "README.md").read_text()
     for name in ("tradeoff", "epsilon", "iterations", "sigma"):
         assert (tmp_path / "figures" / f"{name}-mri.png").is_file()
+
+
+def test_a_document_is_of_one_version(tmp_path):
+    """The newest of a task; older rows stay in the files, and documents say how many they leave out."""
+    older = [replace(r, result_version=RESULT_VERSION - 1, run=f"old{r.run}", config_hash="o") for r in full(range(2))]
+    for one in older:
+        write(one, tmp_path)
+    text = build_text(tmp_path)
+    assert f"Measured with result version {RESULT_VERSION - 1} of this program; today's version" in text["README.md"]
+    assert "Left out" not in text["README.md"] + text["claims.md"]
+    newer = row(seed=0)
+    write(newer, tmp_path)
+    text = build_text(tmp_path)
+    shown = f"| MSE | — | 1 | synthetic data | **{newer.mean(CLEAN):.2f}**"
+    assert shown in text["README.md"]
+    assert "SGD jittering | σ" not in text["README.md"]
+    for name in ("README.md", "claims.md"):
+        assert "Measured with result version" not in text[name]
+        assert (
+            f"Left out, since a document is of one version: 16 rows of result version {RESULT_VERSION - 1}."
+            in (text[name])
+        )
+    assert len(read(tmp_path)) == 17
+
+
+def build_text(place: Path) -> dict[str, str]:
+    """Return the documents of the rows in a folder, by name."""
+    fold(place)
+    build(place, (0, 1), place, "# Results")
+    return {name: (place / name).read_text() for name in ("README.md", "claims.md")}
+
+
+def test_rows_of_an_older_version_are_missing_today():
+    wanted = cells(["mri"], "smoke", (0,), ["tables", "curves"])[:1]
+    (table,) = wanted
+    measured = row(scale="smoke", config_hash=plan(table.job()).key)
+    assert missing(wanted, [measured]) == []
+    assert missing(wanted, [replace(measured, result_version=RESULT_VERSION - 1)]) == wanted
+
+
+def test_a_row_of_an_older_version_is_not_checked_today(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    older = next(one for one in read(RESULTS / "small") if one.result_version != RESULT_VERSION)
+    assert status(lambda: main(["check", f"{older.experiment}/{older.name}"])) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: measured with result version {older.result_version}, and this program computes ")
+    assert f"check it with the program of its commit, {older.commit[:12]}, or measure it anew" in err
+    assert err.count("\n") == 1
 
 
 def test_without_a_row_there_is_one_line(tmp_path, monkeypatch, capsys):
@@ -446,7 +524,7 @@ def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):
     assert cli(*command)[0] == 0
     run = only_run(tmp_path)
     new, path = collect(run, "table_mri"), run / "evaluation" / "samples.csv"
-    assert {Key("pgd", 0.5), Key(shift="noise_level", level=4.5), Key(iterations=2)} < set(new.values["x0"])
+    assert {Key("apgd", 0.5), PGD, Key(shift="noise_level", level=4.5), Key(iterations=2)} < set(new.values["x0"])
     lines = [line.rsplit(",", 3)[0] for line in path.read_bytes().decode().split("\r\n")]
     path.write_bytes("\r\n".join(re.sub("^x0,", "zero_filled,", line) for line in lines).encode())
     old = collect(run, "table_mri")
@@ -519,7 +597,7 @@ def test_an_unknown_part_or_task_is_one_line(tmp_path, monkeypatch, capsys):
 
 def test_rows_from_before_and_after_a_setting_was_added_fit_together(cli, tmp_path):
     """A setting younger than the first rows, at the value that means what they did, is no difference."""
-    assert cli("+experiment=table_seismic", "scale=smoke", "strategy=mse")[0] == 0
+    assert cli("+experiment=table_seismic", "scale=smoke", "strategy=mse", "attack=pgd")[0] == 0
     run = only_run(tmp_path)
     new = collect(run, "table_seismic")
     config = yaml.safe_load((run / "config.yaml").read_text())
