@@ -88,7 +88,7 @@ class Trainer:
     lr: Positive
     batch_size: Count
     optimizer: Literal["adam", "adamw"]
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "onecycle"]
     clip_norm: Positive | None
     patience: Count | None
     workers: Annotated[int, Field(ge=0, le=256)]
