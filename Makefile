@@ -13,6 +13,8 @@ PARTS ?= tables,curves,audits
 SEEDS ?=
 JOBS ?=
 LAUNCHER ?=
+STUDY ?=
+CHOSEN = $(if $(STUDY),--study $(STUDY),--scale $(SCALE) $(if $(SEEDS),--seeds $(SEEDS)))
 
 .PHONY: help setup develop lock demo reproduce-tables tables test test-all bench scaling lint clean
 
@@ -45,12 +47,12 @@ lock: ## Bring the lock files in line with requirements*.txt (UPGRADE=1: newest 
 demo: setup ## Train a jittered MRI network on embedded data, attack it, show the table (2 minutes on 2 cores)
 	$(BIN)/python run.py task=mri strategy=jitter sigma=0.01
 
-reproduce-tables: $(if $(LAUNCHER),develop,setup) ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS= LAUNCHER=)
-	$(BIN)/python scripts/tables.py run --scale $(SCALE) --tasks $(TASKS) --parts $(PARTS) \
-		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LAUNCHER),--launcher $(LAUNCHER))
+reproduce-tables: $(if $(LAUNCHER),develop,setup) ## Run what the tables lack, then rebuild them (SCALE= SEEDS=0,1,2 JOBS= TASKS=mri,seismic PARTS= LAUNCHER= STUDY=)
+	$(BIN)/python scripts/tables.py run $(CHOSEN) $(if $(STUDY),,--tasks $(TASKS) --parts $(PARTS)) \
+		$(if $(JOBS),--jobs $(JOBS)) $(if $(LAUNCHER),--launcher $(LAUNCHER))
 
-tables: setup ## Rebuild results/ from the committed rows and finished runs, in seconds
-	$(BIN)/python scripts/tables.py build --scale $(SCALE) $(if $(SEEDS),--seeds $(SEEDS))
+tables: setup ## Rebuild results/ from the committed rows and finished runs, in seconds (STUDY=my_study.yaml: your own)
+	$(BIN)/python scripts/tables.py build $(CHOSEN)
 
 test: develop lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -9,8 +9,9 @@ from difflib import get_close_matches
 from math import inf
 from typing import Any, NoReturn
 
-from sgdj.errors import InputError, RunError, print_error
-from sgdj.text import cell
+from sgdj.errors import InputError, RunError
+from sgdj.runtime.output import print_error
+from sgdj.runtime.text import cell
 
 
 class WrongValue(argparse.ArgumentTypeError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from scripts.common import Parser, number, print_csv, status
 from sgdj.config.quoting import argument
 from sgdj.errors import ExitCode, InputError, RunError, as_run_error, first_line
-from sgdj.text import say
+from sgdj.runtime.output import say
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from pathlib import Path
 from scripts.common import Parser, status
 from sgdj.errors import InputError
 from sgdj.runs.catalogue import view
-from sgdj.text import markdown_table, plus_minus
+from sgdj.runtime.text import markdown_table, plus_minus
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from scripts.common import Parser, WrongValue, print_csv, status
 from sgdj.errors import ExitCode
 from sgdj.runs import catalogue
-from sgdj.text import say
+from sgdj.runtime.output import say
 
 
 def _folder(text: str) -> Path:

@@ -3,6 +3,7 @@
 python scripts/tables.py run --seeds 0,1,2 --tasks mri     run what is missing, then rebuild
 python scripts/tables.py run --jobs 64 --launcher submitit_slurm partition=gpu timeout_min=600
 python scripts/tables.py build                             rebuild documents from rows and finished runs
+python scripts/tables.py run --study my_study.yaml         the same for a study of your own (missing, build too)
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0
 python scripts/tables.py rehash                            give rows the hash that their command has today
 """
@@ -13,15 +14,20 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from scripts.common import Parser, number, numbers, one_of, print_csv, some_of, status
 from sgdj.config.search_path import config_options
 from sgdj.errors import ExitCode, InputError
+from sgdj.runtime.output import say
 from sgdj.study.design import COMMITTED, PARTS, TASKS, Cell, cells, folder
-from sgdj.text import say
+
+if TYPE_CHECKING:
+    from sgdj.study.own import OwnStudy
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,18 +68,69 @@ def _build(scale: str, seeds: tuple[int, ...]) -> None:
         put_excerpt(Path("README.md"), target)
 
 
+def _build_own(study: "OwnStudy") -> None:
+    from sgdj.study.own_documents import build as documents
+    from sgdj.study.store import fold
+
+    fold(study.folder)
+    for path in documents(study):
+        print(path)
+
+
+def _launcher(options: argparse.Namespace) -> list[str]:
+    name, *settings = options.launcher or [""]
+    return [f"hydra/launcher={name}", *(f"hydra.launcher.{setting}" for setting in settings)] if name else []
+
+
+def run_own(options: argparse.Namespace) -> int:
+    """Do the missing runs of a study of one's own, then rebuild its documents."""
+    from sgdj.study.campaign import Campaign, default_parallel, missing
+    from sgdj.study.own import read
+    from sgdj.study.own_collecting import row_of
+    from sgdj.study.store import read as rows
+
+    study = read(options.study, RESULTS)
+    wanted = missing(study.cells, rows(study.folder)) if options.finished == "rows" else study.cells
+    jobs = options.jobs or default_parallel()
+    code = Campaign(wanted, study.folder, jobs, _say, _launcher(options), row_of).run()
+    if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
+        _build_own(study)
+    else:
+        _say("stopped; the same command goes on from here")
+    return code
+
+
+def build_own(options: argparse.Namespace) -> int:
+    """Add finished runs of a study of one's own that have no row yet, and rebuild its documents."""
+    from sgdj.study.own import read
+    from sgdj.study.own_collecting import collect_own
+
+    study = read(options.study, RESULTS)
+    _tell(*collect_own(study, Path("outputs")))
+    _build_own(study)
+    return int(ExitCode.DONE)
+
+
+def _tell(added: Iterable[str], passed: Iterable[str]) -> None:
+    """Name the runs that were added, and those that were passed over."""
+    for name in added:
+        _say(f"new: {name}")
+    for line in passed:
+        _say(f"passed over: {line}")
+
+
 def run(options: argparse.Namespace) -> int:
     """Do the missing runs, then rebuild the documents."""
     from sgdj.study.campaign import Campaign, default_parallel, missing
     from sgdj.study.store import read, read_audits
 
-    name, *settings = options.launcher or [""]
-    launcher = [f"hydra/launcher={name}", *(f"hydra.launcher.{setting}" for setting in settings)] if name else []
+    if options.study:
+        return run_own(options)
     seeds, wanted = _seeds(options), _wanted(options)
     target = folder(RESULTS, options.scale, seeds)
     if options.finished == "rows":
         wanted = missing(wanted, [*read(target), *read_audits(target)])
-    code = Campaign(wanted, target, options.jobs or default_parallel(), _say, launcher).run()
+    code = Campaign(wanted, target, options.jobs or default_parallel(), _say, _launcher(options)).run()
     if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
         _build(options.scale, seeds)
     else:
@@ -84,12 +141,16 @@ def run(options: argparse.Namespace) -> int:
 def show_missing(options: argparse.Namespace) -> int:
     """List the runs that no row shows."""
     from sgdj.study.campaign import missing
+    from sgdj.study.own import read as read_own
     from sgdj.study.store import read, read_audits
 
-    target = folder(RESULTS, options.scale, _seeds(options))
-    wanted = _wanted(options)
+    if options.study:
+        study = read_own(options.study, RESULTS)
+        target, wanted = study.folder, study.cells
+    else:
+        target, wanted = folder(RESULTS, options.scale, _seeds(options)), _wanted(options)
     left = missing(wanted, [*read(target), *read_audits(target)])
-    rows = [(cell.experiment, cell.mode if cell.trained else "train", _command(cell)) for cell in left]
+    rows = [(cell.experiment or "-", cell.mode if cell.trained else "train", _command(cell)) for cell in left]
     if options.csv:
         print_csv(("experiment", "mode", "settings"), rows)
         return int(ExitCode.DONE)
@@ -108,12 +169,10 @@ def build(options: argparse.Namespace) -> int:
     """Add finished runs that no row shows yet, and rebuild the documents."""
     from sgdj.study.collecting import collect_new
 
+    if options.study:
+        return build_own(options)
     seeds, scale = _seeds(options), options.scale
-    added, passed = collect_new(Path("outputs"), folder(RESULTS, scale, seeds), scale, seeds)
-    for name in added:
-        _say(f"new: {name}")
-    for line in passed:
-        _say(f"passed over: {line}")
+    _tell(*collect_new(Path("outputs"), folder(RESULTS, scale, seeds), scale, seeds))
     _build(scale, seeds)
     return int(ExitCode.DONE)
 
@@ -216,6 +275,10 @@ def parser() -> Parser:
         verbs[name].add_argument(
             "--parts", type=some_of(*PARTS), default="tables,curves,audits", help=f"of {', '.join(PARTS)} (%(default)s)"
         )
+    for name in ("run", "missing", "build"):
+        verbs[name].add_argument(
+            "--study", type=Path, metavar="FILE", help="a study of your own: a YAML file that names rows and columns"
+        )
     run_ = verbs["run"]
     run_.add_argument("--jobs", type=number(int, 1), help="runs side by side, on one thread each (one per core)")
     run_.add_argument(
@@ -238,6 +301,10 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> int:
     """Run the chosen verb."""
     options = parser().parse_args(arguments)
+    if getattr(options, "study", None):
+        for word in arguments:
+            if (name := word.partition("=")[0]) in ("--scale", "--seeds", "--tasks", "--parts"):
+                raise InputError("the study's file says this", name, "leave it out")
     verbs = {"run": run, "missing": show_missing, "build": build, "check": check, "choose": choose, "rehash": rehash}
     return verbs[options.verb](options)
 

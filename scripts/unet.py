@@ -57,7 +57,6 @@ def train(target: Path, seconds: float, overrides: list[str]) -> None:
     from sgdj.config.load import load
     from sgdj.data.loader import Measure, batches
     from sgdj.draws import Draws
-    from sgdj.metrics.image import squared_error
 
     settings = load(parse(["task=mri", *overrides])).settings
     source, acquisition = build(settings, "dataset"), build(settings, "operator")
@@ -69,7 +68,7 @@ def train(target: Path, seconds: float, overrides: list[str]) -> None:
     end, step = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         for batch in batches(source.images("train"), measure, 4, Draws(step)):
-            loss = squared_error(network(batch.y, batch.operator), batch.x).mean()
+            loss = (network(batch.y, batch.operator) - batch.x).abs().square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

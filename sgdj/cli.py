@@ -4,9 +4,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sgdj.errors import ExitCode, InputErrors, print_error
-from sgdj.modes.execute import execute
-from sgdj.text import say
+from sgdj.errors import ExitCode, InputErrors
+from sgdj.runtime.early import leave, leave_at_once
+from sgdj.runtime.output import print_error, say
 
 _HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
 
@@ -41,7 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         from sgdj.modes.sweep import sweep
 
         return sweep(overrides)
+    from sgdj.modes.execute import execute
+
     return int(execute(overrides)["exit_code"])
+
+
+def program() -> None:
+    """Run the command line of this process and end it with the exit code."""
+    leave_at_once()  # before the slow imports, so that a signal during them ends the process, too
+    leave(main())
 
 
 def _hydra(arguments: list[str]) -> int:

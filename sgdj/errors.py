@@ -2,14 +2,11 @@
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
-
-from sgdj.text import say, say_traceback
 
 
 class ExitCode(IntEnum):
@@ -219,12 +216,3 @@ def first_line(error: BaseException, longest: int | None = None) -> str:
     """Give what an error says on its first line, cut to `longest`; the name of its class if it says nothing."""
     said = str(error).strip()
     return said.splitlines()[0][:longest] if said else type(error).__name__
-
-
-def print_error(error: BaseException) -> None:
-    """Print an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        say_traceback(error)
-    mistakes = error.mistakes if isinstance(error, InputErrors) else [error]
-    for mistake in mistakes:
-        say(f"error: {str(mistake) or type(mistake).__name__}", sys.stderr)

@@ -1,6 +1,7 @@
 """Shared helpers: real data, and the command line run in this process."""
 
 import os
+import sys
 from contextlib import chdir
 from pathlib import Path
 
@@ -30,6 +31,17 @@ def shared_file(name: str) -> Path:
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_of_another_test(tmp_path_factory):
+    """Forget the modules that a test wrote and imported: another test may give its own the same name."""
+    before = set(sys.modules)
+    yield
+    written = str(tmp_path_factory.getbasetemp().resolve())
+    for name in sys.modules.keys() - before:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(written):
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from scipy.optimize import nnls
 
 from sgdj.reporting.style import save_both
-from sgdj.runs.directory import write_atomically
-from sgdj.text import markdown_table
+from sgdj.runtime.text import markdown_table
+from sgdj.runtime.writing import write_atomically
 
 mpl.use("Agg")
 

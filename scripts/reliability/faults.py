@@ -83,7 +83,8 @@ class Killer:
         from sgdj.evaluation import evaluate as evaluation
         from sgdj.modes import train as page
         from sgdj.runs import checkpoints
-        from sgdj.runs.directory import RunDirectory, temporary_path, write_atomically
+        from sgdj.runs.directory import RunDirectory
+        from sgdj.runtime.writing import temporary_path, write_atomically
         from sgdj.training.callbacks import Keeper
         from sgdj.training.module import Training
 

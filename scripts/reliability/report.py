@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sgdj.runs.directory import write_atomically
-from sgdj.text import Markup, bold, markdown_table
+from sgdj.runtime.text import Markup, bold, markdown_table
+from sgdj.runtime.writing import write_atomically
 
 _HEAD = """# Reliability, measured
 

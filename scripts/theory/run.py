@@ -23,7 +23,7 @@ from sgdj.data.points import spiral
 from sgdj.draws import Draws
 from sgdj.modes.plan import plan
 from sgdj.runs.network import load_network
-from sgdj.text import Markup, markdown_table, plus_minus
+from sgdj.runtime.text import Markup, markdown_table, plus_minus
 from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold
 from sgdj.theory.rate import mean_squared_gradient
 from sgdj.theory.regulariser import balance, walk

@@ -271,8 +271,12 @@ class Audit:
         return _check(13, "gradients are finite and not zero", bad == 0, told, "none")
 
     def _differences(self) -> Check:
-        """Compare gradients with finite differences, in float64 where the network allows it."""
-        network, batch, width, limit = self.network, self.batch, 1e-2, 0.05
+        """Compare gradients with finite differences, in float64 where the network allows it.
+
+        A kink of a ReLU inside a difference spoils it for some widths. The best of three counts: a gradient that is
+        wrong differs from all of them.
+        """
+        network, batch, widths, limit = self.network, self.batch, (1e-2, 3e-3, 1e-3), 0.05
         try:
             network = deepcopy(self.network).double()
             batch = replace(batch, x=_double(batch.x), y=_double(batch.y))
@@ -280,7 +284,7 @@ class Audit:
                 pair = [network(y, batch.operator) for y in (batch.y, batch.y * (1 + 1e-12))]
             if torch.equal(*pair):
                 raise TypeError("it computes in single precision inside")
-            width, limit = 1e-7, 1e-3
+            widths, limit = (1e-7, 1e-8, 1e-9), 1e-3
         except Exception as error:  # a network from outside may raise anything here
             if isinstance(error, RunError) and not isinstance(error, InputError):
                 raise
@@ -293,12 +297,17 @@ class Audit:
                 value = squared_error(network(batch.y + delta, batch.operator), batch.x)
                 gradient, _ = differentiate(value, delta)
             slope = (gradient.conj() * u).real.flatten(1).sum(1)
-            with torch.no_grad():
-                pair = [squared_error(network(batch.y + s * width * u, batch.operator), batch.x) for s in (1.0, -1.0)]
-            difference = (pair[0] - pair[1]) / (2 * width)
-            scale = torch.maximum(difference.abs(), sample_norm(gradient).flatten() * sample_norm(u).flatten() * 1e-2)
-            off = float(((slope - difference).abs() / scale.clamp_min(1e-30)).max())
-            worst = max(worst, math.inf if math.isnan(off) else off)
+            least = sample_norm(gradient).flatten() * sample_norm(u).flatten() * 1e-2
+            best = torch.full_like(slope, math.inf)
+            for width in widths:
+                with torch.no_grad():
+                    up, down = (
+                        squared_error(network(batch.y + s * width * u, batch.operator), batch.x) for s in (1.0, -1.0)
+                    )
+                difference = (up - down) / (2 * width)
+                off = (slope - difference).abs() / torch.maximum(difference.abs(), least).clamp_min(1e-30)
+                best = torch.where(off < best, off, best)
+            worst = max(worst, float(best.max()))
         return _check(
             14,
             "autograd agrees with finite differences",

@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from rich.table import Table
 
 from sgdj.attacks.base import Attack
 from sgdj.audit.checks import SMALL, Audit, Check
 from sgdj.audit.sensitivity import sensitivity
-from sgdj.config.settings import Audit as Thoroughness
 from sgdj.data.loader import Measure
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
 from sgdj.errors import RunError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
-from sgdj.text import bold, markdown_table
-from sgdj.text import markdown as plain
+from sgdj.runtime.text import bold, markdown_table, printable
+from sgdj.runtime.text import markdown as plain
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,10 @@ def audit_network(
     attack: Attack,
     *,
     seed: int,
-    settings: Thoroughness,
+    samples: int,
+    steps: int,
+    random_draws: int,
+    light: bool = False,
     device: torch.device,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Report:
@@ -88,8 +91,14 @@ def audit_network(
         Attack that states budget, norm and support.
     seed
         Seed of masks and noise, `dataset.seed`.
-    settings
-        Samples, steps and draws that the checks spend.
+    samples
+        Number of images, at most.
+    steps
+        Number of steps of the attacks that are compared.
+    random_draws
+        Number of random perturbations that the attack is compared with.
+    light
+        Whether only the quick checks are run.
     device
         Device to compute on.
     tell
@@ -101,11 +110,11 @@ def audit_network(
         Outcomes of all checks.
     """
     draws = Draws(seed)
-    alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][: settings.samples]
+    alike = [i for i in range(len(images)) if images.shape(i) == images.shape(0)][:samples]
     batch = Measure(acquisition, draws)([images[i] for i in alike]).to(device)
     small = acquisition.operator((SMALL, SMALL), batch.volumes[:3], draws).to(device)
-    checks = Audit(reconstructor.eval(), batch, attack, draws, small, settings.steps, settings.random_draws)
-    found = checks.light() if settings.light else checks.full(tell)
+    checks = Audit(reconstructor.eval(), batch, attack, draws, small, steps, random_draws)
+    found = checks.light() if light else checks.full(tell)
     tell("sensitivity")
     try:
         local = sensitivity(reconstructor, batch, draws)
@@ -136,6 +145,17 @@ def markdown(report: Report) -> str:
         markdown_table(("", "check", "outcome", "measured", "rule"), map(_line, checks)),
     ]
     return "\n".join([*text, "", report.jacobian, *(f"The reconstructor: {note}." for note in report.notes)]) + "\n"
+
+
+def table(report: Report) -> Table:
+    """Tabulate the outcome of every check for the terminal."""
+    shown = Table(title=printable(report.title), title_justify="left")
+    shown.add_column("", justify="right")
+    for name in ("check", "outcome", "measured", "rule"):
+        shown.add_column(name, overflow="fold")
+    for check in report.checks:
+        shown.add_row(*map(printable, (check.number, check.name, check.status, check.value, check.rule)))
+    return shown
 
 
 def write(report: Report, folder: Path) -> None:

@@ -57,7 +57,9 @@ def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
     if in_sweep:
         return [f"strategy {name} has no noise level: sigma={sigma} is ignored"]
     raise InputError(
-        f"strategy {name} has no noise level", f"sigma={sigma}", "remove it, or choose strategy=jitter or input_jitter"
+        f"strategy {name} has no noise level",
+        f"sigma={sigma}",
+        "leave it out, or choose strategy=jitter or input_jitter",
     )
 
 

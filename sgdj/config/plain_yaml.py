@@ -55,7 +55,7 @@ def _checked_keys(node: Any) -> None:
         raise ValueError("a number is too large")
 
 
-def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
+def parse_mapping(content: bytes, where: str, mend: str = "restore the file") -> dict[str, Any]:
     """Parse the mapping that a YAML text describes, with text as keys.
 
     Parameters
@@ -64,6 +64,8 @@ def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
         At most 64 KiB of UTF-8.
     where
         Name of the file, for messages.
+    mend
+        How to put the file right, for messages.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def parse_mapping(content: bytes, where: str) -> dict[str, Any]:
         _checked_keys(loaded)
     except Exception as error:  # the decoder, the parser and OmegaConf each fail in their own way
         reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise InputError(f"the configuration cannot be read ({reason})", where, "restore the file") from error
+        raise InputError(f"the configuration cannot be read ({reason})", where, mend) from error
     return dict(loaded)
 
 

@@ -83,7 +83,7 @@ def mistakes(config: dict[str, Any], names_only: bool = False) -> list[InputErro
     Parameters
     ----------
     config
-        Composed configuration.
+        The composed configuration, in plain types.
     names_only
         Whether a wrong name is known already, so that settings of classes are not looked at.
 

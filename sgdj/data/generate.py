@@ -16,8 +16,6 @@ from sgdj.errors import InputError, ResourceError
 from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import digest, file_digest, file_digests
 
-__all__ = ["MANIFEST", "digest", "file_digest", "generate_once", "write_array"]
-
 MANIFEST = "manifest.json"
 _DATA = (".h5", ".npy")  # what the readers of generated data take from a folder
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -7,12 +7,13 @@ import numpy as np
 from pydantic import Field
 
 from sgdj.config.types import NonEmpty, Positive, Samples, Seed
-from sgdj.data.generate import file_digest, write_array
+from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.images import StackImages, read_stack
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
 from sgdj.draws import Draws
+from sgdj.runtime.hashing import file_digest
 
 #: Photographs that scikit-image packages; no photograph is in two splits.
 PHOTOGRAPHS: dict[Split, tuple[str, ...]] = {

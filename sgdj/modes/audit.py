@@ -3,19 +3,19 @@
 import sys
 from functools import partial
 
-from sgdj.audit.report import audit_network, write
+from sgdj.audit.report import audit_network, table, write
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.errors import ExitCode
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor
-from sgdj.reporting.terminal import audit_table, show
+from sgdj.reporting.terminal import show
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.contents import Record
-from sgdj.text import say
+from sgdj.runtime.output import say
 
 
 def audit(job: Job) -> Record:
@@ -35,12 +35,15 @@ def _measure(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: 
         planned.acquisition,
         build(settings, "attack"),
         seed=planned.data_seed,
-        settings=settings.audit,
+        samples=settings.audit.samples,
+        steps=settings.audit.steps,
+        random_draws=settings.audit.random_draws,
+        light=settings.audit.light,
         device=planned.device,
         tell=lambda name: say(f"checking: {name}", sys.stderr),
     )
     write(found, run.evaluation)
-    show(audit_table(found.checks, found.title))
+    show(table(found))
     print("\n".join([found.jacobian, *(f"network: {note}" for note in found.notes)]))
     run.update(exit_code=int(ExitCode.CHECK_FAILED if found.failed else ExitCode.DONE))
     say(f"run directory: {run.path}")

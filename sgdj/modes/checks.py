@@ -2,10 +2,10 @@
 
 from sgdj.config.instantiate import build
 from sgdj.data.generated import GeneratedSource
+from sgdj.data.sizes import check_sizes
 from sgdj.data.source import Split
-from sgdj.errors import InputError, writing
+from sgdj.errors import writing
 from sgdj.evaluation.evaluate import trial
-from sgdj.metrics.image import SSIM_WINDOW
 from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
 from sgdj.runtime.hashing import digest
@@ -44,23 +44,10 @@ def prepared_data(plan: Plan) -> str:
         with writing(plan.source.directory):
             plan.source.prepare()
     hashed = digest(plan.source.manifest())
-    _check_sizes(plan)
-    return hashed
-
-
-def _check_sizes(plan: Plan) -> None:
-    """Refuse images smaller than the window of SSIM; signals of one column have no SSIM, and pass."""
     splits: list[Split] = [plan.settings.evaluation.split]
-    splits += ["val"] if plan.trains else []
-    for images in map(plan.source.images, splits):
-        for i in range(len(images)):
-            height, width = images.shape(i)
-            if width > 1 and min(height, width) < SSIM_WINDOW:
-                raise InputError(
-                    f"image {images[i].sample} of {height} x {width} pixels is smaller than the SSIM window",
-                    "dataset",
-                    f"give images of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels",
-                )
+    for split in [*splits, "val"] if plan.trains else splits:
+        check_sizes(plan.source.images(split))
+    return hashed
 
 
 def try_out(plan: Plan, network: Reconstructor) -> None:

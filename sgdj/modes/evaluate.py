@@ -8,9 +8,9 @@ from sgdj.evaluation.conditions import conditions
 from sgdj.evaluation.evaluate import COLUMNS, Result
 from sgdj.evaluation.evaluate import evaluate as evaluate_networks
 from sgdj.modes.plan import Plan, plan
+from sgdj.modes.report import report
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor, StartingPoint
-from sgdj.reporting.run_report import report
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, first_line, print_error
+from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, first_line
 from sgdj.runtime.contents import Record
+from sgdj.runtime.output import print_error, say, say_traceback
 from sgdj.runtime.ranks import rank
 from sgdj.runtime.signals import stop
-from sgdj.text import say, say_traceback
 
 if TYPE_CHECKING:
     from sgdj.config.load import Job

@@ -18,8 +18,8 @@ from sgdj.runs.network import trained_network
 from sgdj.runtime.contents import Record
 from sgdj.runtime.devices import torch_device
 from sgdj.runtime.hashing import file_digest
+from sgdj.runtime.output import say
 from sgdj.runtime.ranks import tell
-from sgdj.text import say
 
 
 def reconstruct(job: Job) -> Record:

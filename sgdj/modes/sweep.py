@@ -15,21 +15,12 @@ from sgdj.config.composition import expand, parse, swept
 from sgdj.config.load import Job, load
 from sgdj.config.nodes import get
 from sgdj.config.search_path import CONF, groups, search_path
-from sgdj.errors import (
-    ExitCode,
-    InputError,
-    InputErrors,
-    Interrupted,
-    as_run_error,
-    disk_full,
-    print_error,
-    writing,
-)
+from sgdj.errors import ExitCode, InputError, InputErrors, Interrupted, as_run_error, disk_full, writing
 from sgdj.modes.execute import execute
 from sgdj.runtime.contents import Record
 from sgdj.runtime.importable import python_path
+from sgdj.runtime.output import print_error, say
 from sgdj.runtime.signals import stop
-from sgdj.text import say
 
 _RESULT = "result.json"
 _KIND = ("task", "scale", "epochs", "dataset.name", "architecture.name", "strategy.name")

@@ -7,6 +7,8 @@ from omegaconf import OmegaConf
 
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
+from sgdj.data.loader import Measure
+from sgdj.draws import Draws
 from sgdj.evaluation.evaluate import Result
 from sgdj.modes.evaluate import measured
 from sgdj.modes.plan import Plan, plan
@@ -55,7 +57,6 @@ def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> 
     asked = planned.settings
     settings = Settings(
         seed=asked.seed,
-        data_seed=planned.data_seed,
         epochs=asked.epochs,
         validation_batch_size=asked.evaluation.batch_size,
         device=asked.device,
@@ -65,7 +66,8 @@ def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> 
     text = OmegaConf.to_yaml(OmegaConf.create(asked.plain()))
     kept = Kept(run, planned.key, same_settings(asked.plain()), text)
     strategy = build(asked, "strategy")
-    fit(network, strategy, planned.source, planned.acquisition, settings, kept, log, tell)
+    measure = Measure(planned.acquisition, Draws(planned.data_seed))
+    fit(network, strategy, planned.source, measure, settings, kept, log, tell)
     if rank() == 0:
         figures.training_curve(run.metrics(), run.figures / "training.png")
 

@@ -7,7 +7,7 @@ from sgdj.config.load import Job
 from sgdj.errors import ExitCode
 from sgdj.runs.verification import differences
 from sgdj.runtime.contents import Record
-from sgdj.text import say
+from sgdj.runtime.output import say
 
 
 def verify(job: Job) -> Record:

@@ -1,9 +1,9 @@
 """Draw line masks for Cartesian undersampling."""
 
 import numpy as np
+import numpy.typing as npt
 
 from sgdj.config.undersampling import is_reachable
-from sgdj.runtime.arrays import Array
 
 _GAUSSIAN_STD = 0.15  # standard deviation of the line density, as a share of the number of lines
 
@@ -25,7 +25,7 @@ def _counts(lines: int, acceleration: float, center_fraction: float) -> tuple[in
     return wanted, min(center, wanted)
 
 
-def _central(lines: int, count: int) -> Array:
+def _central(lines: int, count: int) -> npt.NDArray[np.bool_]:
     """Return a mask of the `count` lines around the centre."""
     mask = np.zeros(lines, dtype=bool)
     start = (lines - count + 1) // 2
@@ -33,7 +33,9 @@ def _central(lines: int, count: int) -> Array:
     return mask
 
 
-def gaussian_density(lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator) -> Array:
+def gaussian_density(
+    lines: int, acceleration: float, center_fraction: float, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
     """Draw lines without replacement from a Gaussian density, around a fully sampled centre.
 
     Parameters
@@ -67,7 +69,9 @@ def gaussian_density(lines: int, acceleration: float, center_fraction: float, rn
     return mask
 
 
-def fastmri_mask(kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]) -> Array:
+def fastmri_mask(
+    kind: str, lines: int, acceleration: float, center_fraction: float, seed: tuple[int, ...]
+) -> npt.NDArray[np.bool_]:
     """Draw a mask of the fastmri package, or return the mask that its functions fail to draw.
 
     Where the centre holds all lines that R allows, the centre alone is the mask, and R = 1 samples every line; a mask
@@ -108,5 +112,5 @@ def fastmri_mask(kind: str, lines: int, acceleration: float, center_fraction: fl
     name = {"random": "random", "equispaced": "equispaced_fraction"}[kind]
     function = create_mask_for_mask_type(name, [center_fraction], [acceleration])
     mask, _ = function((1, lines, 2), seed=seed)
-    sampled: Array = mask.numpy().reshape(lines).astype(bool)
+    sampled: npt.NDArray[np.bool_] = mask.numpy().reshape(lines).astype(bool)
     return sampled if sampled.any() else _central(lines, 1)

@@ -5,23 +5,24 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sgdj.errors import ExitCode, InputError, ResourceError, as_run_error, print_error
+from sgdj.errors import ExitCode, InputError, ResourceError, as_run_error
 from sgdj.reconstruction.base import Format, Outcome
 from sgdj.reconstruction.images import ImageFormat
 from sgdj.reconstruction.kspace import KSpaceFormat
 from sgdj.reconstruction.names import Item, name_outputs
 from sgdj.reconstruction.output_folder import OutputFolder
 from sgdj.reconstruction.section import SectionFormat
+from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digest
+from sgdj.runtime.output import print_error, say_traceback
 from sgdj.runtime.progress import follow
-from sgdj.text import say_traceback
 
 _SHOWN = 5  # largest number of names in a note
 
 #: Formats by the names that tasks use.
 FORMATS: dict[str, type[Format]] = {"kspace": KSpaceFormat, "section": SectionFormat, "image": ImageFormat}
 
-Picture = Callable[[Outcome, str, Path], None]
+Picture = Callable[[Array, Array, Array | None, str, Path], None]
 
 
 @dataclass
@@ -84,7 +85,8 @@ def reconstruct(
     tell
         Function that is called with notes for the user.
     picture
-        Function that draws a panel: called with the outcome and the name of each file, and where to draw them.
+        Function that draws a panel: called with starting point, reconstruction and reference (or None) of each file,
+        shape (H, W), its name, and where to draw them.
 
     Returns
     -------
@@ -151,7 +153,7 @@ def _one(form: Format, item: Item, folder: OutputFolder, picture: Picture | None
         made, panel = place / f"made{PurePosixPath(item.output).suffix}", place / "panel.png"
         outcome = form.reconstruct(item.source, made)
         if picture is not None:
-            picture(outcome, item.name, panel)
+            picture(outcome.start, outcome.reconstruction, outcome.reference, item.name, panel)
         folder.put(item, digest, made, panel if picture is not None else None, outcome.scores)
     return outcome
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sgdj.reconstruction.record import PANELS, Entry
-from sgdj.text import file_name, folded
+from sgdj.runtime.text import file_name, folded
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from sgdj.config.identity import settings as deciding
 from sgdj.config.nodes import nested
-from sgdj.data.generate import file_digest
 from sgdj.errors import InputError, InputErrors, as_run_error
 from sgdj.reconstruction.names import Item
 from sgdj.reconstruction.record import RECORD, SCORES, Entry, Record, check_names
-from sgdj.runs.directory import sync_folder, write_atomically
-from sgdj.text import cell
+from sgdj.runtime.hashing import file_digest
+from sgdj.runtime.text import cell
+from sgdj.runtime.writing import sync_folder, write_atomically
 
 _PRIVATE = ".reconstructing-"
 _SHOWN = 5  # largest number of mistakes that are listed

@@ -15,13 +15,12 @@ from matplotlib.ticker import MaxNLocator
 
 from sgdj.evaluation.evaluate import Panel
 from sgdj.metrics.image import to_real
-from sgdj.reconstruction.base import Outcome
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, save, save_both
 from sgdj.reporting.style import look as look_of
 from sgdj.runtime.arrays import Array
 from sgdj.runtime.contents import Metrics
-from sgdj.text import label
+from sgdj.runtime.text import label
 
 mpl.use("Agg")
 
@@ -193,22 +192,21 @@ def _measured(delta: torch.Tensor) -> tuple[Array, str, bool, float]:
     return shown, r"$\log_{10} |\delta|$ in k-space (its maximum at 3)", False, 3.0
 
 
-def file_panel(outcome: Outcome, name: str, path: Path) -> None:
+def file_panel(start: Array, reconstruction: Array, reference: Array | None, name: str, path: Path) -> None:
     """Draw starting point and reconstruction of a file's middle image, with reference and error where there is one."""
-    images = [("starting point $x_0$", outcome.start), ("reconstruction", outcome.reconstruction)]
-    reference = outcome.reference
+    images = [("starting point $x_0$", start), ("reconstruction", reconstruction)]
     if reference is not None:
         images.insert(0, ("reference", reference))
     signed = any(float(image.min()) < 0 for _, image in images)
-    top = float(np.abs(images[0][1] if reference is not None else outcome.reconstruction).max())
+    top = float(np.abs(images[0][1] if reference is not None else reconstruction).max())
     count = len(images) + (reference is not None)
-    height, width = outcome.reconstruction.shape
+    height, width = reconstruction.shape
     figure = Figure(figsize=(2.8 * count, 0.6 + 2.4 * min(height / width, 2)), layout="constrained")
     axes = figure.subplots(1, count)
     for axis, (title, image) in zip(axes, images, strict=False):
         _show(axis, image, title, signed, top)
     if reference is not None:
-        _show(axes[-1], np.abs(outcome.reconstruction - reference), "|error|", False, top / 4)
+        _show(axes[-1], np.abs(reconstruction - reference), "|error|", False, top / 4)
     figure.suptitle(label(name), fontsize=10)
     save(figure, path)
 

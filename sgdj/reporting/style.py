@@ -6,9 +6,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from sgdj.runs.directory import write_atomically
-from sgdj.text import file_name
-from sgdj.text import label as plain
+from sgdj.runtime.text import file_name
+from sgdj.runtime.text import label as plain
+from sgdj.runtime.writing import write_atomically
 
 #: Colour-blind safe (Okabe & Ito, 2008).
 COLOURS = {"first": "#0072B2", "second": "#D55E00", "third": "#009E73", "fourth": "#CC79A7"}

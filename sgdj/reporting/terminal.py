@@ -1,13 +1,10 @@
 """Show the results of a run on the terminal."""
 
-from collections.abc import Sequence
-
 from rich.console import Console
 from rich.table import Table
 
-from sgdj.audit.checks import Check
 from sgdj.runtime.contents import Summary
-from sgdj.text import plus_minus, printable
+from sgdj.runtime.text import plus_minus, printable
 
 
 def _cell(entry: Summary) -> str:
@@ -49,17 +46,6 @@ def result_table(summary: Summary, title: str) -> Table:
     taken = [share for share in shares if share]
     if taken:
         table.caption += f"; up to {100 * max(taken):.0f} % of a condition's δ were found at a smaller budget"
-    return table
-
-
-def audit_table(checks: Sequence[Check], title: str) -> Table:
-    """Tabulate the outcome of every check."""
-    table = Table(title=printable(title), title_justify="left")
-    table.add_column("", justify="right")
-    for name in ("check", "outcome", "measured", "rule"):
-        table.add_column(name, overflow="fold")
-    for check in checks:
-        table.add_row(*map(printable, (check.number, check.name, check.status, check.value, check.rule)))
     return table
 
 

@@ -17,7 +17,7 @@ from sgdj.errors import InputError
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.directory import RunDirectory
 from sgdj.runtime.contents import Record, Summary
-from sgdj.text import from_cell, printable
+from sgdj.runtime.text import from_cell, printable
 
 #: What runs are filtered by.
 FACTS = ("task", "architecture", "strategy", "sigma", "seed", "scale", "mode", "status")

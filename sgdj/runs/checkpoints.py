@@ -9,9 +9,9 @@ from zipfile import ZipFile
 import torch
 
 from sgdj.errors import InputError
-from sgdj.runs.directory import write_atomically
 from sgdj.runs.model_card import read_model
 from sgdj.runtime.contents import Checkpoint
+from sgdj.runtime.writing import write_atomically
 
 FORMAT = 1
 

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,10 +19,8 @@ from omegaconf import OmegaConf
 from sgdj.config.plain_yaml import read_mapping
 from sgdj.errors import ExitCode, InputError, disk_full, writing
 from sgdj.runtime.contents import Metrics, Record
-from sgdj.text import cell
-
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.sgdj\.tmp")
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+from sgdj.runtime.text import cell
+from sgdj.runtime.writing import NO_FOLLOW, TEMPORARY, write_atomically
 
 #: Every file that a run writes, by the folder that it is in; a run removes nothing else.
 _OWN = {
@@ -35,38 +32,6 @@ _OWN = {
 }
 #: The folders of Weights & Biases records, each of which its library fills, and what lies beside them.
 _TRACKED, _TRACKER = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+"), re.compile(r"latest-run|debug(-internal)?\.log")
-
-
-def temporary_path(folder: Path) -> Path:
-    """Return a new name for a file that is being written: it cannot be guessed, and no other program uses its like."""
-    return folder / f".{secrets.token_hex(8)}.sgdj.tmp"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content in one step that survives a crash; a symbolic link is replaced, never followed."""
-    temporary = temporary_path(path.parent)
-    with writing(path):
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o666)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:  # a full disk, a signal: the old content stays, and no half-written file beside it
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 #: Numbers that JSON does not have, and how a line of metrics spells them.
@@ -194,7 +159,7 @@ class RunDirectory:
         folders = (self.path / name for name in (*_OWN, "wandb") if name)
         passed = {folder.name for folder in folders if folder.is_dir() and not any(folder.iterdir())}
         passed |= {".lock"} if is_lock else set()
-        return [p for p in self.path.iterdir() if p.name not in passed and not _TEMPORARY.fullmatch(p.name)]
+        return [p for p in self.path.iterdir() if p.name not in passed and not TEMPORARY.fullmatch(p.name)]
 
     def own_files(self) -> Iterator[Path]:
         """Yield files of the names that a run writes, in the folders where it does, not behind links."""
@@ -246,7 +211,7 @@ class RunDirectory:
         for folder in (self.path / name for name in _OWN):
             if folder.is_dir():
                 for left in folder.iterdir():
-                    if _TEMPORARY.fullmatch(left.name):
+                    if TEMPORARY.fullmatch(left.name):
                         left.unlink(missing_ok=True)
 
     def clear(self) -> int:
@@ -338,7 +303,7 @@ class RunDirectory:
         """Add a line to ``metrics.jsonl``, durably."""
         path = self.path / "metrics.jsonl"
         with writing(path):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_FOLLOW, 0o666)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW, 0o666)
             with os.fdopen(descriptor, "a") as file:
                 file.write(_line(row))
                 file.flush()

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sgdj.data.generate import file_digest
 from sgdj.errors import InputError
 from sgdj.runs.checkpoints import is_intact
 from sgdj.runs.directory import RunDirectory
 from sgdj.runtime.contents import Record
+from sgdj.runtime.hashing import file_digest
 
 _FOLDERS = ("checkpoints", "evaluation", "figures", "model")
 _FILES = ("config.yaml", "metrics.jsonl")

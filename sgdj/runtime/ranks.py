@@ -3,7 +3,7 @@
 import os
 import sys
 
-from sgdj.text import say
+from sgdj.runtime.output import say
 
 
 def rank() -> int:

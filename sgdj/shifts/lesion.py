@@ -4,17 +4,19 @@ from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 
 from sgdj.config.types import Fraction, NonNegative
 from sgdj.data.batch import Problem
 from sgdj.data.smooth import smooth_noise
-from sgdj.runtime.arrays import Array
 from sgdj.shifts.base import Shift
 
 _HARMONICS = np.arange(2, 6)  # harmonics of the outline; lower ones only move and scale it
 _OBJECT = 0.15  # magnitude, relative to the image's maximum, that counts as object
+
+_Image = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 
 class Lesion(Shift):
@@ -38,7 +40,7 @@ class Lesion(Shift):
     def __init__(self, radius: Annotated[float, Field(gt=0, le=0.5)], contrast: Fraction, texture: NonNegative) -> None:
         self.radius, self.contrast, self.texture = radius, contrast, texture
 
-    def draw(self, magnitude: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def draw(self, magnitude: _Image, rng: np.random.Generator) -> tuple[_Image, _Image]:
         """Draw the opacity and the magnitude of a lesion for an image of shape (H, W); both have that shape."""
         shape = magnitude.shape
         radius = self.radius * min(shape) * rng.uniform(0.8, 1.25)

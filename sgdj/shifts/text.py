@@ -5,18 +5,18 @@ from functools import lru_cache
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field
 
 from sgdj.config.types import NonEmpty
 from sgdj.data.batch import Problem
-from sgdj.runtime.arrays import Array
 from sgdj.shifts.base import Shift
 from sgdj.shifts.detail import draw_detail
 
 
 @lru_cache(maxsize=8)
-def _letters(text: str, height: int) -> Array:
+def _letters(text: str, height: int) -> npt.NDArray[np.bool_]:
     """Draw the text about `height` pixels high; returns a boolean array, True where ink is."""
     from PIL import Image, ImageDraw, ImageFont  # imported where it is used: it is slow to load
 

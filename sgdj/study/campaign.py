@@ -76,6 +76,11 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
     return [cell for cell in cells if cell in left or cell in needed]
 
 
+def _of_experiment(path: Path, cell: Cell) -> Measured:
+    """Make the row, or the audit, of a cell of an experiment."""
+    return (collect_audit if cell.mode == "audit" else collect)(path, cell.experiment)
+
+
 class Campaign:
     """Work through the cells of a study.
 
@@ -92,6 +97,8 @@ class Campaign:
     launcher
         Overrides of Hydra's launcher, such as ``["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"]``;
         every job is then a sweep of one, and goes where that launcher sends it. Empty: a process here.
+    collecting
+        Function that makes the row, or the audit, of a cell from the folder of its finished run.
     """
 
     def __init__(
@@ -101,7 +108,9 @@ class Campaign:
         parallel: int,
         tell: Callable[[str], None],
         launcher: Sequence[str] = (),
+        collecting: Callable[[Path, Cell], Measured] | None = None,
     ) -> None:
+        self._collect = collecting or _of_experiment
         self.launcher = ["-m", *launcher] if launcher else []
         self.cells, self.folder, self.parallel, self.tell = list(cells), folder, parallel, tell
         self.places: dict[Cell, Place] = {}
@@ -203,9 +212,7 @@ class Campaign:
         self.tell(f"{word} {cell.label} · {self._done / self._pending:.0%}, about {left / 60:.0f} minutes left")
 
     def _keep(self, cell: Cell) -> None:
-        path = self.places[cell].path
-        collected = collect_audit if cell.mode == "audit" else collect
-        write(collected(path, cell.experiment), self.folder)
+        write(self._collect(self.places[cell].path, cell), self.folder)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""

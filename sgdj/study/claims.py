@@ -6,16 +6,20 @@ volumes, excludes zero; *reversed* if the same holds with the other sign; *under
 seeds could reach 0.05; else *not supported*.
 """
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
-from sgdj.runtime.arrays import Array
-from sgdj.study.paper import COLUMNS, FAMILY, Claim
+from sgdj.runtime.text import bold, markdown_table
+from sgdj.study.columns import columns
+from sgdj.study.paper import FAMILY, Claim
 from sgdj.study.rows import Row, matrix
-from sgdj.text import bold, markdown_table
 
 ALPHA = 0.05
 _BY_VOLUME = (
@@ -38,7 +42,7 @@ class Finding:
     p: float
     adjusted: float
     ssim: float
-    """Mean paired difference of SSIM; not tested."""
+    """Mean paired difference of SSIM; not tested, and not a number where images are too small for it."""
     verdict: str
 
 
@@ -53,33 +57,70 @@ def verdict(difference: float, interval: tuple[float, float], adjusted: float, a
     return "not supported"
 
 
-def _paired(rows: Sequence[Row], claim: Claim, condition: Key) -> tuple[list[int], Array, float] | None:
+#: A claim, the rows of both sides by seed, and the condition under which they are compared.
+Comparison = tuple[Claim, Mapping[int, Row], Mapping[int, Row], Key]
+
+
+def _paired(
+    better: Mapping[int, Row], worse: Mapping[int, Row], condition: Key
+) -> tuple[list[int], npt.NDArray[np.float64], float] | None:
     """Return common seeds, PSNR differences (seeds, volumes) and the mean SSIM difference; None if none is common."""
-    by = {
-        name: {r.seed: r for r in rows if r.strategy == name and r.architecture == claim.architecture}
-        for name in (claim.better, claim.worse)
-    }
-    seeds = sorted(by[claim.better].keys() & by[claim.worse].keys())
+    seeds = sorted(better.keys() & worse.keys())
     if not seeds:
         return None
-    pairs = [[by[name][seed] for seed in seeds] for name in (claim.better, claim.worse)]
-    psnr, ssim = (matrix(pairs[0], condition, m) - matrix(pairs[1], condition, m) for m in ("psnr", "ssim"))
-    return seeds, psnr, float(ssim.mean())
+    pairs = [[rows[seed] for seed in seeds] for rows in (better, worse)]
+    measured = all("ssim" in row.values["network"][condition] for rows in pairs for row in rows)
+    psnr = matrix(pairs[0], condition) - matrix(pairs[1], condition)
+    ssim = matrix(pairs[0], condition, "ssim") - matrix(pairs[1], condition, "ssim") if measured else None
+    return seeds, psnr, math.nan if ssim is None else float(ssim.mean())
 
 
-def findings(task: str, rows: Sequence[Row]) -> list[Finding]:
+def findings(rows: Sequence[Row]) -> list[Finding]:
     """Test the family on a task's table; claims whose rows are missing are left out, the family keeps its size."""
-    tested = []
+    compared = []
+    there = columns(rows[0])
     for claim in FAMILY:
-        paired = _paired(rows, claim, COLUMNS[task][claim.column])
+        if claim.column not in there:  # of a task that the paper does not have
+            continue
+        better, worse = (
+            {r.seed: r for r in rows if r.strategy == name and r.architecture == claim.architecture}
+            for name in (claim.better, claim.worse)
+        )
+        compared.append((claim, better, worse, there[claim.column]))
+    return judge(compared, len(FAMILY))
+
+
+def judge(family: Sequence[Comparison], size: int) -> list[Finding]:
+    """Test a family of comparisons; those without a common seed are left out, the family keeps its size.
+
+    Parameters
+    ----------
+    family
+        Comparisons that were declared.
+    size
+        How many were declared, with those that have no rows.
+
+    Returns
+    -------
+    list of Finding
+        Outcome of each comparison that has rows.
+
+    Raises
+    ------
+    InputError
+        If two rows were measured on different volumes.
+    """
+    tested = []
+    for claim, better, worse, condition in family:
+        paired = _paired(better, worse, condition)
         if paired is not None:
             tested.append((claim, *paired))
     p = [sign_flip_p(psnr.mean(axis=1)) for _, _, psnr, _ in tested]
-    adjusted = holm([*p, *[1.0] * (len(FAMILY) - len(p))])
+    adjusted = holm([*p, *[1.0] * (size - len(p))])
     out = []
     for (claim, seeds, psnr, ssim), raw, corrected in zip(tested, p, adjusted, strict=False):
         interval, mean = crossed_bootstrap(psnr), float(psnr.mean())
-        said = verdict(mean, interval, corrected, smallest_p(len(seeds), len(FAMILY)))
+        said = verdict(mean, interval, corrected, smallest_p(len(seeds), size))
         out.append(Finding(claim, tuple(seeds), psnr.shape[1], mean, interval, raw, corrected, ssim, said))
     return out
 
@@ -93,8 +134,9 @@ def markdown(found: Sequence[Finding]) -> str:
     rows = []
     for f in found:
         low, high = f.interval
-        place, interval = f"{f.claim.architecture}, {f.claim.column}", f"{low:+.3f} to {high:+.3f}"
-        numbers = (f"{f.difference:+.3f}", interval, f"{f.ssim:+.4f}", f"{f.p:.4f}", f"{f.adjusted:.4f}")
+        place, interval = f.claim.place, f"{low:+.3f} to {high:+.3f}"
+        ssim = "—" if math.isnan(f.ssim) else f"{f.ssim:+.4f}"
+        numbers = (f"{f.difference:+.3f}", interval, ssim, f"{f.p:.4f}", f"{f.adjusted:.4f}")
         drawn = f"{len(f.seeds)} × {f.volumes}"
         rows.append((f.claim.number, f.claim.text, place, *numbers, drawn, bold(f.verdict)))
     text = [markdown_table(header, rows)]
@@ -110,6 +152,6 @@ def summary(found: Sequence[Finding]) -> str:
     text = [f"Of {len(found)} comparisons for the claims, {', '.join(f'{n} {name}' for name, n in counts.items())}."]
     for f in found:
         if f.verdict in ("supported", "reversed"):
-            where = f"{f.claim.architecture}, {f.claim.column}, {f.difference:+.2f} dB"
+            where = f"{f.claim.place}, {f.difference:+.2f} dB"
             text.append(f"- {f.verdict}: {f.claim.text} ({where})")
     return "\n".join(text)

@@ -14,14 +14,14 @@ import numpy as np
 from sgdj.config.identity import without_defaults
 from sgdj.config.nodes import get
 from sgdj.config.roles import is_variant
+from sgdj.config.search_path import config_options
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, former_name, view
-from sgdj.study.paper import TITLES
+from sgdj.runtime.text import from_cell
 from sgdj.study.rows import Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
-from sgdj.text import from_cell
 
 _COMPARED = ("psnr", "ssim", "nmse")  # metrics whose definitions must agree within a table
 
@@ -242,6 +242,11 @@ _STUDY = (
 _ANY_SEED = ("figure_sigma", "selection", "deviations")
 
 
+def _plugins(run: RunView) -> list[str]:
+    named = run.setting("plugins")
+    return [str(name) for name in named] if isinstance(named, list) else []
+
+
 def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
     """Say why a run belongs to no table of a scale and some seeds; None if it does."""
     experiment = str(run.record.get("experiment"))
@@ -249,8 +254,11 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return "run.json or config.yaml is damaged"
     if not experiment.startswith(_STUDY):
         return f"its experiment, {experiment}, has no table"
-    if run.config.get("task") not in TITLES:
-        return f"its task, {run.config.get('task')}, has no table; the study knows {', '.join(TITLES)}"
+    table = f"table_{run.config.get('task')}"
+    if experiment.startswith("table_") and experiment != table:
+        return f"its task, {run.config.get('task')}, is not that of {experiment}"
+    if table not in config_options("experiment", _plugins(run)):
+        return f"its task, {run.config.get('task')}, has no table: there is no experiment {table}"
     if run.facts["scale"] != scale:
         return f"its scale is {run.facts['scale']}, not {scale}"
     if run.status != "finished":

@@ -30,7 +30,7 @@ class Cell:
     Parameters
     ----------
     experiment
-        Option of the group `experiment`.
+        Option of the group `experiment`; empty for none.
     overrides
         Command line without it.
     trained
@@ -47,7 +47,7 @@ class Cell:
 
     def job(self, checkpoint: Path | None = None) -> Job:
         """Return the checked configuration; an evaluation needs the checkpoint of `trained`."""
-        lines = [f"+experiment={self.experiment}", *self.overrides]
+        lines = [*([f"+experiment={self.experiment}"] if self.experiment else []), *self.overrides]
         if checkpoint is not None:
             return load(parse([f"mode={self.mode}", f"checkpoint={checkpoint}", *lines]))
         same = composed(tuple(line for line in lines if not line.startswith("seed=")))
@@ -57,7 +57,7 @@ class Cell:
     def label(self) -> str:
         """Label of the cell, in one line."""
         shown = () if self.trained is None else self.trained.overrides
-        return " ".join((self.experiment, *shown, *self.overrides))
+        return " ".join(filter(None, (self.experiment, *shown, *self.overrides)))
 
 
 class Levels(TypedDict):

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from sgdj.runtime.text import bold, markdown, markdown_table, printable
 from sgdj.study.paper import COLUMNS, NAMES, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text
 from sgdj.study.upstream import TASKS, deviations
-from sgdj.text import bold, markdown, markdown_table, printable
 
 _HEAD = """# The authors' arithmetic, one deviation at a time
 

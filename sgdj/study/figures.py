@@ -1,28 +1,29 @@
 """Draw figures over many runs: accuracy against robustness, curves over level, budget and iterations."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.reporting.style import look, save_both
-from sgdj.runtime.arrays import Array
-from sgdj.study.paper import COLUMNS, TITLES
+from sgdj.runtime.text import label as plain
+from sgdj.study.columns import columns as shown_columns
+from sgdj.study.columns import task_title
 from sgdj.study.rows import Row
 from sgdj.study.tables import Line, level_text
-from sgdj.text import label as plain
 
 mpl.use("Agg")
 _ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
 
 
 def _title(row: Row) -> str:
-    return plain(f"{TITLES[row.task]}, {row.data} data, scale {row.scale}")
+    return plain(f"{task_title(row)}, {row.data} data, scale {row.scale}")
 
 
 def _name(row: Row) -> str:
@@ -48,7 +49,7 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
     other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == "gd"}
     figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
     axes = figure.subplots(1, 2 if other else 1, squeeze=False)[0]
-    attack = COLUMNS[task]["adversarial"]
+    attack = shown_columns(found[0].first)["adversarial"]
     for line in found:
         colour, marker, _ = look(line.first.strategy)
         face = colour if line.first.architecture == "gd" else "white"
@@ -94,7 +95,9 @@ def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
     return figure, dict(zip(present, axes, strict=True))
 
 
-def _band(axis: Axes, x: Array, values: Array, style: str, row: Row, label: str | None) -> None:
+def _band(
+    axis: Axes, x: npt.NDArray[np.float64], values: npt.NDArray[np.float64], style: str, row: Row, label: str | None
+) -> None:
     """Mean over seeds, and the range between the extremes of the seeds."""
     colour, marker, _ = look(row.strategy)
     axis.plot(x, values.mean(0), style, color=colour, marker=marker, ms=3.5, lw=1.2, label=label)
@@ -116,7 +119,7 @@ def _legend(figure: Figure, axes: dict[str, Axes], note: str) -> None:
 def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
     """Draw PSNR against the perturbation's relative norm, attack (solid) and random noise of equal norm (dashed)."""
     figure, axes = _panels(rows)
-    attack = COLUMNS[task]["adversarial"].attack
+    attack = shown_columns(rows[0])["adversarial"].attack
     for group in _grouped(rows).values():
         for name, style in ((attack, "-"), ("gaussian", "--")):
             listed = [c for c in group[0].values["network"] if c.attack == name]
@@ -160,12 +163,13 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
     units = {"jitter": r"$\sigma$, relative to the iterate", "input_jitter": r"$\sigma$ on the measurement"}
     units["adversarial"] = r"budget $\rho$ in training"
     styles = {"in-distribution": "-", "adversarial": "--", "out-of-distribution": ":"}
+    there = shown_columns(rows[0])
+    conditions = {there[column]: (column, style) for column, style in styles.items() if column in there}
     for axis, strategy in zip(axes, shown, strict=True):
         group = sorted(groups["gd", strategy], key=lambda row: next(iter(row.level.values())))
         x = [next(iter(row.level.values())) for row in group]
         colour, marker, name = look(strategy)
-        for column, style in styles.items():
-            condition = COLUMNS[task][column]
+        for condition, (column, style) in conditions.items():
             axis.plot(x, [r.mean(condition) for r in group], style, color=colour, marker=marker, ms=4, label=column)
             if baseline:
                 axis.axhline(np.mean([r.mean(condition) for r in baseline]), color="0.5", lw=0.8, ls=style)
@@ -180,3 +184,36 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
     axes[0].set_ylabel("PSNR (dB); grey: MSE")
     figure.suptitle(_title(rows[0]), fontsize=9)
     save_both(figure, folder, f"sigma-{task}")
+
+
+def points(name: str, columns: Mapping[str, Key], found: Sequence[Line], folder: Path, file: str) -> None:
+    """Draw the PSNR of every line in every column: a small marker per seed, a large one for the mean.
+
+    Parameters
+    ----------
+    name
+        Title of the figure.
+    columns
+        Condition of every column by its title.
+    found
+        Lines of a table; those that do not measure a condition are left out there.
+    folder
+        Folder where the figure is written.
+    file
+        Name of its files, without a suffix.
+    """
+    figure = Figure(figsize=(max(4.8, 1.6 * len(columns) + 2), 4.2), layout="constrained")
+    axis = figure.subplots()
+    width = 0.7 / len(found)
+    for number, line in enumerate(found):
+        at = [(x, key) for x, key in enumerate(columns.values()) if line.measures(key)]
+        marker = "osv^D<>Pp*hX"[number % 12]
+        place = np.array([x for x, _ in at]) + (number - (len(found) - 1) / 2) * width
+        (drawn,) = axis.plot(place, [line.cell(key, "psnr")[0] for _, key in at], marker, ms=7, label=plain(line.name))
+        for row in line.rows:
+            axis.plot(place, [row.mean(key) for _, key in at], marker, color=drawn.get_color(), ms=3, alpha=0.45)
+    axis.set_xticks(range(len(columns)), [plain(title) for title in columns])
+    axis.set_ylabel("PSNR (dB)")
+    axis.set_title(plain(name), fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=7)
+    save_both(figure, folder, file)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.runtime.text import markdown_table
 from sgdj.study.design import levels
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text, title
-from sgdj.text import markdown_table
 
 ATTACKED = Key("pgd", 1.0)
 RULE = (

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sgdj.evaluation.conditions import CLEAN
-from sgdj.runtime.arrays import Array
-from sgdj.study.paper import COLUMNS, reported
+from sgdj.runtime.text import markdown_table, plus_minus
+from sgdj.study.columns import columns
+from sgdj.study.paper import reported
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import Line, title
-from sgdj.text import markdown_table, plus_minus
 
 _HEAD = (
     "Likely reasons where a claim is not supported; measured, but not tested. By regularising, jittering can win back "
@@ -19,7 +20,7 @@ _HEAD = (
 )
 
 
-def gains(rows: Sequence[Row]) -> Array:
+def gains(rows: Sequence[Row]) -> npt.NDArray[np.float64]:
     """Return PSNR over that of the starting point in dB, per volume, mean over seeds."""
     start = np.array([list(row.values["x0"][CLEAN]["psnr"].values()) for row in rows])
     return np.asarray((matrix(rows, CLEAN) - start).mean(axis=0))
@@ -32,9 +33,12 @@ def lost(trained: Sequence[Row], tested: Sequence[Row]) -> tuple[float, float]:
     return float(both[0].mean() - both[1].mean()), float(error)
 
 
-def _cost(line: Line, task: str, column: str) -> str:
-    known = reported(task, line.first.architecture, line.first.strategy)
-    ours = line.cell(CLEAN, "psnr")[0] - line.cell(COLUMNS[task][column], "psnr")[0]
+def _cost(line: Line, column: str) -> str:
+    there = columns(line.first)
+    if column not in there:  # of a task that the paper does not have
+        return "—"
+    known = reported(line.first.task, line.first.architecture, line.first.strategy)
+    ours = line.cell(CLEAN, "psnr")[0] - line.cell(there[column], "psnr")[0]
     return f"{round(ours, 2) + 0.0:.2f}" + (f" ({known['in-distribution'][0] - known[column][0]:.2f})" if known else "")
 
 
@@ -65,7 +69,7 @@ def markdown(task: str, found: Sequence[Line], trained: Sequence[Row]) -> str:
         if not tested:
             continue
         loss, error = lost(rows, tested)
-        costs = [_cost(line, task, column) for column in ("adversarial", "out-of-distribution")]
+        costs = [_cost(line, column) for column in ("adversarial", "out-of-distribution")]
         gained = [f"{gains(kept).mean():.2f}" for kept in (rows, tested)]
         lines.append((line.name, len(rows), *gained, plus_minus(loss, error, 2), *costs))
     return f"{_HEAD}\n\n{markdown_table(header, lines)}"

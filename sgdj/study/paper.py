@@ -66,11 +66,11 @@ class Claim:
     text
         The claim in words, as a sentence.
     better, worse
-        Names of the two strategies that are compared.
+        Names of the two strategies that are compared; of two rows in a study of one's own.
     column
         Of the task's table; see `COLUMNS`.
     architecture
-        On which both are trained.
+        On which both are trained; empty where the rows say it.
     """
 
     number: str
@@ -79,6 +79,11 @@ class Claim:
     worse: str
     column: str
     architecture: str = "gd"
+
+    @property
+    def place(self) -> str:
+        """Architecture and column of the comparison, for people."""
+        return f"{self.architecture}, {self.column}" if self.architecture else self.column
 
 
 FAMILY = (

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from sgdj.errors import InputError
-from sgdj.runs.directory import write_atomically
+from sgdj.runtime.text import markdown_table
+from sgdj.runtime.writing import write_atomically
 from sgdj.study import claims, deviations, levels, margins, robustness, steadiness, tables
 from sgdj.study import figures as study_figures
+from sgdj.study.columns import task_title, tasks_with_tables
 from sgdj.study.paper import FAMILY, TITLES
 from sgdj.study.rows import Row
 from sgdj.study.store import read, read_audits
 from sgdj.study.tables import Line
-from sgdj.text import markdown_table
 
 _CLAIMS_HEAD = """# The paper's claims, tested
 
@@ -43,7 +44,7 @@ def _by_experiment(rows: Sequence[Row], name: str, task: str) -> list[Row]:
     return [row for row in rows if row.experiment == name and row.task == task]
 
 
-def _times(found: Sequence[Line], task: str) -> str:
+def _times(found: Sequence[Line]) -> str:
     """Report seconds per optimiser step of every line, and its ratio to MSE on the same architecture."""
     rows = []
     step: dict[str, float] = {}
@@ -57,7 +58,7 @@ def _times(found: Sequence[Line], task: str) -> str:
         wall = float(np.median([t["wall_s"] for t in kept])) / 60
         rows.append((line.name, f"{1000 * step[line.name]:.1f}", ratio, f"{wall:.1f}"))
     table = markdown_table(("training", "ms per step", "ratio to MSE", "minutes per run"), rows)
-    return f"### {TITLES[task]}\n\n{table}\n"
+    return f"### {task_title(found[0].first)}\n\n{table}\n"
 
 
 def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path) -> list[str]:
@@ -86,7 +87,7 @@ def put_excerpt(readme: Path, folder: Path) -> None:
     shown = []
     for task in tasks:
         measured = _by_experiment(rows, f"table_{task}", task)
-        shown += [tables.excerpt(task, tables.lines(measured)), claims.summary(claims.findings(task, measured))]
+        shown += [tables.excerpt(task, tables.lines(measured)), claims.summary(claims.findings(measured))]
     pattern = r"(<!-- results -->\n).*?(<!-- end of results -->)"
     text = readme.read_text()
     new = re.sub(pattern, lambda m: m[1] + "\n\n".join(shown) + "\n" + m[2], text, flags=re.DOTALL)
@@ -121,7 +122,7 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
     rows, audited = read(folder), read_audits(folder)
     if not rows:
         raise InputError("no rows", str(folder), "run the study first: make reproduce-tables with this SCALE and SEEDS")
-    tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
+    tasks = tasks_with_tables(rows)
     text, tested, timed = [title], [], []
     place = folder.relative_to(top) if folder != top else Path()
     tested.append(_CLAIMS_HEAD.format(size=len(FAMILY), times=place / "times.md"))
@@ -141,15 +142,15 @@ def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Pat
         chosen = levels.candidates(rows, task)
         if chosen:
             text += [f"Levels. {levels.RULE}", "", levels.markdown(rows, task), ""]
-        outcome = claims.markdown(claims.findings(task, [row for line in found for row in line.rows]))
-        tested.append(f"## {TITLES[task]}\n\n{outcome}\n")
+        outcome = claims.markdown(claims.findings([row for line in found for row in line.rows]))
+        tested.append(f"## {task_title(found[0].first)}\n\n{outcome}\n")
         trained = _by_experiment(rows, "generalisation", task)
         if trained:
             tested.append(f"### What there was to win\n\n{margins.markdown(task, found, trained)}\n")
         walked = _by_experiment(rows, "figure_iterations", task)
         if walked:
             tested.append(f"### One iteration further\n\n{steadiness.markdown(walked)}\n")
-        timed.append(_times(found, task))
+        timed.append(_times(found))
     departures = [row for row in rows if row.experiment == "deviations"]
     if departures:
         write_atomically(top / "upstream.md", deviations.document(departures).encode())

@@ -11,11 +11,11 @@ import numpy as np
 
 from sgdj.reporting import figures
 from sgdj.reporting.curves import COLUMNS, Point, points, table
-from sgdj.runs.directory import write_atomically
+from sgdj.runtime.text import Markup, bold, cell, markdown, markdown_table, plus_minus, printable
+from sgdj.runtime.writing import write_atomically
 from sgdj.study.paper import NAMES, TITLES
 from sgdj.study.rows import Audited, Row
 from sgdj.study.tables import title
-from sgdj.text import Markup, bold, cell, markdown, markdown_table, plus_minus, printable
 
 HEAD = """# Robustness: audits, curves and sensitivities
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.runtime.arrays import Array
 
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}; reconstructors are "network" and "x0".
 Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
@@ -148,7 +148,7 @@ def same_network(evaluated: Measured, trained: Measured) -> bool:
     return all(abs(one[volume] - other[volume]) < 1e-3 for volume in one.keys() & other.keys())
 
 
-def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> Array:
+def matrix(rows: Sequence[Row], condition: Key, metric: str = "psnr") -> npt.NDArray[np.float64]:
     """Collect the values of one cell as a matrix; rows must have been measured on the same volumes.
 
     Parameters

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sgdj.evaluation.conditions import Key
+from sgdj.runtime.text import markdown_table
 from sgdj.study.paper import NAMES
 from sgdj.study.rows import Row
 from sgdj.study.tables import title
-from sgdj.text import markdown_table
 
 OSCILLATES = 2.0  # error at K + 1 over that at K, from which on a network counts as oscillating
 

@@ -23,10 +23,10 @@ import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import Key
-from sgdj.runs.directory import write_atomically
+from sgdj.runtime.text import cell, file_name, from_cell
+from sgdj.runtime.writing import write_atomically
 from sgdj.study.paper import STRATEGIES
 from sgdj.study.rows import Audited, Measured, Row
-from sgdj.text import cell, file_name, from_cell
 
 METRICS = ("psnr", "ssim", "nmse", "local_psnr")
 TIMES = ("wall_s", "training_s", "steps", "peak_memory_mib")
@@ -234,7 +234,7 @@ def _new(folder: Path) -> dict[Path, tuple[bytes, Measured]]:
         try:
             found[path] = content, _from_entry(json.loads(content))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"no run ({error})", str(path), "restore the file, or remove it") from error
+            raise InputError(f"no run ({error})", str(path), _RESTORE) from error
     return found
 
 

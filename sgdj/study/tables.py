@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.study.paper import COLUMNS, NAMES, TITLES, reported
+from sgdj.runtime.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
+from sgdj.runtime.text import markdown as plain
+from sgdj.study.columns import columns, task_title
+from sgdj.study.paper import NAMES, TITLES, reported
 from sgdj.study.rows import Row, matrix
-from sgdj.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
-from sgdj.text import markdown as plain
 
 
 def title(architecture: str, strategy: str) -> str:
@@ -52,6 +54,11 @@ class Line:
         """Return the mean over seeds of the volume means, and the standard deviation (n - 1) over seeds."""
         means = [row.mean(condition, metric, reconstructor) for row in self.rows]
         return float(np.mean(means)), float(np.std(means, ddof=1)) if len(means) > 1 else None
+
+    def measures(self, condition: Key, metric: str = "psnr", reconstructor: str = "network") -> bool:
+        """Check whether every row has values of a metric under a condition; small images have no SSIM."""
+        found = [row.values.get(reconstructor, {}).get(condition, {}).get(metric, {}) for row in self.rows]
+        return all(values and all(map(math.isfinite, values.values())) for values in found)
 
     @property
     def command(self) -> str:
@@ -101,7 +108,8 @@ def lines(rows: Sequence[Row]) -> list[Line]:
 
 
 def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
-    return max(found, key=lambda line: line.cell(condition, metric)[0])
+    compared = [line for line in found if line.measures(condition, metric)]
+    return max(compared, key=lambda line: line.cell(condition, metric)[0])
 
 
 def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
@@ -120,17 +128,31 @@ def level_text(row: Row) -> str:
     return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
 
-def _start(row: Row, condition: Key) -> str:
-    psnr, ssim = (row.mean(condition, metric, "x0") for metric in ("psnr", "ssim"))
-    return f"{psnr:.2f} / {ssim:.3f}"
+def start(line: Line, condition: Key) -> str:
+    """Write PSNR and SSIM of the starting point, as the first row of a line has it."""
+    known = [(m, digits) for m, digits in _DIGITS.items() if line.measures(condition, m, "x0")]
+    return " / ".join(f"{line.first.mean(condition, m, 'x0'):.{digits}f}" for m, digits in known) or "—"
 
 
-def _shown(line: Line, found: Sequence[Line], condition: Key) -> Markup:
+def shown(line: Line, found: Sequence[Line], condition: Key) -> Markup:
+    """Write a cell of the table: PSNR and SSIM, as far as they are measured; the best of a column is bold."""
     texts = []
     for metric, digits in _DIGITS.items():
-        text = plus_minus(*line.cell(condition, metric), digits)
-        texts.append(bold(text) if _best(found, condition, metric) is line else text)
-    return Markup(" / ".join(texts) + (" ‡" if line.doubts(condition) else ""))
+        if line.measures(condition, metric):
+            text = plus_minus(*line.cell(condition, metric), digits)
+            texts.append(bold(text) if _best(found, condition, metric) is line else text)
+    return Markup((" / ".join(texts) or "—") + (" ‡" if line.doubts(condition) else ""))
+
+
+def attack_text(row: Row) -> str:
+    """Write the attack that a row was evaluated with, its budget and its number of steps."""
+    sizes = {"ρ": row.attack.get("rho"), "ε": row.attack.get("epsilon")}
+    steps = "" if row.attack.get("steps") is None else f", {row.attack['steps']} steps"
+    budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None)
+    return f"{plain(str(row.attack['name']).upper())}{budget}{steps}"
+
+
+UNBELIEVABLE = "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."
 
 
 def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Sequence[tuple[str, str]] = ()) -> str:
@@ -152,32 +174,30 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
     str
         Table in Markdown.
     """
-    columns, first = COLUMNS[task], found[0].first
+    first = found[0].first
+    shown_columns, of_paper = columns(first), first.task in TITLES
     volumes = len(first.values["network"][CLEAN]["psnr"])
-    sizes = {"ρ": first.attack.get("rho"), "ε": first.attack.get("epsilon"), "steps": first.attack.get("steps")}
-    steps = "" if sizes["steps"] is None else f", {sizes.pop('steps')} steps"
-    budget = "".join(f", {name} = {size:g}" for name, size in sizes.items() if size is not None) + steps
     data = "synthetic data" if first.data == "synthetic" else "real data"
-    attack = plain(str(first.attack["name"]).upper())
     text = [
-        f"### {TITLES[task]} ({data}, scale {plain(first.scale)})",
+        f"### {plain(task_title(first))} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{attack}{budget}; random noise of the same norm.",
+        f"{attack_text(first)}; random noise of the same norm.",
         "",
     ]
-    start = [_start(first, condition) for condition in columns.values()]
-    rows = [("starting point x₀ (no training)", "—", "—", data, *start)]
+    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found[0], c) for c in shown_columns.values()))]
     for line in found:
-        cells = [_shown(line, found, condition) for condition in columns.values()]
+        cells = [shown(line, found, condition) for condition in shown_columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
         rows.append((f"{line.name}{mark}", level_text(line.first), str(len(line.rows)), data, *cells))
-    text.append(markdown_table(("training", "level", "seeds", "data", *columns), rows))
-    if any(line.doubts(condition) for line in found for condition in columns.values()):
-        text += ["", "‡ Not believable: of some samples, no search attacked the network (`believable` in samples.csv)."]
+    text.append(markdown_table(("training", "level", "seeds", "data", *shown_columns), rows))
+    if any(line.doubts(condition) for line in found for condition in shown_columns.values()):
+        text += ["", UNBELIEVABLE]
     exploratory = [plain(line.name) for line in found if line.name not in NAMES.values()]
-    if exploratory:
+    if exploratory and of_paper:
         text += ["", f"Exploratory, not of the paper, and in none of its claims: {', '.join(exploratory)}."]
+    if not of_paper:
+        return "\n".join(text)
     absent = missing(found, seeds)
     text += ["", "Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
     return "\n".join(text)
@@ -185,14 +205,17 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
 
 def excerpt(task: str, found: Sequence[Line]) -> str:
     """Write PSNR in the three columns that the paper has, for a page with little room."""
-    columns = {name: COLUMNS[task][name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
+    there = columns(found[0].first)
+    kept = {name: there[name] for name in ("in-distribution", "adversarial", "out-of-distribution")}
     data = "synthetic data" if found[0].first.data == "synthetic" else "real data"
     rows = [
-        (line.name, len(line.rows), *(plus_minus(*line.cell(condition, "psnr"), 2) for condition in columns.values()))
+        (line.name, len(line.rows), *(plus_minus(*line.cell(condition, "psnr"), 2) for condition in kept.values()))
         for line in found
     ]
-    head = f"{TITLES[task]}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
-    return f"{head}\n\n{markdown_table(('training', 'seeds', *columns), rows)}"
+    head = (
+        f"{task_title(found[0].first)}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
+    )
+    return f"{head}\n\n{markdown_table(('training', 'seeds', *kept), rows)}"
 
 
 _HEADER = (
@@ -206,14 +229,15 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
-        for column, condition in COLUMNS[task].items():
+        for column, condition in columns(line.first).items():
             theirs = paper.get(column)
-            psnr, ssim = line.cell(condition, "psnr"), line.cell(condition, "ssim")
+            small = not line.measures(condition, "ssim")
+            psnr, ssim = line.cell(condition, "psnr"), (math.nan, None) if small else line.cell(condition, "ssim")
             values = (
                 task, line.name, column,
                 f"{theirs[0]:.2f}" if theirs else "", f"{theirs[1]:.3f}" if theirs else "",
                 f"{psnr[0]:.4f}", "" if psnr[1] is None else f"{psnr[1]:.4f}",
-                f"{ssim[0]:.4f}", "" if ssim[1] is None else f"{ssim[1]:.4f}",
+                f"{ssim[0]:.4f}" if math.isfinite(ssim[0]) else "", "" if ssim[1] is None else f"{ssim[1]:.4f}",
                 f"{psnr[0] - theirs[0]:+.2f}" if theirs else "",
                 str(matrix(line.rows, condition).shape[1]), str(len(line.rows)), line.first.data, line.command,
             )  # fmt: skip
@@ -230,7 +254,7 @@ def against_paper(task: str, found: Sequence[Line]) -> str:
     for r in records(task, found):
         paper = f"{r['paper_psnr']} / {r['paper_ssim']}" if r["paper_psnr"] else "—"
         spread = float(r["psnr_std"]) if r["psnr_std"] else None
-        ours = f"{plus_minus(float(r['psnr']), spread, 2)} / {float(r['ssim']):.3f}"
+        ours = plus_minus(float(r["psnr"]), spread, 2) + (f" / {float(r['ssim']):.3f}" if r["ssim"] else "")
         change = r["psnr_minus_paper"] or "—"
         rows.append((r["training"], r["column"], paper, ours, change, r["n_volumes"], r["n_seeds"], r["data"]))
     text = [markdown_table(header, rows), "", "Commands:", ""]
@@ -247,23 +271,44 @@ def as_csv(task: str, found: Sequence[Line]) -> str:
 
 
 def as_latex(task: str, found: Sequence[Line]) -> str:
-    """Write the table for booktabs; the best of each column is bold."""
-    columns = COLUMNS[task]
+    """Write a task's table for booktabs."""
+    return latex_table(task_title(found[0].first), columns(found[0].first), found)
+
+
+def latex_table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
+    """Write a table for booktabs; the best of each column is bold.
+
+    Parameters
+    ----------
+    name
+        Title of the table, for a comment above it.
+    columns
+        Condition of every column by its title.
+    found
+        Lines of the table, on the same data.
+
+    Returns
+    -------
+    str
+        Table in LaTeX.
+    """
     out = [
-        printable(f"% {TITLES[task]}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
+        printable(f"% {name}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
         rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
         r"\toprule",
-        "training & " + " & ".join(columns) + r" \\",
+        "training & " + " & ".join(map(latex, columns)) + r" \\",
         r"\midrule",
     ]
     for line in found:
         cells = []
         for condition in columns.values():
-            shown = []
+            texts = []
             for metric, digits in _DIGITS.items():
+                if not line.measures(condition, metric):
+                    continue
                 mean, spread = line.cell(condition, metric)
                 text = f"{mean:.{digits}f}" + ("" if spread is None else rf" \pm {spread:.{digits}f}")
-                shown.append(rf"$\mathbf{{{text}}}$" if _best(found, condition, metric) is line else f"${text}$")
-            cells.append(" / ".join(shown))
+                texts.append(rf"$\mathbf{{{text}}}$" if _best(found, condition, metric) is line else f"${text}$")
+            cells.append(" / ".join(texts) or "---")
         out.append(f"{latex(line.name)} & " + " & ".join(cells) + r" \\")
     return "\n".join([*out, r"\bottomrule", r"\end{tabular}", ""])

@@ -17,7 +17,6 @@ from sgdj.data.source import Source
 from sgdj.draws import Draws
 from sgdj.errors import InputError, as_run_error
 from sgdj.networks.base import Reconstructor
-from sgdj.operators.acquisition import Acquisition
 from sgdj.runs.checkpoints import epoch_path
 from sgdj.runs.lightning_io import VerifiedCheckpoints
 from sgdj.runs.network import restore
@@ -40,7 +39,7 @@ def train(
     network: Reconstructor,
     strategy: Strategy,
     source: Source,
-    acquisition: Acquisition,
+    measure: Measure,
     settings: Settings,
     kept: Kept,
     log: Log,
@@ -56,8 +55,8 @@ def train(
         Risk that the network is trained on.
     source
         Data set with training and validation images.
-    acquisition
-        Protocol that measures the images.
+    measure
+        Way in which images become measured batches.
     settings
         Seeds, epochs, device and optimiser.
     kept
@@ -76,7 +75,7 @@ def train(
     Interrupted
         After SIGINT or SIGTERM; the last finished epoch is on disk.
     """
-    loaders = _loaders(source, acquisition, settings)
+    loaders = _loaders(source, measure, settings)
     distributed.join(torch_device(settings.device))
     resume = _going_on(settings, kept, tell)
     rows = kept.run.metrics()
@@ -89,14 +88,13 @@ def train(
         restore(network, kept.run.checkpoints / "best.ckpt")
 
 
-def _loaders(source: Source, acquisition: Acquisition, settings: Settings) -> Loaders:
+def _loaders(source: Source, measure: Measure, settings: Settings) -> Loaders:
     """Return the batches to train and to validate with, this process's part of them."""
     images, size = source.images("train"), settings.trainer.batch_size
     validation = source.images("val")
     if size > len(images):
         raise InputError(f"{size} exceeds the {len(images)} training images", "trainer.batch_size", "lower it")
-    measure, part = Measure(acquisition, Draws(settings.data_seed)), (rank(), world())
-    workers = settings.trainer.workers
+    part, workers = (rank(), world()), settings.trainer.workers
     return (
         batches(images, measure, size, Draws(settings.seed), workers, part),
         batches(validation, measure, settings.validation_batch_size, workers=workers, part=part),

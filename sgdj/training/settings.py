@@ -15,8 +15,6 @@ class Settings:
     ----------
     seed
         Seed of order, jitter and attacks.
-    data_seed
-        Seed of masks and measurement noise.
     epochs
         Number of passes through the training images.
     validation_batch_size
@@ -30,7 +28,6 @@ class Settings:
     """
 
     seed: int
-    data_seed: int
     epochs: int
     validation_batch_size: int
     device: str

@@ -112,6 +112,30 @@ def test_a_gradient_cut_inside_a_solver_is_flagged():
     assert 14 in failed(audit(CutInside(network("fourier"))).light())
 
 
+class Kinked(Reconstructor):
+    """Add rectified parts whose kinks lie a share of ‖y‖ / √n away from the measurement, as some ReLU's always does."""
+
+    def __init__(self, y: torch.Tensor, distance: float, gradient: float = 1.0) -> None:
+        super().__init__()
+        self.y, self.distance, self.gradient = y.double(), distance, gradient
+
+    def forward(self, y, operator, perturb=None):
+        change = y - self.y.to(y.dtype)
+        kink = nn.functional.relu(change - self.distance * self.y.norm() / self.y.numel() ** 0.5)
+        smooth = 0.9 * y + self.gradient * (change - change.detach()) - (change - change.detach())
+        return smooth + 30 * kink
+
+
+def test_a_kink_near_the_measurement_is_no_wrong_gradient():
+    batch = audit(network("identity"), "identity").batch
+
+    def check(distance, gradient=1.0):
+        return audit(Kinked(batch.y, distance, gradient), "identity")._differences()
+
+    assert check(3e-8).status == "PASS"
+    assert check(3e-8, gradient=0.5).status == "FAIL"
+
+
 class Remembering(Reconstructor):
     """Change the network's own weights when it is called."""
 

@@ -1,7 +1,7 @@
 """A package ships classes and options of its own; ``plugins=[…]`` opens both."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,23 +97,27 @@ trainer: {lr: 1.0e-2, batch_size: 4}
 MINE = ("task=mine", "strategy=weighted", "scale=smoke", "plugins=[my_lab]", *QUIET)
 
 
-@pytest.fixture
-def lab(tmp_path, monkeypatch):
-    """Name of the plugin package, importable for the test."""
-    package = tmp_path / "packages" / "my_lab"
+def write_lab(folder: Path, renamed: Callable[[str], str] = str) -> Path:
+    """Write a plugin package with one class and one yaml of each kind, whose options may be renamed."""
+    package = folder / "my_lab"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     (package / "classes.py").write_text(CLASSES)
     for name, text in OPTIONS.items():
-        path = package / "conf" / f"{name}.yaml"
+        path = package / "conf" / f"{renamed(name)}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(renamed(text))
+    return package
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """The plugin package, importable for the test."""
+    package = write_lab(tmp_path / "packages")
     monkeypatch.syspath_prepend(str(package.parent))
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
-    for name in ("my_lab", "my_lab.classes"):  # of another test
-        monkeypatch.delitem(sys.modules, name, raising=False)
     return package
 
 

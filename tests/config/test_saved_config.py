@@ -295,7 +295,6 @@ def test_plugins_are_named_again_with_their_texts(place, monkeypatch):
         "    def __init__(self, how: str, weight: float, more: list) -> None:\n        pass\n"
     )
     monkeypatch.syspath_prepend(str(place))
-    monkeypatch.delitem(sys.modules, "my_lab", raising=False)  # of another test
     node = {"_target_": "my_lab.Mine", "name": "mine", "how": "soft and \x1b[31mred", "weight": 2.0, "more": ["a"]}
     edit(place, strategy=node, plugins=["my_lab"], dataset=IMAGES | {"path": "run"})
     line = told("mode=evaluate")

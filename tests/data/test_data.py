@@ -23,7 +23,7 @@ from sgdj.data.content import content_digest
 from sgdj.data.fastmri import FastMRISource
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
-from sgdj.data.generate import MANIFEST, file_digest, generate_once
+from sgdj.data.generate import MANIFEST, generate_once
 from sgdj.data.layered import LayeredSource, reflectivity
 from sgdj.data.loader import Measure, batches
 from sgdj.data.phantom import PhantomSource
@@ -33,6 +33,7 @@ from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.operators import CartesianAcquisition, ConvolutionAcquisition
 from sgdj.runtime import hashing
+from sgdj.runtime.hashing import file_digest
 from tests.conftest import shared_file
 
 ALL = {"train": None, "val": None, "test": None}

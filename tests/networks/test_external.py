@@ -51,7 +51,6 @@ number = 3
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(CODE)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
     return tmp_path
 
 

@@ -26,7 +26,7 @@ from sgdj.reconstruction.files import FORMATS, reconstruct
 from sgdj.reconstruction.output_folder import OutputFolder
 from sgdj.reporting import figures
 from sgdj.runs.checkpoints import read_checkpoint, write_checkpoint
-from sgdj.text import from_cell
+from sgdj.runtime.text import from_cell
 from tests.conftest import only_run
 
 QUIET = ("scale=smoke", "logger=none", "trainer.threads=1", "evaluation.curve=[]", "attack=gaussian")

@@ -12,7 +12,8 @@ import torch
 from sgdj.cli import main
 from sgdj.errors import InputError
 from sgdj.runs.catalogue import compare, view
-from sgdj.runs.directory import RunDirectory, write_atomically
+from sgdj.runs.directory import RunDirectory
+from sgdj.runtime.writing import write_atomically
 from tests.conftest import SMOKE
 
 ARGUMENTS = (*SMOKE, "evaluation.curve=[]", "shift=[]", "attack=gaussian", "trainer.threads=1")

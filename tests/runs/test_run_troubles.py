@@ -228,7 +228,7 @@ KILLED_WHILE_SAVING = """
 import os, signal, sys
 sys.path.insert(0, {root!r})
 from sgdj.runs import checkpoints
-from sgdj.runs.directory import temporary_path
+from sgdj.runtime.writing import temporary_path
 original = checkpoints.write_atomically
 def killed(path, content):
     if path.name == "epoch-0002.ckpt":

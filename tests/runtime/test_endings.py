@@ -16,10 +16,11 @@ from sgdj.errors import ExitCode, InputError, Interrupted, ResourceError, as_run
 from sgdj.modes import sweep
 from sgdj.reporting.terminal import result_table
 from sgdj.runs.checkpoints import read_checkpoint, write_checkpoint
-from sgdj.runs.directory import RunDirectory, write_atomically
+from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import best_epoch
 from sgdj.runtime import early
 from sgdj.runtime.signals import stop
+from sgdj.runtime.writing import write_atomically
 from tests.conftest import only_run
 from tests.runs.test_run_troubles import mounted
 

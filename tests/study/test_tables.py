@@ -135,16 +135,16 @@ def test_published_figures():
 
 
 def test_claims_follow_the_data():
-    by = {(f.claim.number, f.claim.architecture, f.claim.column): f for f in claims.findings("mri", full())}
+    by = {(f.claim.number, f.claim.architecture, f.claim.column): f for f in claims.findings(full())}
     assert by["3", "gd", "adversarial"].verdict == "reversed"  # the later claim of the pair: jitter beats AT here
     verdicts = {f.claim.text: f.verdict for f in by.values()}
     assert verdicts["SGD jittering generalises better than MSE"] == "supported"
     assert verdicts["input jittering pays with accuracy out of distribution"] == "supported"
     lines = claims.summary(list(by.values())).splitlines()
     assert "- reversed: adversarial training stays the most robust to attacks (gd, adversarial, -1.50 dB)" in lines
-    lost = {f.claim.text: f.verdict for f in claims.findings("mri", full(gain=-0.3))}
+    lost = {f.claim.text: f.verdict for f in claims.findings(full(gain=-0.3))}
     assert lost["SPGD jittering is more robust to attacks"] == "reversed"
-    few = claims.findings("mri", full(range(3)))
+    few = claims.findings(full(range(3)))
     assert {f.verdict for f in few} == {"underpowered"}
     assert claims.summary(few) == "Of 12 comparisons for the claims, 12 underpowered."
     assert few[1].difference == pytest.approx(0.5)
@@ -159,7 +159,7 @@ def test_claims_name_what_seeds_settle_and_volumes_do_not():
             for metrics in one.values["network"].values():
                 for volume, gain in zip(metrics["psnr"], (1.0, 1.0, -0.9, -0.9), strict=True):
                     metrics["psnr"][volume] += gain
-    found = claims.findings("mri", rows)
+    found = claims.findings(rows)
     (one,) = [f for f in found if f.claim.text == "SGD jittering generalises better than MSE"]
     assert one.difference == pytest.approx(0.05)
     assert one.adjusted < 0.05
@@ -398,9 +398,43 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
         "failed": "it is failed",
         "scale": "its scale is paper, not smoke",
         "seed": "its seed, 7, is none of 0, 1",
-        "task": "its task, mine, has no table; the study knows mri, seismic, denoising",
+        "task": "its task, mine, is not that of table_seismic",
     }
     assert collect_new(tmp_path / "outputs", results, "smoke", (0, 1)) == ([], passed)
+
+
+def test_a_task_that_the_paper_does_not_have_gets_a_table_of_its_own(tmp_path):
+    """Title and columns are the task's; of small images there is no SSIM."""
+
+    def measured(strategy, seed, experiment="table_toy", **changed):
+        made = row(strategy=strategy, seed=seed, task="toy", experiment=experiment, **changed)
+        for conditions in made.values.values():
+            for metrics in conditions.values():
+                metrics.pop("ssim")
+        return made
+
+    for seed in (0, 1):
+        write(measured("mse", seed), tmp_path)
+        write(measured("jitter", seed, shift=0.5), tmp_path)
+    for sigma in (0.1, 0.2):
+        write(measured("jitter", 0, "figure_sigma", level={"strategy.sigma": sigma}), tmp_path)
+    write(measured("mse", 0, "generalisation", config_hash="g"), tmp_path)
+    build(tmp_path, (0, 1), tmp_path, "t")
+    text = (tmp_path / "README.md").read_text()
+    assert "### Signals on a subspace (synthetic data, scale small)" in text
+    assert "| training | level | seeds | data | in-distribution | random noise | adversarial | lesion | line |" in text
+    assert "Missing" not in text
+    assert "Exploratory" not in text
+    tested = (tmp_path / "claims.md").read_text()
+    assert (
+        "| 1 | SGD jittering is at least as accurate as MSE in distribution | gd, in-distribution | +0.500 |" in tested
+    )
+    assert "out-of-distribution |" not in tested
+    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"sigma-toy.png", "tradeoff-toy.png"}
+    with (tmp_path / "tables" / "toy.csv").open(newline="") as file:
+        assert {(line["column"], line["ssim"]) for line in csv.DictReader(file)} == {
+            (column, "") for column in ("in-distribution", "random noise", "adversarial", "lesion", "line")
+        }
 
 
 def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):

@@ -6,11 +6,9 @@ that the program works with stay as they were given.
 
 import hashlib
 import re
-import sys
-import traceback
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import TextIO, overload
+from typing import overload
 
 #: A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = tuple("=+-@\t\r＝＋－＠")
@@ -30,17 +28,6 @@ def printable(text: object) -> str:
     if shown.isprintable():
         return shown
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
-
-
-def say(line: object, file: TextIO | None = None) -> None:
-    """Print a line at once, to standard output or to `file`, made `printable`."""
-    print(printable(line), file=file or sys.stdout, flush=True)
-
-
-def say_traceback(error: BaseException) -> None:
-    """Print a traceback to standard error, `printable` line by line: a message may hold names."""
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        say(line, sys.stderr)
 
 
 def _is_number(text: str) -> bool:

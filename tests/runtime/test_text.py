@@ -9,16 +9,16 @@ import pytest
 import yaml
 from PIL import Image
 
-from sgdj import text
 from sgdj.audit.checks import Check
-from sgdj.audit.report import Report, markdown
-from sgdj.errors import InputError, InputErrors, first_line, print_error
-from sgdj.reconstruction.base import Outcome
+from sgdj.audit.report import Report, markdown, table
+from sgdj.errors import InputError, InputErrors, first_line
 from sgdj.reporting import figures
-from sgdj.reporting.terminal import audit_table, show
+from sgdj.reporting.terminal import show
 from sgdj.runs.catalogue import listing, view
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.model_card import write_model
+from sgdj.runtime import text
+from sgdj.runtime.output import print_error, say_traceback
 from sgdj.runtime.ranks import tell
 from sgdj.study import paper
 
@@ -65,7 +65,7 @@ def test_names_of_too_many_bytes_are_shortened_to_names_of_their_own():
 def test_terminal_gets_no_commands(capfd):
     print_error(InputErrors([InputError("bad", HOSTILE, "mend it"), InputError("worse", "b", "mend it")]))
     tell(f"skipped {HOSTILE}")
-    show(audit_table([Check(1, HOSTILE, "PASS", "[/red] :smile:", "", False)], HOSTILE))
+    show(table(Report(HOSTILE, [Check(1, HOSTILE, "PASS", "[/red] :smile:", "", False)], None, None, [])))
     out, err = capfd.readouterr()
     assert "\x1b" not in out + err
     assert "\u202e" not in out + err
@@ -133,7 +133,7 @@ def test_latex_and_labels():
 @pytest.mark.parametrize("name", [r"$\foo$.png", "$", r"a\$b$c", "图像.png", HOSTILE, "a" * 250])
 def test_figures_take_any_name(tmp_path, name):
     image = np.ones((8, 8), np.float32)
-    figures.file_panel(Outcome(image, image), name, tmp_path / "panel.png")
+    figures.file_panel(image, image, None, name, tmp_path / "panel.png")
     with Image.open(tmp_path / "panel.png") as drawn:
         assert drawn.size[0] > 100
 
@@ -142,7 +142,7 @@ def test_figures_follow_no_link(tmp_path):
     (tmp_path / "mine.png").write_bytes(b"mine")
     (tmp_path / "panel.png").symlink_to("mine.png")
     image = np.ones((8, 8), np.float32)
-    figures.file_panel(Outcome(image, image), "a", tmp_path / "panel.png")
+    figures.file_panel(image, image, None, "a", tmp_path / "panel.png")
     assert (tmp_path / "mine.png").read_bytes() == b"mine"
 
 
@@ -150,7 +150,7 @@ def test_tracebacks_hold_no_commands(capfd):
     try:
         raise ValueError(HOSTILE)
     except ValueError as error:
-        text.say_traceback(error)
+        say_traceback(error)
     _, err = capfd.readouterr()
     assert "\x1b" not in err
     assert r"ValueError: \x1b[2J" in err

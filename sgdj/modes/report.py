@@ -7,7 +7,8 @@ from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import result_table, show
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.tracking import Tracker
-from sgdj.text import file_name, label, say
+from sgdj.runtime.output import say
+from sgdj.runtime.text import file_name, label
 
 
 def report(settings: Settings, result: Result, run: RunDirectory, tracker: Tracker, synthetic: bool) -> None:
