@@ -90,9 +90,10 @@ def run_own(options: argparse.Namespace) -> int:
     from sgdj.study.store import read as rows
 
     study = read(options.study, RESULTS)
-    wanted = missing(study.cells, rows(study.folder)) if options.finished == "rows" else study.cells
+    known = rows(study.folder)
+    wanted = missing(study.cells, known) if options.finished == "rows" else study.cells
     jobs = options.jobs or default_parallel()
-    code = Campaign(wanted, study.folder, jobs, _say, _launcher(options), row_of).run()
+    code = Campaign(wanted, study.folder, jobs, _say, _launcher(options), row_of, known).run()
     if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
         _build_own(study)
     else:
@@ -128,9 +129,11 @@ def run(options: argparse.Namespace) -> int:
         return run_own(options)
     seeds, wanted = _seeds(options), _wanted(options)
     target = folder(RESULTS, options.scale, seeds)
+    known = read(target)
     if options.finished == "rows":
-        wanted = missing(wanted, [*read(target), *read_audits(target)])
-    code = Campaign(wanted, target, options.jobs or default_parallel(), _say, _launcher(options)).run()
+        wanted = missing(wanted, [*known, *read_audits(target)])
+    jobs = options.jobs or default_parallel()
+    code = Campaign(wanted, target, jobs, _say, _launcher(options), earlier=known).run()
     if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
         _build(options.scale, seeds)
     else:

@@ -104,6 +104,8 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(
             "somebody else's network is not trained here", "reconstructor", "add mode=evaluate or mode=audit"
         )
+    if external is not None and config["precision"] != "32":
+        yield InputError("somebody else's network chooses its own precision", "precision", "leave it out")
     if external is not None and ":" not in external and not _there(external, Path.is_file):
         yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
     if external is not None and config["checkpoint"] is not None and not _there(config["checkpoint"], Path.is_file):
