@@ -88,7 +88,7 @@ class Trainer:
     lr: Positive
     batch_size: Count
     optimizer: Literal["adam", "adamw"]
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "onecycle"]
     loss_average: Literal["entries", "channels"] = "entries"
     drop_last: bool = False
     clip_norm: Positive | None
