@@ -100,9 +100,11 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"task {task.name} needs {task.images} images", "dataset.kind", f"set it to {task.images}")
     yield from _transfer_mistakes(config["attack"], "attack")
     external = config["reconstructor"]
-    if external is not None and config["mode"] not in ("evaluate", "audit"):
+    if external is not None and config["mode"] not in ("evaluate", "audit", "certify"):
         yield InputError(
-            "somebody else's network is not trained here", "reconstructor", "add mode=evaluate or mode=audit"
+            "somebody else's network is not trained here",
+            "reconstructor",
+            "add mode=evaluate, mode=audit or mode=certify",
         )
     if external is not None and ":" not in external and not _there(external, Path.is_file):
         yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")

@@ -7,7 +7,6 @@ from sgdj.audit.report import audit_network, table, write
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.errors import ExitCode
-from sgdj.metrics.image import to_real
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor
@@ -47,11 +46,8 @@ def _measure(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: 
     )
     write(found, run.evaluation)
     if found.directions:
-        shown = [
-            (to_real(one.image)[0].cpu().numpy(), to_real(one.response)[0].cpu().numpy()) for one in found.directions
-        ]
-        images, responses = zip(*shown, strict=True)
         values = [one.value for one in found.directions]
+        images, responses = ([getattr(one, name) for one in found.directions] for name in ("image", "response"))
         fragile_directions(values, images, responses, label(f"fragile directions: {found.sample}"), run.figures)
         tracker.images("audit", [run.figures / "fragile-directions.png"])
     show(table(found))
