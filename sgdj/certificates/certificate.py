@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 from math import inf, isfinite, sqrt
 
+from torch import Tensor
+
 from sgdj.certificates import bounds
 from sgdj.certificates.bounds import Spectrum
-from sgdj.certificates.ingredients import Ingredients, Layer
+from sgdj.certificates.ingredients import Ingredients, ingredients
+from sgdj.certificates.operator import spectrum
 from sgdj.errors import CheckFailed
+from sgdj.networks.base import Reconstructor
+from sgdj.networks.constants import Layer
+from sgdj.operators.base import Operator
 
 #: Rounding that a norm recomputed in float64 may have above its bound.
 ROUNDING = 1e-6
@@ -128,6 +134,32 @@ def _step(found: Ingredients, k: int, before: float, spectrum: Spectrum) -> floa
         return bounds.gradient_step(before, eta, weight, spectrum, q, found.takes_y, first)
     moved = bounds.first_data_step(eta, spectrum) if first else bounds.data_step(before, eta, spectrum)
     return bounds.proximal_step(moved, q, found.takes_y)
+
+
+def certify_network(network: Reconstructor, operator: Operator, like: Tensor) -> Certificate:
+    """Certify a network for one operator and image size, from its weights in float64.
+
+    Parameters
+    ----------
+    network
+        Network to certify; see `sgdj.certificates.ingredients.ingredients` for what it may declare.
+    operator
+        Operator that it is given.
+    like
+        Image of the size and dtype that it is certified for, shape (B, C, H, W).
+
+    Returns
+    -------
+    Certificate
+        Lipschitz constant, with all that it follows from.
+
+    Raises
+    ------
+    CheckFailed
+        If no theorem applies, with the layer, the step or the property of the operator that breaks it.
+    """
+    shape = like.shape[-2], like.shape[-1]
+    return certificate(ingredients(network, operator, shape), spectrum(operator, like), shape)
 
 
 def certified_error(clean: float, L: float, epsilon: float) -> float:

@@ -1,5 +1,6 @@
 """mode=certify: guarantee how far any perturbation can move a reconstruction, beside what Auto-PGD reaches."""
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -7,19 +8,18 @@ from functools import partial
 
 from sgdj.audit.checks import auto_pgd
 from sgdj.audit.sensitivity import sensitivity
-from sgdj.certificates.certificate import Certificate, certificate
+from sgdj.certificates.certificate import Certificate, certify_network
 from sgdj.certificates.floors import COLUMNS, Floor, floors, table
-from sgdj.certificates.ingredients import check_theorem, ingredients
-from sgdj.certificates.operator import spectrum
+from sgdj.certificates.ingredients import check_theorem
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
 from sgdj.draws import Draws
-from sgdj.errors import CheckFailed, ExitCode, InputError
+from sgdj.errors import CheckFailed, ExitCode, InputError, RunError, as_run_error
 from sgdj.evaluation.conditions import conditions
 from sgdj.evaluation.evaluate import COLUMNS as SAMPLE_COLUMNS
-from sgdj.evaluation.evaluate import Result, evaluate
+from sgdj.evaluation.evaluate import Result, evaluate, measured_images
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor, StartingPoint
@@ -73,15 +73,13 @@ def _certifiable(planned: Plan) -> Reconstructor:
 def _certificates(planned: Plan, network: Reconstructor) -> _Certified:
     """Compute the certificate of every image size, and compare it with the Jacobian at every sample."""
     settings, draws = planned.settings.evaluation, Draws(planned.data_seed)
-    most = settings.max_samples or len(planned.images)
     by_size: dict[tuple[int, int], Certificate] = {}
     constants, entries, sensitivities = dict[str, float](), dict[str, int](), dict[str, float]()
-    for measured in batches(planned.images, Measure(planned.acquisition, draws), settings.batch_size):
-        if len(constants) >= most:
-            break
+    images = measured_images(planned.images, settings)
+    for measured in batches(images, Measure(planned.acquisition, draws), settings.batch_size):
         batch = measured.to(planned.device)
         shape = batch.x.shape[-2], batch.x.shape[-1]
-        found = certificate(ingredients(network, batch.operator, shape), spectrum(batch.operator, batch.x), shape)
+        found = certify_network(network, batch.operator, batch.x)
         if shape in by_size and by_size[shape] != found:
             found = max(found, by_size[shape], key=lambda one: one.L)
         by_size[shape] = found
@@ -99,8 +97,10 @@ def _largest(network: Reconstructor, batch: Batch, draws: Draws) -> list[float]:
     """Return a lower bound of σ_max(J) at every sample, NaN where there is no second derivative."""
     try:
         return sensitivity(deepcopy(network).eval(), batch, draws, iterations=20, probes=1).largest.tolist()
-    except RuntimeError:  # of a network from outside; the attack is still held against the certificate
-        return [float("nan")] * len(batch)
+    except Exception as error:  # a network from outside may raise anything; the attack still stands against L
+        if isinstance(error, RunError) or (isinstance(error, RuntimeError | MemoryError) and as_run_error(error)):
+            raise
+        return [math.nan] * len(batch)
 
 
 def _measure(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
@@ -140,14 +140,15 @@ def _report(
 ) -> dict[str, object]:
     """Draw and log the figure, print the table; returns what ``certificate.json`` says."""
     settings, rows = planned.settings, table(found)
-    clean, start = (float(result.summary[name]["clean"]["psnr"]["mean"]) for name in ("network", "x0"))
+    clean, start = (result.summary[name]["clean"]["psnr"]["mean"] or math.nan for name in ("network", "x0"))
     L, reached = max(certified.constants.values()), max(certified.sensitivities.values())
+    tightness = L / reached if reached else math.inf
     who = settings.reconstructor or f"{settings.architecture.name}, {settings.strategy.name}"
     title, shown = f"{settings.task}, {who}: L = {L:.3f}", averaged(rows)
     floor_figure(shown, clean, start, label(title), run.figures)
     tracker.images("certificate", [run.figures / "certificate.png"])
     tracker.table("floors", list(COLUMNS), [list(row.values()) for row in rows])
-    numbers = {"L": L, "sigma_max": reached, "L_over_sigma_max": L / reached, "gain_db": clean - start}
+    numbers = {"L": L, "sigma_max": reached, "L_over_sigma_max": tightness, "gain_db": clean - start}
     tracker.summary({f"certificate/{key}": value for key, value in numbers.items()})
     show(floor_table(shown, title))
     for shape, one in certified.by_size.items():
@@ -158,7 +159,7 @@ def _report(
             weight = "" if step.weight is None else f", c = {step.weight:.4f}"
             say(f"  iteration {step.k}: η = {step.eta:.4f}{weight}, L² grows by {step.growth:.4f} to {step.L**2:.4f}")
     say(f"gain over the starting point: {clean - start:+.2f} dB")
-    say(f"L / σ_max(J) = {L / reached:.3f} (σ_max = {reached:.4f}); shorter steps and fewer iterations lower L")
+    say(f"L / σ_max(J) = {tightness:.3f} (σ_max = {reached:.4f}); shorter steps and fewer iterations lower L")
     return {
         "certificates": [asdict(one) for one in certified.by_size.values()],
         **numbers,

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from sgdj.certificates.bounds import Spectrum
-from sgdj.certificates.certificate import certificate, certified_error, volume_error
+from sgdj.certificates.certificate import certified_error, certify_network, volume_error
 from sgdj.certificates.floors import floors
-from sgdj.certificates.ingredients import check_theorem, ingredients
+from sgdj.certificates.ingredients import check_theorem
 from sgdj.certificates.operator import spectrum
 from sgdj.errors import CheckFailed
 from sgdj.networks import (
@@ -42,8 +42,7 @@ def network(form="prox", count=3, eta=1.0, learned=None):
 
 
 def certified(made, operator=FOURIER, like=IMAGE):
-    shape = like.shape[-2], like.shape[-1]
-    return certificate(ingredients(made, operator, shape), spectrum(operator, like), shape)
+    return certify_network(made, operator, like)
 
 
 def test_proximal_certificate_is_the_closed_form():
