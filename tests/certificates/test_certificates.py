@@ -268,3 +268,29 @@ def test_budgets_in_another_norm_are_refused(cli, tmp_path):
     code, _, err, _, _ = certify(cli, tmp_path, *SMOKE, "reconstructor=mine:Mine", "attack.norm=linf")
     assert code == 2
     assert "attack.norm" in err
+
+
+FORGED = """
+import math
+from sgdj.networks import Nonexpansive, ProximalGradient, StepSize
+from sgdj.networks.descent import ConvolutionalDescent
+
+class Forged(ConvolutionalDescent):
+    def scaled(self):
+        W = super().scaled()
+        return W * (1.05 / math.sqrt(float(self._largest(W.detach(), (34, 34)))))
+
+network = ProximalGradient(
+    Nonexpansive("prox", 2, None, 2, 6, 3, False, False, 0.5), StepSize("sigmoid", 1.0, 0.0, True), 2, "adjoint"
+)
+network.learned.layers[1] = Forged(2, 6, 3)
+"""
+
+
+def test_a_forged_layer_fails_on_the_command_line(cli, tmp_path):
+    (tmp_path / "mine.py").write_text(FORGED)
+    options = ("task=mri", "scale=smoke", "reconstructor=mine:network", "evaluation.max_samples=1")
+    code, _, err, _, _ = certify(cli, tmp_path, *options)
+    assert code == 5
+    assert "layer learned.layers.1 has norm 1.050000 at 32 x 32" in err
+    assert json.loads((tmp_path / "certified/run.json").read_text())["status"] == "failed"
