@@ -12,8 +12,8 @@ PACKAGE = ROOT / "sgdj"
 #: From the ground up: a room may use those before it, and itself.
 ORDER = (
     "errors", "draws", "metrics", "theory", "config", "runtime", "operators", "data", "networks", "runs",
-    "shifts", "attacks", "reconstruction", "audit", "strategies", "evaluation", "training", "reporting", "modes",
-    "study", "cli", "__main__",
+    "shifts", "attacks", "reconstruction", "audit", "certificates", "strategies", "evaluation", "training", "reporting",
+    "modes", "study", "cli", "__main__",
 )  # fmt: skip
 
 

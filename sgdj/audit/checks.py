@@ -20,6 +20,7 @@ from sgdj.attacks.hill import differentiate
 from sgdj.attacks.pgd import PGD
 from sgdj.attacks.spsa import SPSA
 from sgdj.audit.self_test import GradientMasked, linear_share
+from sgdj.audit.worst_case import TOLERANCE, Direction, Linearised
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.errors import InputError, RunError
@@ -30,6 +31,10 @@ from sgdj.networks.starting_point import StartingPoint
 from sgdj.operators.base import Operator, Support
 
 SMALL = 10
+#: Relative budgets ρ at which an attack may be compared with the exact worst case of the linearised network.
+TINY = (1e-4, 1e-5, 1e-6)
+#: Right singular vectors of the Jacobian that are kept as fragile directions.
+DIRECTIONS = 3
 Status = Literal["PASS", "FAIL", "NOT APPLICABLE"]
 
 
@@ -62,6 +67,29 @@ class Check:
 def _check(number: int, name: str, passed: bool | None, value: str, rule: str, self_test: bool = False) -> Check:
     status: Status = "NOT APPLICABLE" if passed is None else "PASS" if passed else "FAIL"
     return Check(number, name, status, value, rule, self_test)
+
+
+def auto_pgd(attack: Attack, steps: int, restarts: int = 1) -> APGD:
+    """Return Auto-PGD with the budget and support of another attack.
+
+    Parameters
+    ----------
+    attack
+        Attack that states budget, norm and support.
+    steps
+        Number of steps per restart.
+    restarts
+        Number of starts; the first is at zero.
+
+    Returns
+    -------
+    APGD
+        Attack to believe, with that budget.
+    """
+    return APGD(
+        epsilon=attack.epsilon, rho=attack.rho, norm=attack.norm, support=attack.support,
+        steps=steps, restarts=restarts, random_start=False,
+    )  # fmt: skip
 
 
 class _Budget(TypedDict):
@@ -105,7 +133,7 @@ class Audit:
         random_draws: int,
     ) -> None:
         self.network, self.batch, self.draws, self.small = reconstructor, batch, draws, small
-        self.steps, self.random_draws = steps, random_draws
+        self.attack, self.steps, self.random_draws = attack, steps, random_draws
         self.budget: _Budget = {
             "epsilon": attack.epsilon,
             "rho": attack.rho,
@@ -114,10 +142,10 @@ class Audit:
         }
         self.before = _tensors(reconstructor)
         self.mode = reconstructor.training
+        self.directions: list[Direction] = []
 
     def _apgd(self, steps: int | None = None, restarts: int = 1, factor: float = 1.0) -> APGD:
-        attack = APGD(**self.budget, steps=steps or self.steps, restarts=restarts, random_start=False)
-        return attack.scaled(factor)
+        return auto_pgd(self.attack, steps or self.steps, restarts).scaled(factor)
 
     def _error(self, delta: Tensor) -> Tensor:
         with torch.no_grad():
@@ -142,7 +170,7 @@ class Audit:
         def rest() -> Iterator[Check]:
             for check in (
                 self._one_step, self._gradient_free, self._transfer, self._monotone, self._huge, self._more_steps,
-                self._restarts, self._step_sizes, self._linear, self._masked_is_flagged,
+                self._restarts, self._step_sizes, self._linear, self._masked_is_flagged, self._local,
             ):  # fmt: skip
                 tell(check.__name__.strip("_").replace("_", " "))
                 yield check()
@@ -277,18 +305,8 @@ class Audit:
         wrong differs from all of them.
         """
         network, batch, widths, limit = self.network, self.batch, (1e-2, 3e-3, 1e-3), 0.05
-        try:
-            network = deepcopy(self.network).double()
-            batch = replace(batch, x=_double(batch.x), y=_double(batch.y))
-            with torch.no_grad():
-                pair = [network(y, batch.operator) for y in (batch.y, batch.y * (1 + 1e-12))]
-            if torch.equal(*pair):
-                raise TypeError("it computes in single precision inside")
-            widths, limit = (1e-7, 1e-8, 1e-9), 1e-3
-        except Exception as error:  # a network from outside may raise anything here
-            if isinstance(error, RunError) and not isinstance(error, InputError):
-                raise
-            network, batch = self.network, self.batch
+        if (double := self._in_double()) is not None:
+            (network, batch), widths, limit = double, (1e-7, 1e-8, 1e-9), 1e-3
         worst = 0.0
         for i in range(3):
             u = Gaussian(rho=1.0)(network, batch, self.draws.at("direction", i))
@@ -315,6 +333,63 @@ class Audit:
             f"largest difference {worst:.1e}",
             f"below {limit:g}",
         )
+
+    def _in_double(self) -> tuple[Reconstructor, Batch] | None:
+        """Return a copy of network and batch in float64; None where the network computes in single precision."""
+        try:
+            network = deepcopy(self.network).double()
+            batch = replace(self.batch, x=_double(self.batch.x), y=_double(self.batch.y))
+            with torch.no_grad():
+                pair = [network(y, batch.operator) for y in (batch.y, batch.y * (1 + 1e-12))]
+        except Exception as error:  # a network from outside may raise anything here
+            if isinstance(error, RunError) and not isinstance(error, InputError):
+                raise
+            return None
+        return None if torch.equal(*pair) else (network, batch)
+
+    def _local(self) -> Check:
+        """Compare Auto-PGD with the exact worst case of the linearised network, in float64.
+
+        Kinks may lie within even a small budget. Each is stated, down to the largest at which the worst case of the
+        linearised network does in truth what it should; that one counts.
+        """
+        name, rule = "the exact worst case at a small ε is reached", "at least 0.999 of the exact increase"
+        double = self._in_double()
+        if double is None:
+            return _check(20, name, None, "single precision inside", rule)
+        network, batch = double
+        models, exact = [], []
+        for i in range(len(batch)):
+            try:
+                models.append(Linearised(network, batch.take(i), self.draws))
+                models[i].converge_top(DIRECTIONS if i == 0 else 1, tolerance=1e-4, most=40)
+            except Exception as error:  # a network from outside may raise anything here
+                if isinstance(error, RunError) and not isinstance(error, InputError):
+                    raise
+                return _check(20, name, None, f"its derivative cannot be used ({type(error).__name__})", rule)
+        self.directions = models[0].directions(DIRECTIONS)
+        norms = [float(norm) for norm in sample_norm(batch.y)]
+        by_rho: dict[float, list[float]] = {}
+        for rho in TINY:
+            exact = [one.worst_case(rho * norm) for one, norm in zip(models, norms, strict=True)]
+            if min(one.increase for one in exact) <= 0:
+                return _check(20, name, None, "it does not react to its measurement", rule)
+            delta = APGD(rho=rho, steps=self.steps, restarts=1, random_start=False)(network, batch, self.draws)
+            by_rho[rho] = [
+                model.increase(network, delta[i : i + 1]) / one.increase
+                for i, (model, one) in enumerate(zip(models, exact, strict=True))
+            ]
+            true = [m.increase(network, one.delta) / one.increase for m, one in zip(models, exact, strict=True)]
+            if all(abs(share - 1) < 5e-4 for share in true):
+                break
+        residual = max(one.residual for one in exact)
+        shown = "; ".join(f"{min(s):.4f} to {max(s):.4f} of it at ρ = {rho:g}" for rho, s in by_rho.items())
+        shown += f", to a residual of {TOLERANCE:g}"
+        if residual > TOLERANCE:
+            shown += f" (a lower bound: {residual:.0e} was reached)"
+        limit = min(model.linear_up_to(network, rho) for model in models)
+        passed = min(by_rho[rho]) >= 0.999
+        return _check(20, name, passed, f"{shown}; linear within 1 % up to ρ = {limit:.2g}", rule)
 
     def _is_repeatable(self) -> bool:
         return is_repeatable(self.network, self.batch)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from rich.table import Table
 from sgdj.attacks.base import Attack
 from sgdj.audit.checks import SMALL, Audit, Check
 from sgdj.audit.sensitivity import sensitivity
+from sgdj.audit.worst_case import Direction
 from sgdj.data.loader import Measure
 from sgdj.data.source import ImageSet
 from sgdj.draws import Draws
@@ -36,6 +37,10 @@ class Report:
         Means over samples of `sgdj.audit.sensitivity.Sensitivity`; None without a gradient.
     notes
         What was converted in the values that the reconstructor returned, such as the precision.
+    directions
+        Fragile directions of the first sample, the most fragile first; none without a gradient, or in a light audit.
+    sample
+        Id of that sample.
     """
 
     title: str
@@ -43,6 +48,8 @@ class Report:
     largest: float | None
     frobenius: float | None
     notes: list[str] = field(default_factory=list)
+    directions: list[Direction] = field(default_factory=list)
+    sample: str = ""
 
     @property
     def failed(self) -> list[Check]:
@@ -124,7 +131,8 @@ def audit_network(
             raise
         means = [math.nan]
     largest, frobenius = means if all(map(math.isfinite, means)) else (None, None)
-    return Report(title, found, largest, frobenius, getattr(reconstructor, "notes", []))
+    notes = getattr(reconstructor, "notes", [])
+    return Report(title, found, largest, frobenius, notes, checks.directions, batch.samples[0])
 
 
 def _line(check: Check) -> tuple[object, ...]:
@@ -160,5 +168,7 @@ def table(report: Report) -> Table:
 
 def write(report: Report, folder: Path) -> None:
     """Write ``audit.json`` and ``audit.md`` into a folder."""
-    (folder / "audit.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    content = asdict(replace(report, directions=[]))
+    content["directions"] = [{"value": one.value, "residual": one.residual} for one in report.directions]
+    (folder / "audit.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / "audit.md").write_text(markdown(report))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sgdj.attacks.ball import sample_norm, unit
+from sgdj.audit.jacobian import Jacobian
 from sgdj.data.batch import Batch
 from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
@@ -32,7 +33,7 @@ def sensitivity(
 ) -> Sensitivity:
     """Compute the largest singular value by power iteration on JᴴJ, the Frobenius norm by Hutchinson's estimator.
 
-    Both use exact products with J and its adjoint (forward- and reverse-mode differentiation), none stored.
+    Both use exact products with J and its adjoint, none stored.
 
     Parameters
     ----------
@@ -52,35 +53,17 @@ def sensitivity(
     Sensitivity
         Both quantities, per sample.
     """
-    operator = batch.operator
-
-    def reconstruct(y: Tensor) -> Tensor:
-        return reconstructor(y, operator)
-
-    def forward(u: Tensor) -> Tensor:
-        """Compute J u as the derivative of the adjoint product, which every layer supports."""
-        y = batch.y.detach().requires_grad_(True)
-        output = reconstruct(y)
-        dummy = torch.zeros_like(output, requires_grad=True)
-        (back,) = torch.autograd.grad(output, y, dummy, create_graph=True)
-        (product,) = torch.autograd.grad(back, dummy, u)
-        return product.detach()
-
-    def backward(v: Tensor) -> Tensor:
-        y = batch.y.detach().requires_grad_(True)
-        (product,) = torch.autograd.grad(reconstruct(y), y, v)
-        return operator.restrict(product.detach())
-
+    operator, jacobian = batch.operator, Jacobian(reconstructor, batch)
     u = unit(operator.restrict(draws.normal("attack", batch.samples, batch.y, "power")))
     value = torch.zeros(len(batch), device=batch.y.device)
     for _ in range(iterations):
-        image = forward(u)
+        image = jacobian.forward(u)
         value = sample_norm(image).flatten()
-        u = unit(backward(image))
+        u = unit(jacobian.adjoint(image))
     total, entries = torch.zeros_like(value), torch.zeros_like(value)
     ones = operator.restrict(torch.ones_like(batch.y)).abs().flatten(1).sum(1)
     entries = ones * (2 if batch.y.is_complex() else 1)
     for i in range(probes):
         probe = operator.restrict(draws.normal("attack", batch.samples, batch.y, "probe", i))
-        total += sample_norm(forward(probe)).flatten().square()
+        total += sample_norm(jacobian.forward(probe)).flatten().square()
     return Sensitivity(value, (total / probes / entries).sqrt())

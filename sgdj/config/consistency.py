@@ -103,9 +103,11 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"task {task.name} needs {task.images} images", "dataset.kind", f"set it to {task.images}")
     yield from _transfer_mistakes(config["attack"], "attack")
     external = config["reconstructor"]
-    if external is not None and config["mode"] not in ("evaluate", "audit"):
+    if external is not None and config["mode"] not in ("evaluate", "audit", "certify"):
         yield InputError(
-            "somebody else's network is not trained here", "reconstructor", "add mode=evaluate or mode=audit"
+            "somebody else's network is not trained here",
+            "reconstructor",
+            "add mode=evaluate, mode=audit or mode=certify",
         )
     if external is not None and config["precision"] != "32":
         yield InputError("somebody else's network chooses its own precision", "precision", "leave it out")

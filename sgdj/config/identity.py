@@ -146,7 +146,7 @@ def settings(config: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, Any
     dict
         Values by dotted key, without those at their constructor's default.
     """
-    read = {key: value for key, value in config.items() if key != "audit" or config.get("mode") == "audit"}
+    read = {key: value for key, value in config.items() if key != "audit" or config.get("mode") in ("audit", "certify")}
     return dict(_deciding("", read, plugins))
 
 

@@ -127,7 +127,7 @@ def load(overrides: Sequence[Override], in_sweep: bool = False) -> Job:
     try:
         config = compose_config(accepted)
         given = {o.key_or_group: o for o in overrides}
-        if config.get("mode") in ("evaluate", "reconstruct", "audit") and is_ours(config):
+        if config.get("mode") in ("evaluate", "reconstruct", "audit", "certify") and is_ours(config):
             config = from_checkpoint(config, given)
         if mistakes:  # an option has no such name: all that is wrong with names is told, without the imports of torch
             mistakes += schema.mistakes(config, names_only=True)

@@ -50,7 +50,7 @@ ROLES: dict[str, Role] = {
     "trainer.keep": _FILE,
     "evaluation": _MEASURING,
     "evaluation.panels": _HERE,
-    "audit": _MEASURING,  # of an audit; other modes leave it out
+    "audit": _MEASURING,  # of an audit or a certificate; other modes leave it out
     "logger": _EVALUATION,
     "sigma": _IDENTITY | _AXIS,  # it is in the strategy when it is checked
     "seed": _NETWORK | _AXIS,

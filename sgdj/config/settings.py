@@ -149,7 +149,7 @@ class Settings:
 
     task: NonEmpty
     scale: NonEmpty
-    mode: Literal["train", "evaluate", "reconstruct", "audit", "verify", "tune"]
+    mode: Literal["train", "evaluate", "reconstruct", "audit", "certify", "verify", "tune"]
     sigma: NonNegative | None = None
     seed: Seed
     epochs: Count

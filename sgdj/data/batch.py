@@ -97,6 +97,19 @@ class Batch:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def take(self, index: int) -> "Batch":
+        """Return the batch of the sample at `index` alone."""
+        one = slice(index, index + 1)
+        return replace(
+            self,
+            x=self.x[one],
+            y=self.y[one],
+            operator=self.operator.take(index),
+            samples=self.samples[one],
+            volumes=self.volumes[one],
+            region=None if self.region is None else self.region[one],
+        )
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """Return the batch with its tensors on `device`."""
         return replace(

@@ -161,11 +161,7 @@ def evaluate(
     Result
         Rows, summary and panels.
     """
-    draws = Draws(seed)
-    count = len(images) if settings.max_samples is None else min(settings.max_samples, len(images))
-    if settings.drop_last and count >= settings.batch_size:
-        count -= count % settings.batch_size
-    chosen = images if count == len(images) else _First(images, count)
+    draws, chosen = Draws(seed), measured_images(images, settings)
     table = _Table(reconstructors, settings, volume_metrics)
     measured: dict[tuple[str, str], list[Condition]] = defaultdict(list)
     for condition in listed:
@@ -353,6 +349,14 @@ class _Table:
         for name, reconstructor in self.reconstructors.items():
             lines += [f"{name}: {note}" for note in getattr(reconstructor, "notes", [])]
         return lines + self.notes
+
+
+def measured_images(images: ImageSet, settings: Evaluation) -> ImageSet:
+    """Return the images that an evaluation measures: the first `max_samples`, in whole batches if `drop_last`."""
+    count = len(images) if settings.max_samples is None else min(settings.max_samples, len(images))
+    if settings.drop_last and count >= settings.batch_size:
+        count -= count % settings.batch_size
+    return images if count == len(images) else _First(images, count)
 
 
 class _First(ImageSet):

@@ -11,12 +11,14 @@ from sgdj.errors import ExitCode
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor
+from sgdj.reporting.certificates import fragile_directions
 from sgdj.reporting.terminal import show
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.contents import Record
 from sgdj.runtime.output import say
+from sgdj.runtime.text import label
 
 
 def audit(job: Job) -> Record:
@@ -43,6 +45,11 @@ def _measure(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: 
         tell=lambda name: say(f"checking: {name}", sys.stderr),
     )
     write(found, run.evaluation)
+    if found.directions:
+        values = [one.value for one in found.directions]
+        images, responses = ([getattr(one, name) for one in found.directions] for name in ("image", "response"))
+        fragile_directions(values, images, responses, label(f"fragile directions: {found.sample}"), run.figures)
+        tracker.images("audit", [run.figures / "fragile-directions.png"])
     show(table(found))
     print("\n".join([found.jacobian, *(f"network: {note}" for note in found.notes)]))
     run.update(exit_code=int(ExitCode.CHECK_FAILED if found.failed else ExitCode.DONE))

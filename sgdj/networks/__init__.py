@@ -4,6 +4,7 @@ from sgdj.networks.base import LearnedPart, Perturb, Reconstructor
 from sgdj.networks.dncnn import DnCNN
 from sgdj.networks.linear import Linear
 from sgdj.networks.mlp import MLP
+from sgdj.networks.nonexpansive import Nonexpansive
 from sgdj.networks.seismic_cnn import SeismicCNN
 from sgdj.networks.starting_point import StartingPoint
 from sgdj.networks.step import StepSize
@@ -15,6 +16,7 @@ __all__ = [
     "GradientDescent",
     "LearnedPart",
     "Linear",
+    "Nonexpansive",
     "Perturb",
     "ProximalGradient",
     "Reconstructor",

@@ -33,6 +33,10 @@ class Operator(ABC):
     def norm(self) -> float:
         """Return the largest singular value of A."""
 
+    def singular_values(self) -> Tensor | None:
+        """Return the different singular values of A, in ascending order; None where they are not known."""
+        return None
+
     def restrict(self, y: Tensor) -> Tensor:
         """Set to zero the entries of y that are not measured; noise and attacks pass through here."""
         return y

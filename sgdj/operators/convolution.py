@@ -67,3 +67,7 @@ class Convolution(Operator):
     def norm(self) -> float:
         """Return the largest singular value of T."""
         return self._norm
+
+    def singular_values(self) -> Tensor:
+        """Return the singular values of T, in float64."""
+        return torch.linalg.svdvals(self._matrices["forward"]).flip(0)

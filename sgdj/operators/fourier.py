@@ -74,6 +74,10 @@ class CartesianFourier(Operator):
         """Return 1: F is unitary, and M a projection that keeps at least one line."""
         return 1.0
 
+    def singular_values(self) -> Tensor:
+        """Return 1, and 0 where a line is left out."""
+        return torch.tensor([1.0] if bool(self.lines.all()) else [0.0, 1.0], dtype=torch.float64)
+
     def restrict(self, y: Tensor) -> Tensor:
         """Set y to zero off the sampled lines (never to -0.0, which a product would leave)."""
         return torch.where(self._mask, y, torch.zeros((), dtype=y.dtype, device=y.device))

@@ -1,5 +1,6 @@
 """Observe the image itself (denoising): A = I."""
 
+import torch
 from torch import Tensor
 
 from sgdj.operators.base import Operator
@@ -19,3 +20,7 @@ class Identity(Operator):
     def norm(self) -> float:
         """Return 1, the largest singular value."""
         return 1.0
+
+    def singular_values(self) -> Tensor:
+        """Return 1, the only one."""
+        return torch.ones(1, dtype=torch.float64)

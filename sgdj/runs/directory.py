@@ -26,8 +26,8 @@ from sgdj.runtime.writing import NO_FOLLOW, TEMPORARY, write_atomically
 _OWN = {
     "": r"run\.json|config\.yaml|metrics\.jsonl",
     "checkpoints": r"(epoch-\d{4,}|best|last)\.ckpt(\.sha256)?",
-    "evaluation": r"(samples|curves)\.csv|summary\.json|audit\.(json|md)",
-    "figures": r"(training|panel-.+)\.png|(robustness|iterations|shift-.+)\.(png|pdf)",
+    "evaluation": r"(samples|curves)\.csv|summary\.json|audit\.(json|md)|certificate\.(json|csv)",
+    "figures": r"(training|panel-.+)\.png|(robustness|iterations|shift-.+|certificate|fragile-directions)\.(png|pdf)",
     "model": r"weights\.safetensors|README\.md",
 }
 #: The folders of Weights & Biases records, each of which its library fills, and what lies beside them.

@@ -60,7 +60,7 @@ def failed(checks) -> set[int]:
 @pytest.mark.parametrize("cls", [GradientDescent, ProximalGradient])
 def test_honest_networks_pass(kind, cls):
     checks = audit(network(kind, cls), kind).full()
-    assert [check.number for check in checks] == list(range(1, 20))
+    assert [check.number for check in checks] == list(range(1, 21))
     assert failed(checks) == set(), [(c.name, c.value) for c in checks if c.status == "FAIL"]
     assert {check.number for check in checks if check.self_test} == {16, 17}
 
@@ -182,7 +182,7 @@ def test_a_full_audit_finishes_on_a_network_that_is_cut(cli, tmp_path):
     assert code == 5, err
     assert "Jacobian ∂x̂/∂y cannot be computed" in out
     report = json.loads(next(tmp_path.rglob("audit.json")).read_text())
-    assert [check["number"] for check in report["checks"]] == list(range(1, 20))
+    assert [check["number"] for check in report["checks"]] == list(range(1, 21))
     assert {check["number"]: check["status"] for check in report["checks"]}[13] == "FAIL"
 
 

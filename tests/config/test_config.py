@@ -91,7 +91,8 @@ def test_every_conditional_file_is_reached():
     """A file such as scale_task/small_mri.yaml is named after options that exist."""
     for group in GROUPS:
         if group.startswith(("scale_", "task_")):
-            names = {"_".join(parts) for parts in itertools.product(*map(config_options, group.split("_")))}
+            kinds = [{"learned": "architecture/learned"}.get(kind, kind) for kind in group.split("_")]
+            names = {"_".join(parts) for parts in itertools.product(*map(config_options, kinds))}
             assert set(config_options(group)) <= names
         if group.startswith("arithmetic/"):
             names = {f"{name}_upstream" for name in config_options(group.removeprefix("arithmetic/"))}
@@ -188,7 +189,10 @@ MISTAKES = [
     (["device=gpu"], "'gpu' is not valid, device"),
     (["mode=evaluate"], "no checkpoint, checkpoint: set checkpoint="),
     (["mode=evaluate", "checkpoint=nowhere.ckpt"], "no such file: nowhere.ckpt, checkpoint"),
-    (["mode=dream"], "'dream' must be 'train', 'evaluate', 'reconstruct', 'audit', 'verify' or 'tune', mode"),
+    (
+        ["mode=dream"],
+        "'dream' must be 'train', 'evaluate', 'reconstruct', 'audit', 'certify', 'verify' or 'tune', mode",
+    ),
     (["strategy._target_=os.system"], "'os.system' is not a Strategy of this project, strategy._target_"),
     (["architecture.learned._target_=torch.hub.load"], "'torch.hub.load' is not a LearnedPart of this project"),
     (["strategy.name=../../escape"], "'../../escape' is not valid, strategy.name"),
