@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sgdj.evaluation.conditions import Key
+from sgdj.evaluation.key import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
 from sgdj.runtime.text import bold, markdown_table
 from sgdj.study.columns import columns

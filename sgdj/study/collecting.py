@@ -18,7 +18,7 @@ from sgdj.config.nodes import get
 from sgdj.config.roles import is_variant
 from sgdj.config.search_path import config_options
 from sgdj.errors import InputError
-from sgdj.evaluation.conditions import Key
+from sgdj.evaluation.key import Key
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, former_name, view
 from sgdj.runtime.text import from_cell

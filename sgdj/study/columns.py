@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sgdj.config.composition import parse
 from sgdj.config.search_path import opened
 from sgdj.config.tasks import tasks
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.key import CLEAN, Key
 from sgdj.study.paper import ATTACK, PUBLISHED, SHIFTS, TITLES
 from sgdj.study.rows import Measured, Row
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sgdj.evaluation.conditions import CLEAN
+from sgdj.evaluation.key import CLEAN
 from sgdj.runtime.text import markdown as plain
 from sgdj.runtime.text import markdown_table
 from sgdj.study.columns import attacked

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sgdj.evaluation.conditions import CLEAN
+from sgdj.evaluation.key import CLEAN
 from sgdj.runtime.text import markdown_table, plus_minus
 from sgdj.study.columns import columns
 from sgdj.study.paper import reported

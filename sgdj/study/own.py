@@ -10,7 +10,8 @@ from sgdj.config.instantiate import build
 from sgdj.config.nodes import nearest
 from sgdj.config.settings import Settings
 from sgdj.errors import InputError, InputErrors
-from sgdj.evaluation.conditions import Key, conditions
+from sgdj.evaluation.conditions import conditions
+from sgdj.evaluation.key import Key
 from sgdj.modes.plan import plan
 from sgdj.study.design import COMMITTED, Cell, composed
 from sgdj.study.own_file import Content, Entry, in_file, read_content

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import InputError
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.key import CLEAN, Key
 from sgdj.runtime.text import cell, markdown_table
 from sgdj.runtime.text import markdown as plain
 from sgdj.runtime.writing import write_atomically

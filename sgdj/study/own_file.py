@@ -11,7 +11,7 @@ from sgdj.config.messages import told
 from sgdj.config.plain_yaml import parse_mapping
 from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, Seed
 from sgdj.errors import InputError, InputErrors
-from sgdj.evaluation.conditions import Key
+from sgdj.evaluation.key import Key
 
 
 def _listed(value: object) -> object:
@@ -27,7 +27,7 @@ _AXES = ("task", "dataset", "operator", "architecture", "strategy", "attack", "s
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class Column:
-    """Condition that a column shows; nothing given is the clean one. See `sgdj.evaluation.conditions.Key`.
+    """Condition that a column shows; nothing given is the clean one. See `sgdj.evaluation.key.Key`.
 
     Parameters
     ----------

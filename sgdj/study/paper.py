@@ -6,7 +6,7 @@ form, PSNR in dB and SSIM; its rows for SPGD jittering and for denoising were no
 
 from dataclasses import dataclass
 
-from sgdj.evaluation.conditions import Key
+from sgdj.evaluation.key import Key
 
 #: Titles by task, in the order of the documents.
 TITLES = {"mri": "Single-coil MRI", "seismic": "Seismic deconvolution", "denoising": "Denoising"}

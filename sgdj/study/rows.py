@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.key import CLEAN, Key
 
 #: Keys of a strategy's noise level or budget, with their symbols.
 LEVELS = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sgdj.evaluation.conditions import Key
+from sgdj.evaluation.key import Key
 from sgdj.runtime.text import markdown_table
 from sgdj.study.paper import NAMES
 from sgdj.study.rows import Row

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from sgdj.errors import InputError
-from sgdj.evaluation.conditions import Key
+from sgdj.evaluation.key import Key
 from sgdj.runtime.text import cell, file_name, from_cell
 from sgdj.runtime.writing import write_atomically
 from sgdj.study.paper import STRATEGIES

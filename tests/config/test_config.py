@@ -364,7 +364,10 @@ def test_everything_locked_has_a_hash(name):
 
 @pytest.mark.parametrize(
     ("folders", "files"),
-    [(["sgdj"], ["requirements.txt"]), (["scripts", "tests"], ["requirements.txt", "requirements-dev.txt"])],
+    [
+        (["sgdj"], ["requirements.txt"]),
+        (["scripts", "tests"], ["requirements.txt", "requirements-dev.txt", "requirements-peers.txt"]),
+    ],
 )
 def test_imports_are_declared(folders, files):
     """What a file imports by name is pinned by name; nothing is there because something else happens to need it."""

@@ -3,7 +3,8 @@
 import pytest
 
 from sgdj.attacks import APGD, PGD, Gaussian
-from sgdj.evaluation.conditions import CLEAN, Key, conditions
+from sgdj.evaluation.conditions import conditions
+from sgdj.evaluation.key import CLEAN, Key
 from sgdj.shifts import NoiseLevel
 from tests.helper import evaluation
 

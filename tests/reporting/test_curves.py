@@ -64,7 +64,8 @@ def test_a_run_draws_a_curve_over_the_levels_of_a_shift(cli, tmp_path):
     with (run / "evaluation" / "curves.csv").open() as file:
         kinds = {(row["kind"], row["curve"]) for row in csv.DictReader(file)}
     assert kinds == {
-        ("attack", "apgd"), ("attack", "gaussian"), ("shift", "noise_level"), ("shift", "acceleration"),
+        ("attack", "apgd"), ("attack", "pgd"), ("attack", "gaussian"),
+        ("shift", "noise_level"), ("shift", "acceleration"),
         ("iterations", "iterations"),
     }  # fmt: skip
     for name in ("robustness", "iterations", "shift-noise_level", "shift-acceleration"):

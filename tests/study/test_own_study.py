@@ -13,7 +13,7 @@ from scripts.tables import main
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import image_to_kspace
 from sgdj.errors import InputErrors
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.key import CLEAN, Key
 from sgdj.study.own import read
 from sgdj.study.store import read as stored
 from tests.config.test_plugins import write_lab

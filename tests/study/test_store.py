@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sgdj.errors import InputError
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.key import CLEAN, Key
 from sgdj.study import store
 from sgdj.study.rows import Audited
 from sgdj.study.store import fold, read, read_audits, write

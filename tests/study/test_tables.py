@@ -24,7 +24,7 @@ from sgdj.config.identity import RESULT_VERSION, identity
 from sgdj.config.instantiate import build as instantiate
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.key import CLEAN, Key
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
 from sgdj.study import claims, levels, margins, steadiness, tables

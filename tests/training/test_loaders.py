@@ -5,6 +5,8 @@ import pytest
 from sgdj.config.composition import parse
 from sgdj.config.instantiate import build
 from sgdj.config.load import load
+from sgdj.data.loader import Measure
+from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.training.fit import _loaders
 from sgdj.training.settings import Settings
@@ -21,12 +23,11 @@ def job(tmp_path_factory):
 def sizes(job, train, val, drop):
     """Sizes of the batches of training and of validation."""
     trainer = job.changed("trainer.batch_size", train).changed("trainer.drop_last", drop).trainer
-    settings = Settings(
-        seed=0, data_seed=0, epochs=1, validation_batch_size=val, device="cpu", precision="32", trainer=trainer
-    )
+    settings = Settings(seed=0, epochs=1, validation_batch_size=val, device="cpu", precision="32", trainer=trainer)
     source = build(job, "dataset")
     source.prepare()
-    return [[len(b) for b in loader] for loader in _loaders(source, build(job, "operator"), settings)]
+    measure = Measure(build(job, "operator"), Draws(job.data_seed))
+    return [[len(b) for b in loader] for loader in _loaders(source, measure, settings)]
 
 
 def test_incomplete_batches_are_left_out_of_training_and_validation(job):
