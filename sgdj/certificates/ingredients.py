@@ -136,7 +136,7 @@ def ingredients(network: Reconstructor, operator: Operator, shape: tuple[int, in
     if declared is not None:
         return _read(declared(operator, shape) if callable(declared) else declared)
     assert isinstance(inner, Unrolled)  # as it was checked
-    exact = deepcopy(inner).double().cpu()
+    exact = deepcopy(inner).cpu().double()  # some devices have no double precision
     constants = _constants(exact.learned, shape)
     form = "gd" if isinstance(inner, GradientDescent) else "prox"
     if constants.form != form:

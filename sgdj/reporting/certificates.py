@@ -125,7 +125,8 @@ def fragile_directions(
                 axis.plot(image[:, 0], color=COLOURS["first"], lw=1)
                 continue
             top = float(np.abs(image).max()) or 1.0
-            axis.imshow(image, cmap="seismic", vmin=-top, vmax=top, interpolation="nearest")
+            low, colours = (0.0, "gray") if tensor.is_complex() else (-top, "seismic")
+            axis.imshow(image, cmap=colours, vmin=low, vmax=top, interpolation="nearest")
             axis.set_xticks([])
             axis.set_yticks([])
     figure.suptitle(note, fontsize=10)
