@@ -13,6 +13,7 @@ from sgdj.errors import InputError
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")
+_WITH_COILS = ("multicoil", "multicoil_phantom")  # data sets that bring coil sensitivities
 
 
 def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
@@ -73,7 +74,10 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             yield InputError(f"{group} {name} does not fit task {task.name}", group, nearest("", sorted(fitting)))
     yield from _shift_mistakes(config)
     operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
-    if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
+    if dataset.get("name") in _WITH_COILS and operator.get("name") != "multicoil":
+        what = f"dataset {dataset['name']} has several coils, operator {operator.get('name')} one"
+        yield InputError(what, "operator", "set operator=multicoil")
+    if operator.get("name") in ("fourier", "multicoil") and architecture.get("start") == "measurement":
         yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
     learned = architecture.get("learned", {})
     if "channels" in learned and learned["channels"] != task.channels:

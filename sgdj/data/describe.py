@@ -14,9 +14,11 @@ import numpy as np
 from sgdj.config.quoting import argument
 from sgdj.data.convention import check_convention
 from sgdj.data.fastmri import FastMRIImages, scan_volume
-from sgdj.data.hdf5 import open_hdf5, read_mask, safe_dataset
+from sgdj.data.hdf5 import count_axes, open_hdf5, read_mask, safe_dataset
 from sgdj.data.images import SUFFIXES as IMAGES
 from sgdj.data.images import check_contrast, read_stack
+from sgdj.data.layouts import MULTI_COIL, SINGLE_COIL, Layout
+from sgdj.data.multi_coil import MultiCoilImages
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.section import SUFFIXES as SECTIONS
 from sgdj.data.section import read_section
@@ -27,6 +29,7 @@ from sgdj.runtime.arrays import Array
 
 _READ_WHOLE = 2**30  # bytes of a volume's k-space up to which every slice is read, as a run does
 _USUAL_CROP, _FEW_SLICES = 320, 9  # smallest side and number of slices for the default options of dataset=fastmri
+_CALIBRATION = 24  # default option of dataset=multicoil
 _PANEL, _GAP, _SMALLEST_SHARE = (128, 64), 16, 0.1  # default options of dataset=section
 
 
@@ -39,7 +42,7 @@ class Description:
     path
         File that was looked into.
     kind
-        Kind of data: "fastmri", "section", "images", "complex" or "other".
+        Kind of data: "fastmri", "multicoil", "section", "images", "complex" or "other".
     facts
         What was found, by name, as text for people.
     uses
@@ -88,10 +91,10 @@ def _reason(error: InputError) -> str:
     return f"{error.what}: {error.mend}"
 
 
-def _training(path: Path, found: Description, max_gib: float | None) -> None:
-    """Record whether a volume can be used for training, by the checks of `FastMRISource`."""
+def _training(path: Path, found: Description, max_gib: float | None, layout: Layout) -> None:
+    """Record whether a volume can be used for training, by the checks of its source."""
     try:
-        volume = scan_volume(path, None, max_gib)
+        volume = scan_volume(path, None, max_gib, layout)
         if min(volume.shape) < SSIM_WINDOW:
             raise InputError(
                 f"its images have {volume.shape[0]} x {volume.shape[1]} pixels",
@@ -99,9 +102,12 @@ def _training(path: Path, found: Description, max_gib: float | None) -> None:
                 f"metrics need {SSIM_WINDOW} x {SSIM_WINDOW}",
             )
         with open_hdf5(path) as file:
-            size = safe_dataset(file, "kspace", "c", 3, max_gib).nbytes
+            size = safe_dataset(file, "kspace", "c", layout.axes, max_gib).nbytes
         if size <= _READ_WHOLE:
-            slices = FastMRIImages([volume], [(0, s) for s in range(volume.slices)], "complex", 0, max_gib)
+            listed = [(0, s) for s in range(volume.slices)]
+            slices = FastMRIImages([volume], listed, "complex", 0, max_gib)
+            if layout is MULTI_COIL:
+                slices = MultiCoilImages([volume], listed, "complex", 0, "low_resolution", _CALIBRATION, max_gib)
             for s in range(len(slices)):
                 slices[s]
     except InputError as error:
@@ -113,10 +119,12 @@ def _training(path: Path, found: Description, max_gib: float | None) -> None:
 
 
 def _describe_kspace(path: Path, max_gib: float | None) -> Description:
-    found = Description(path, "fastmri")
     with open_hdf5(path) as file:
-        kspace = safe_dataset(file, "kspace", "c", 3, max_gib)
-        found.facts["k-space"] = f"{kspace.dtype} {kspace.shape} (slices, rows, columns)"
+        layout = MULTI_COIL if count_axes(file, "kspace") == MULTI_COIL.axes else SINGLE_COIL
+        found = Description(path, layout.dataset)
+        kspace = safe_dataset(file, "kspace", "c", layout.axes, max_gib)
+        axes = "(slices, coils, rows, columns)" if layout is MULTI_COIL else "(slices, rows, columns)"
+        found.facts["k-space"] = f"{kspace.dtype} {kspace.shape} {axes}"
         for name in ("acquisition", "patient_id", "acceleration", "num_low_frequency"):
             if name in file.attrs:
                 found.facts[name] = str(file.attrs[name])[:100]
@@ -125,27 +133,27 @@ def _describe_kspace(path: Path, max_gib: float | None) -> Description:
         middle = kspace[kspace.shape[0] // 2]
         check_values(middle, "the middle slice", str(path))
         if "mask" in file:
-            mask = read_mask(file, kspace.shape[2])
+            mask = read_mask(file, kspace.shape[-1])
             found.facts["mask"] = f"{int(mask.sum())} of {mask.size} lines, R = {mask.size / mask.sum():.2f}"
         else:
-            sampled = np.abs(middle).sum(0) > 0
+            sampled = np.abs(middle).reshape(-1, middle.shape[-1]).sum(0) > 0
             found.facts["sampling"] = (
                 "full" if sampled.mean() > 0.8 else f"{int(sampled.sum())} of {sampled.size} lines are not zero"
             )
         found.uses.append("reconstruct")
-        stored = "reconstruction_esc" in file
+        stored = layout.reference in file
         if stored:
-            target = safe_dataset(file, "reconstruction_esc", "f", 3, max_gib)
+            target = safe_dataset(file, layout.reference, "f", 3, max_gib)
             values = target[()]
             span = _span(values) if values.size else "empty"
             found.facts["reference"] = f"{target.dtype} {target.shape}, {span}"
-            fits = target.shape[0] == kspace.shape[0] and all(np.less_equal(target.shape, kspace.shape))
+            fits = target.shape[0] == kspace.shape[0] and all(np.less_equal(target.shape[1:], kspace.shape[-2:]))
             if fits and "mask" not in file:
-                check_convention(middle, values[len(values) // 2], f"{path}:kspace")
+                check_convention(middle, values[len(values) // 2], f"{path}:kspace", layout.reference)
         else:
             found.facts["reference"] = "none (as in the fastMRI test split)"
     if stored:
-        _training(path, found, max_gib)
+        _training(path, found, max_gib, layout)
     return found
 
 
@@ -292,26 +300,27 @@ def _trains(items: Sequence[Description]) -> bool:
 def _run(task: str, dataset: str, settings: dict[str, object], train: bool) -> Suggestion:
     words = f"python run.py task={task}" if train else "python run.py mode=evaluate checkpoint=CHECKPOINT"
     place = next(iter(settings))
-    everything = {"dataset": dataset, place: settings[place]} | ({} if train else {"dataset.partition": "none"})
+    coils = {"operator": "multicoil"} if dataset == MULTI_COIL.dataset else {}
+    everything = coils | {"dataset": dataset, place: settings[place]} | ({} if train else {"dataset.partition": "none"})
     everything |= settings
     return Suggestion(words, everything, task)
 
 
-def _kspace_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestion]:
-    folders = _by_folder([d for d in found if d.kind == "fastmri"])
+def _kspace_lines(path: Path, found: Sequence[Description], layout: Layout) -> Iterator[Suggestion]:
+    folders = _by_folder([d for d in found if d.kind == layout.dataset])
     if path.is_file():  # a data set is a folder, of which only one file was looked at
         folders = {folder: items for folder, items in folders.items() if _volumes_in(folder) == 1}
-    halves = {folder.parent for folder in folders if folder.name == "singlecoil_train" and _trains(folders[folder])}
+    halves = {folder.parent for folder in folders if folder.name == layout.folders[0] and _trains(folders[folder])}
     for parent in sorted(halves):
-        parts = [folders.get(parent / name, []) for name in ("singlecoil_train", "singlecoil_val")]
+        parts = [folders.get(parent / name, []) for name in layout.folders]
         settings = next((d.settings for part in parts for d in part if d.settings), {})
         if all(map(_trains, parts)) and len(parts[1]) >= 2:
-            yield _run("mri", "fastmri", {"dataset.root": str(parent), **settings}, True)
+            yield _run("mri", layout.dataset, {"dataset.root": str(parent), **settings}, True)
             folders = {folder: items for folder, items in folders.items() if folder.parent != parent}
     for folder, items in folders.items():
         if _trains(items):
             settings = next((d.settings for d in items if d.settings), {})
-            yield _run("mri", "fastmri", {"dataset.root": str(folder), **settings}, len(items) >= 3)
+            yield _run("mri", layout.dataset, {"dataset.root": str(folder), **settings}, len(items) >= 3)
 
 
 def _image_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestion]:
@@ -340,13 +349,13 @@ def suggestions(path: Path, found: list[Description]) -> list[Suggestion]:
     list of Suggestion
         One suggestion per possible use.
     """
-    lines = [*_kspace_lines(path, found)]
+    lines = [line for layout in (SINGLE_COIL, MULTI_COIL) for line in _kspace_lines(path, found, layout)]
     usable = [d for d in found if not d.problem]
     for section in (d for d in usable if d.kind == "section" and "train" in d.uses):
         settings = {"dataset": "section", "dataset.path": str(section.path), **section.settings}
         lines.append(Suggestion("python run.py task=seismic", settings, "seismic"))
     lines += _image_lines(path, found)
-    for kinds, of in ((("fastmri",), "k-space"), (("section",), "sections"), (("images",), "images")):
+    for kinds, of in ((("fastmri", "multicoil"), "k-space"), (("section",), "sections"), (("images",), "images")):
         items = [d for d in usable if d.kind in kinds and "reconstruct" in d.uses]
         places = [path] if path.is_file() else sorted({d.path.parent for d in items})
         for place in places if items else []:

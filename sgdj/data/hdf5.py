@@ -117,6 +117,11 @@ def _own(file: h5py.File, name: str) -> h5py.Dataset:
     return node
 
 
+def count_axes(file: h5py.File, name: str) -> int:
+    """Return the number of axes of a dataset at the root of a file, which must hold it itself."""
+    return int(_own(file, name).ndim)
+
+
 def _check_filters(node: h5py.Dataset, where: str) -> None:
     """Refuse a compression that this HDF5 library lacks: the data is good, but cannot be read here."""
     from h5py import h5z
@@ -222,7 +227,8 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
         wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number"}[kind]
         raise InputError(f"the dataset has type {node.dtype}", where, f"{wanted} values are expected")
     if ndim is not None and node.ndim != ndim:
-        raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)")
+        other = {3: " (single-coil data)", 4: " (multi-coil data)"}.get(ndim, "")
+        raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected{other}")
     _check_storage(node, where, max_gib)
     _check_filters(node, where)
     _check_chunks(node, where)

@@ -40,25 +40,25 @@ class EpochOrder(Sampler[int]):
 
 
 class ShapeBatches(Sampler[list[int]]):
-    """Batches of images of equal shape, in the order of `sampler`; a shape's incomplete batch comes last."""
+    """Batches of images alike in shape and coils, in the order of `sampler`; incomplete ones come last."""
 
     def __init__(self, sampler: EpochOrder, images: ImageSet, batch_size: int) -> None:
         self.sampler, self.images, self.batch_size = sampler, images, batch_size
-        counts: dict[tuple[int, int], int] = {}
+        counts: dict[tuple[int, ...], int] = {}
         for i in range(len(images)):
-            counts[images.shape(i)] = counts.get(images.shape(i), 0) + 1
+            counts[images.alike(i)] = counts.get(images.alike(i), 0) + 1
         self._length = sum(-(-count // batch_size) for count in counts.values())
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[list[int]]:
-        waiting: dict[tuple[int, int], list[int]] = {}
+        waiting: dict[tuple[int, ...], list[int]] = {}
         for index in self.sampler:
-            batch = waiting.setdefault(self.images.shape(index), [])
+            batch = waiting.setdefault(self.images.alike(index), [])
             batch.append(index)
             if len(batch) == self.batch_size:
-                yield waiting.pop(self.images.shape(index))
+                yield waiting.pop(self.images.alike(index))
         yield from waiting.values()
 
 

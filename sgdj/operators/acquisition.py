@@ -18,11 +18,40 @@ from sgdj.config.undersampling import is_reachable, unreachable
 from sgdj.draws import Draws
 from sgdj.errors import SettingError
 from sgdj.operators.base import Operator, Support
+from sgdj.operators.coil_maps import birdcage
 from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
 from sgdj.operators.masks import fastmri_mask, gaussian_density
+from sgdj.operators.multi_coil import MultiCoil
 from sgdj.operators.wavelets import ricker, rotate_phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquired:
+    """Hold what data bring of their own acquisition; None is simulated.
+
+    Parameters
+    ----------
+    maps
+        Coil sensitivities, complex, shape (C, H, W) of an image, (B, C, H, W) of a batch.
+    """
+
+    maps: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        return 0 if self.maps is None else self.maps.nbytes
+
+    @staticmethod
+    def stack(images: Sequence["Acquired | None"]) -> "Acquired | None":
+        """Collect what belongs to the images of a batch; None unless each of them has something of its own."""
+        found = [one for one in images if one is not None]
+        if len(found) < len(images):
+            return None
+        maps = [one.maps for one in found if one.maps is not None]
+        return Acquired(maps=torch.stack(maps) if len(maps) == len(found) else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +85,23 @@ class Acquisition(ABC):
         Operator
             Operator for images of shape (B, C, H, W).
         """
+
+    def with_acquired(self, operator: Operator, acquired: Acquired) -> Operator:
+        """Put what the data hold of their own acquisition in the place of what `operator` simulates.
+
+        Parameters
+        ----------
+        operator
+            Operator that `operator` has built for the batch.
+        acquired
+            What was acquired with the images of the batch.
+
+        Returns
+        -------
+        Operator
+            Operator that the images are measured with; by default the simulated one.
+        """
+        return operator
 
     def normalise(self, x: Tensor) -> Tensor:
         """Scale images (B, C, H, W) to the unit in which noise and budgets are stated."""
@@ -197,3 +243,37 @@ class CartesianAcquisition(Acquisition):
         else:
             mask = torch.stack([self.lines(shape[axis], volume, draws) for volume in volumes])
         return CartesianFourier(mask, axis, self.mask_adjoint)
+
+
+@lru_cache(maxsize=8)
+def _birdcage(coils: int, shape: tuple[int, int]) -> Tensor:
+    return birdcage(coils, shape).to(torch.complex64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiCoilAcquisition(CartesianAcquisition):
+    """Undersample the Cartesian k-space of several coils line by line (parallel MRI).
+
+    Every coil has the same mask and noise of its own. Data with coils of their own are measured with their
+    sensitivities; for others coils are simulated.
+
+    Parameters
+    ----------
+    coils
+        Number of simulated coils, on a circle around the image; see `sgdj.operators.coil_maps.birdcage`. With one, the
+        operator is that of a single coil.
+    noise, mask, acceleration, center_fraction, axis, masks, mask_adjoint, noise_support
+        Undersampling and noise of each coil; see `CartesianAcquisition`.
+    """
+
+    coils: Count
+
+    def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
+        """Return the Fourier operator with the mask of each volume, behind simulated coils."""
+        return MultiCoil(super().operator(shape, volumes, draws), _birdcage(self.coils, shape))
+
+    def with_acquired(self, operator: Operator, acquired: Acquired) -> Operator:
+        """Put the data's own sensitivities in the place of the simulated ones."""
+        if acquired.maps is None or not isinstance(operator, MultiCoil):
+            return operator
+        return MultiCoil(operator.encoding, acquired.maps)
