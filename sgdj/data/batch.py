@@ -74,7 +74,7 @@ class Problem:
     def operator(self, acquisition: Acquisition) -> Operator:
         """Return the operator that an acquisition has for these images."""
         made = acquisition.operator((self.x.shape[-2], self.x.shape[-1]), self.volumes, self.draws)
-        return made if self.acquired is None else acquisition.with_acquired(made, self.acquired)
+        return acquisition.with_acquired(made, self.acquired or Acquired())
 
 
 @dataclass(frozen=True)

@@ -109,3 +109,27 @@ def central_lines(mask: Array) -> int:
     left = int(np.argmin(np.append(mask[middle::-1], False)))  # sampled lines from the centre on, the centre included
     right = int(np.argmin(np.append(mask[middle:], False)))
     return max(2 * min(left, right) - 1, 0)
+
+
+def calibration_region(mask: Array, rows: int) -> tuple[int, int]:
+    """Return the rows and columns of the fully sampled centre of a mask of columns (W,), or of points (H, W).
+
+    Parameters
+    ----------
+    mask
+        Sampled columns or points, boolean.
+    rows
+        Number of rows of k-space.
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns around zero frequency; of points, the largest square that is sampled without a gap.
+    """
+    if mask.ndim == 1:
+        return rows, central_lines(mask)
+    v, u = mask.shape[0] // 2, mask.shape[1] // 2
+    side = 0
+    while side <= min(v, u) and mask[v - side : v + side + 1, u - side : u + side + 1].all():
+        side += 1
+    return max(2 * side - 1, 0), max(2 * side - 1, 0)

@@ -133,8 +133,9 @@ def _describe_kspace(path: Path, max_gib: float | None) -> Description:
         middle = kspace[kspace.shape[0] // 2]
         check_values(middle, "the middle slice", str(path))
         if "mask" in file:
-            mask = read_mask(file, kspace.shape[-1])
-            found.facts["mask"] = f"{int(mask.sum())} of {mask.size} lines, R = {mask.size / mask.sum():.2f}"
+            mask = read_mask(file, kspace.shape[-2:])
+            of = "lines" if mask.ndim == 1 else "points"
+            found.facts["mask"] = f"{int(mask.sum())} of {mask.size} {of}, R = {mask.size / mask.sum():.2f}"
         else:
             sampled = np.abs(middle).reshape(-1, middle.shape[-1]).sum(0) > 0
             found.facts["sampling"] = (

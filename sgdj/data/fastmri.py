@@ -13,17 +13,19 @@ from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
 from sgdj.data.convention import check_convention
 from sgdj.data.fft import center_crop, kspace_to_image
-from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
+from sgdj.data.hdf5 import damage_told, open_hdf5, read_mask, safe_dataset
 from sgdj.data.layouts import SINGLE_COIL, Layout
 from sgdj.data.partition import partition_volumes
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
-from sgdj.errors import InputError
+from sgdj.errors import InputError, SettingError
 from sgdj.operators.acquisition import Acquired
 from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
+#: Grid of images: that of the stored reference, or that of k-space.
+Grid = Literal["reference", "kspace"]
 _CHECK_AHEAD = 8 * 2**30  # bytes of slices that are read before anything runs; the rest is checked when it is used
 
 
@@ -39,9 +41,17 @@ class Volume:
     images: frozenset[str]
     """Hashes of the reference's slices, without those that are constant."""
     coils: int = 1
+    mask: torch.Tensor | None = None
+    """Sampled columns (W,) or points (H, W), boolean, of a file with a mask, where images have the grid of k-space."""
 
 
-def scan_volume(path: Path, crop: int | None, max_gib: float | None = None, layout: Layout = SINGLE_COIL) -> Volume:
+def scan_volume(
+    path: Path,
+    crop: int | None,
+    max_gib: float | None = None,
+    layout: Layout = SINGLE_COIL,
+    grid: Grid = "reference",
+) -> Volume:
     """Look into a volume: its shapes and types, the reference, and whether k-space gives that reference.
 
     Parameters
@@ -54,6 +64,8 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None, layo
         Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
     layout
         Names of its parts, of single-coil or multi-coil files.
+    grid
+        Grid of the images that will be used; see `FastMRISource`.
 
     Returns
     -------
@@ -105,7 +117,11 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None, layo
         compare(kspace[middle], reference[middle], path, middle, layout)
         images = content(reference.astype(np.float32, copy=False))
         coils = 1 if layout is SINGLE_COIL else kspace.shape[1]
-        return Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak, images, coils)
+        size = (height, width) if grid == "kspace" else shape if crop is None else (crop, crop)
+        mask = None
+        if grid == "kspace" and "mask" in file:
+            mask = torch.from_numpy(read_mask(file, (height, width)))
+        return Volume(path, kspace.shape[0], size, peak, images, coils, mask)
 
 
 def compare(kspace: Array, reference: Array, path: Path, s: int, layout: Layout) -> None:
@@ -180,7 +196,8 @@ class FastMRIImages(ImageSet):
         else:
             compare(kspace, reference, volume.path, s, SINGLE_COIL)
             image = center_crop(kspace_to_image(kspace), volume.shape)
-        return torch.from_numpy((image / volume.peak).astype(np.complex64))[None], None
+        x = torch.from_numpy((image / volume.peak).astype(np.complex64))[None]
+        return x, None if volume.mask is None else Acquired(mask=volume.mask)
 
 
 class FastMRISource(Source):
@@ -211,6 +228,14 @@ class FastMRISource(Source):
         Memory for slices that were read, in GiB.
     max_gib
         Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+    grid
+        "reference": images have the stored reference's size; "kspace": they have all columns and rows of k-space, so
+        that the ``mask`` of each file can be used (`operator.masks=stored`).
+
+    Raises
+    ------
+    SettingError
+        If images on the grid of k-space are to be cropped, or compared with a stored reference.
     """
 
     fastmri_layout = True
@@ -227,7 +252,13 @@ class FastMRISource(Source):
         volumes: Volumes,
         cache_gib: NonNegative,
         max_gib: Positive | None = None,
+        grid: Grid = "reference",
     ) -> None:
+        if grid == "kspace" and crop is not None:
+            raise SettingError("crop", "images on the grid of k-space are not cropped", "set {key}.crop=null")
+        if grid == "kspace" and reference != "complex":
+            raise SettingError("reference", "the stored reference has a grid of its own", "set {key}.reference=complex")
+        self.grid = grid
         self.root, self.seed, self.crop = Path(root), seed, crop
         self.slice_offsets = None if slice_offsets is None else list(slice_offsets)
         self.reference, self.partition, self.cache_gib, self.max_gib = reference, partition, cache_gib, max_gib
@@ -267,9 +298,10 @@ class FastMRISource(Source):
         rng = Draws(self.seed).generator("split")
         chosen = partition_volumes(groups, self.volumes, rng, self.partition == "none", str(self.root))
         self.scanned = {
-            split: [scan_volume(path, self.crop, self.max_gib, self.layout) for path in paths]
+            split: [scan_volume(path, self.crop, self.max_gib, self.layout, self.grid) for path in paths]
             for split, paths in chosen.items()
         }
+        self._check_masks()
         check_apart(
             {split: {v.path.name: v.images for v in volumes} for split, volumes in self.scanned.items()}, str(self.root)
         )
@@ -281,6 +313,16 @@ class FastMRISource(Source):
 
     def _image_set(self, volumes: Sequence[Volume], slices: Sequence[tuple[int, int]]) -> FastMRIImages:
         return FastMRIImages(volumes, slices, self.reference, self.cache_gib, self.max_gib)
+
+    def _check_masks(self) -> None:
+        """Refuse volumes with masks beside volumes without."""
+        paths = {v.mask is None: v.path for volumes in self.scanned.values() for v in volumes}
+        if len(paths) > 1:
+            raise InputError(
+                f"{paths[False].name} holds a mask, and {paths[True].name} none",
+                f"dataset.root={self.root}",
+                "store a mask in every file, or in none",
+            )
 
     def _check_slices(self) -> None:
         """Read the slices, so that a damaged one is reported before a training and not in the middle of it.
@@ -326,6 +368,7 @@ class FastMRISource(Source):
             "crop": self.crop,
             "slice_offsets": self.slice_offsets,
             "reference": self.reference,
+            **({"grid": self.grid} if self.grid != "reference" else {}),
         }
 
     def images(self, split: Split) -> ImageSet:

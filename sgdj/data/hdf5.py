@@ -272,36 +272,64 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def read_mask(file: h5py.File, columns: int, name: str = "mask") -> Array:
-    """Read the sampling mask of a file: which columns of k-space were measured.
+def as_mask(values: Array, shape: tuple[int, int], where: str) -> Array:
+    """Check a sampling mask, and bring it to its shortest form.
+
+    Parameters
+    ----------
+    values
+        Zeros and ones, of shape (W,) or (H, W), with axes of length 1 anywhere, such as fastMRI's (1, 1, W, 1).
+    shape
+        Size (H, W) of k-space.
+    where
+        File and dataset, for the message.
+
+    Returns
+    -------
+    np.ndarray
+        Boolean mask with at least one True: the columns that were measured, shape (W,), or the points, shape (H, W).
+
+    Raises
+    ------
+    InputError
+        If it fits neither, has values besides 0 and 1 (NaN, for example), or samples nothing.
+    """
+    height, width = shape
+    if values.shape == shape or (min(shape) > 1 and np.squeeze(values).shape == shape):
+        mask = values.reshape(shape)
+    elif values.size == width and width in (1, *values.shape):
+        mask = values.reshape(1, width)
+    else:
+        what = f"the mask has shape {values.shape}, k-space {height} rows and {width} columns"
+        raise InputError(what, where, "store one value for each column, or for each point")
+    bad = int((~np.isin(mask, (0, 1))).sum())
+    if bad:
+        raise InputError(f"the mask holds {bad} values that are neither 0 nor 1", where, "store 0 and 1")
+    if not mask.any():
+        raise InputError(f"the mask has shape {values.shape}, 0 lines", where, "mark the columns that were measured")
+    return (mask[0] if (mask == mask[:1]).all() else mask).astype(bool)
+
+
+def read_mask(file: h5py.File, shape: tuple[int, int], name: str = "mask") -> Array:
+    """Read the sampling mask of a file: which columns or points of k-space were measured.
 
     Parameters
     ----------
     file
         Open file to look into.
-    columns
-        Number of columns of its k-space.
+    shape
+        Size (H, W) of its k-space.
     name
         Name of the dataset at the root of the file.
 
     Returns
     -------
     np.ndarray
-        Boolean mask, shape (columns,), with at least one True.
+        Boolean mask, shape (W,) or (H, W); see `as_mask`.
 
     Raises
     ------
     InputError
-        If it has another length, values besides 0 and 1 (NaN, for example), or samples nothing.
+        If it is no mask of k-space.
     """
-    where = f"{file.filename}:{name}"
-    node = safe_dataset(file, name, "b", 1)
-    if node.shape != (columns,):
-        raise InputError(f"the mask has shape {node.shape}, k-space {columns} columns", where, "store one value each")
-    values = node[()]
-    bad = int((~np.isin(values, (0, 1))).sum())
-    if bad:
-        raise InputError(f"the mask holds {bad} values that are neither 0 nor 1", where, "store 0 and 1")
-    if not values.any():
-        raise InputError(f"the mask has shape {node.shape}, 0 lines", where, "mark the columns that were measured")
-    return values.astype(bool)
+    return as_mask(safe_dataset(file, name, "b", None)[()], shape, f"{file.filename}:{name}")

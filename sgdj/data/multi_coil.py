@@ -8,12 +8,12 @@ import torch
 
 from sgdj.config.types import Count, NonEmpty, NonNegative, Positive, Seed, Side, Volumes
 from sgdj.data.coils import Method, check_method, combine, estimate_maps
-from sgdj.data.fastmri import FastMRIImages, FastMRISource, Volume, compare
+from sgdj.data.fastmri import FastMRIImages, FastMRISource, Grid, Volume, compare
 from sgdj.data.fft import center_crop, kspace_to_image
 from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
 from sgdj.data.layouts import MULTI_COIL
 from sgdj.data.values import check_values
-from sgdj.errors import InputError
+from sgdj.errors import InputError, SettingError
 from sgdj.operators.acquisition import Acquired
 from sgdj.runtime.arrays import Array
 
@@ -115,7 +115,7 @@ class MultiCoilImages(FastMRIImages):
         else:
             image = combine(center_crop(kspace_to_image(kspace), volume.shape), maps)
         x = torch.from_numpy((image / volume.peak).astype(np.complex64))[None]
-        return x, Acquired(maps=torch.from_numpy(np.ascontiguousarray(maps, dtype=np.complex64)))
+        return x, Acquired(maps=torch.from_numpy(np.ascontiguousarray(maps, dtype=np.complex64)), mask=volume.mask)
 
 
 class MultiCoilSource(FastMRISource):
@@ -150,6 +150,13 @@ class MultiCoilSource(FastMRISource):
         Memory for slices that were read, in GiB.
     max_gib
         Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+    grid
+        Grid of the images, "reference" or "kspace"; see `FastMRISource`.
+
+    Raises
+    ------
+    SettingError
+        If images on the grid of k-space are to be cropped, or compared with a stored reference.
     """
 
     layout = MULTI_COIL
@@ -167,8 +174,11 @@ class MultiCoilSource(FastMRISource):
         volumes: Volumes,
         cache_gib: NonNegative,
         max_gib: Positive | None = None,
+        grid: Grid = "reference",
     ) -> None:
-        super().__init__(root, seed, crop, slice_offsets, "complex", partition, volumes, cache_gib, max_gib)
+        super().__init__(root, seed, crop, slice_offsets, "complex", partition, volumes, cache_gib, max_gib, grid)
+        if grid == "kspace" and reference != "complex":
+            raise SettingError("reference", "the stored reference has a grid of its own", "set {key}.reference=complex")
         self.kind_of_reference, self.maps, self.calibration = reference, maps, calibration
 
     def prepare(self) -> None:

@@ -12,8 +12,10 @@ from sgdj.config.identity import identity
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.config.settings import Settings
+from sgdj.data.batch import pose
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import ImageSet, Source
+from sgdj.draws import Draws
 from sgdj.networks.external import source_file
 from sgdj.operators import Acquisition
 from sgdj.runs.network import given_network
@@ -83,6 +85,8 @@ class Plan:
         """Configuration hash, which names the run."""
         if not isinstance(self.source, GeneratedSource):  # reading only; what is generated is known by its parameters
             self.source.prepare()
+            posed = pose([self.images[0]], self.acquisition, Draws(self.data_seed))
+            posed.operator(self.acquisition)  # what its files lack is told before anything is written
         manifest = self.source.manifest()
         return identity(self.settings.plain(), manifest, self.subject)
 

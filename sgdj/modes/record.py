@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import torch
 
+from sgdj.data.batch import pose
 from sgdj.draws import Draws
 from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
@@ -68,7 +69,7 @@ def _acceleration(plan: Plan) -> dict[str, float] | None:
     """Measure the acceleration of the masks of the test data, which a drawn mask has on average only."""
     images, draws, values = plan.source.images("test"), Draws(plan.data_seed), []
     for i in range(len(images)):
-        operator = plan.acquisition.operator(images.shape(i), [images[i].volume], draws)
+        operator = pose([images[i]], plan.acquisition, draws).operator(plan.acquisition)
         found = operator.acceleration()
         if found is None:
             return None

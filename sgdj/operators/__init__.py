@@ -13,6 +13,7 @@ from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
 from sgdj.operators.multi_coil import MultiCoil
+from sgdj.operators.point_fourier import PointFourier
 
 __all__ = [
     "Acquired",
@@ -26,4 +27,5 @@ __all__ = [
     "MultiCoil",
     "MultiCoilAcquisition",
     "Operator",
+    "PointFourier",
 ]

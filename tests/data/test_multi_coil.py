@@ -1,6 +1,7 @@
 """Multi-coil files in and out: sensitivities, references, fastMRI's own reader and evaluation."""
 
 import itertools
+import json
 import shlex
 from pathlib import Path
 
@@ -255,7 +256,7 @@ def test_a_masked_file_estimates_its_sensitivities_from_its_own_centre(cli, tmp_
             del file["reconstruction_rss"]
     code, _, err = cli("mode=reconstruct", trained[1], "input=in", "output=out")
     assert code == 5
-    assert "good.h5: sensitivities of 3 coils from 9 central lines" in err
+    assert "good.h5: sensitivities of 3 coils from 24 x 9 central samples" in err
     assert "too few to estimate coil sensitivities from" in err
     with h5py.File(tmp_path / "out" / "good.h5") as file:
         assert file["reconstruction"].shape == (2, 30, 28)
@@ -289,3 +290,78 @@ def test_the_combined_operator_is_used(phantoms):
     batch = Measure(acquisition(acceleration=4.0, noise=0.05), Draws(0))([phantoms.images("test")[0]])
     assert isinstance(batch.operator, MultiCoil)
     assert batch.operator.norm() <= 1 + 1e-6
+
+
+POINTS = (np.arange(40)[:, None] + np.arange(36)) % 2 == 0
+LINES = np.arange(36) % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("mask", "shape"),
+    [
+        (LINES, (36,)),
+        (LINES[None, None, :, None], (36,)),
+        (np.tile(LINES, (40, 1)), (36,)),
+        (POINTS, (40, 36)),
+        (POINTS[None, :, :, None], (40, 36)),
+    ],
+)
+def test_training_uses_the_masks_of_the_files(tmp_path, mask, shape):
+    for number in range(3):
+        volume(tmp_path / f"{number}.h5", seed=number)
+        with h5py.File(tmp_path / f"{number}.h5", "a") as file:
+            file["mask"] = mask.astype(np.uint8)
+    images = source(tmp_path, grid="kspace").images("test")
+    assert images.shape(0) == (40, 36)
+    batch = Measure(acquisition(masks="stored", acceleration=4.0), Draws(0))([images[0], images[1]])
+    encoding = batch.operator.encoding
+    found = encoding.lines if len(shape) == 1 else encoding.points
+    assert found.shape == (2, *shape)
+    assert torch.equal(batch.y != 0, torch.from_numpy(np.broadcast_to(mask.squeeze(), (2, 3, 40, 36)).copy()))
+
+
+def test_a_run_with_masks_of_the_files(cli, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        volume(tmp_path / "in" / f"{number}.h5", seed=number)
+        with h5py.File(tmp_path / "in" / f"{number}.h5", "a") as file:
+            file["mask"] = LINES
+    arguments = (
+        "task=mri", "dataset=multicoil", "dataset.root=in", "dataset.crop=null",
+        "dataset.volumes={train:2,val:1,test:1}", "operator=multicoil", "operator.masks=stored", *QUIET,
+    )  # fmt: skip
+    code, _, err = cli(*arguments)
+    assert (code, err) == (
+        2,
+        "error: masks of files need images on the grid of k-space, dataset.grid: set dataset.grid=kspace\n",
+    )
+    assert not (tmp_path / "outputs").exists()
+    code, _, err = cli(*arguments, "dataset.grid=kspace")
+    assert code == 0, err
+    record = json.loads((only_run(tmp_path) / "run.json").read_text())
+    assert record["acceleration"] == {"mean": 2.0, "min": 2.0, "max": 2.0}
+    with h5py.File(tmp_path / "in" / "2.h5", "a") as file:
+        del file["mask"]
+    code, _, err = cli(*arguments, "dataset.grid=kspace")
+    assert code == 2
+    assert "2.h5 none, dataset.root=in: store a mask in every file, or in none" in err
+
+
+@pytest.mark.parametrize("coils", [None, 3])
+def test_points_are_reconstructed_on_all_rows(cli, tmp_path, trained, coils):
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "a.h5"
+    volume(path, coils=coils or 1)
+    mask = POINTS.copy()
+    mask[16:25, 14:23] = True
+    with h5py.File(path, "a") as file:
+        kspace = np.where(mask, file["kspace"][()], 0)
+        del file["kspace"], file["reconstruction_rss"]
+        file["kspace"] = kspace if coils else kspace[:, 0]
+        file["mask"] = mask[None, :, :, None]
+    code, _, err = cli("mode=reconstruct", trained[1], "input=in", "output=out")
+    assert code == 0, err
+    if coils:
+        assert "sensitivities of 3 coils from 9 x 9 central samples" in err
+    with h5py.File(tmp_path / "out" / "a.h5") as file:
+        assert file["reconstruction"].shape == (2, 30, 28)
