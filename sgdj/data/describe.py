@@ -14,14 +14,18 @@ import numpy as np
 from sgdj.config.quoting import argument
 from sgdj.data.convention import check_convention
 from sgdj.data.fastmri import FastMRIImages, scan_volume
+from sgdj.data.foreign import NAMES as FOREIGN
+from sgdj.data.foreign import read_foreign, suffix
 from sgdj.data.hdf5 import count_axes, open_hdf5, read_mask, safe_dataset
 from sgdj.data.images import SUFFIXES as IMAGES
 from sgdj.data.images import check_contrast, read_stack
+from sgdj.data.ismrmrd import holds_raw_data
 from sgdj.data.layouts import MULTI_COIL, SINGLE_COIL, Layout
 from sgdj.data.multi_coil import MultiCoilImages
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.section import SUFFIXES as SECTIONS
 from sgdj.data.section import read_section
+from sgdj.data.slices import Reading
 from sgdj.data.values import check_values
 from sgdj.errors import InputError
 from sgdj.metrics.image import SSIM_WINDOW
@@ -42,7 +46,8 @@ class Description:
     path
         File that was looked into.
     kind
-        Kind of data: "fastmri", "multicoil", "section", "images", "complex" or "other".
+        Kind of data: "fastmri", "multicoil", "section", "images", "complex", "nifti", "dicom", "matlab", "bart",
+        "ismrmrd" or "other".
     facts
         What was found, by name, as text for people.
     uses
@@ -207,14 +212,36 @@ def _describe_section(path: Path, max_gib: float | None) -> Description:
     return Description(path, "section", facts, uses, problem, settings)
 
 
+def _like_kspace(array: Array) -> bool:
+    """Check whether most of the energy is in the central quarter of rows and columns, as in k-space and in no image."""
+    energy = np.abs(array.reshape(-1, *array.shape[-2:])).astype(np.float64) ** 2
+    rows, columns = (max(n // 4, 1) for n in array.shape[-2:])
+    top, left = (array.shape[-2] - rows) // 2, (array.shape[-1] - columns) // 2
+    return bool(energy[:, top : top + rows, left : left + columns].sum() > 0.5 * energy.sum())
+
+
+def _describe_foreign(path: Path, max_gib: float | None) -> Description:
+    """Describe a file of another program, or a complex array."""
+    found = read_foreign([path], Reading(max_gib=max_gib))
+    array, kind = found.array, FOREIGN.get(suffix(path), "complex")
+    axes = "(slices, coils, rows, columns)" if array.ndim == 4 else "(slices, rows, columns)"
+    values = "complex images" if np.iscomplexobj(array) else "images"
+    facts = {"k-space" if found.kspace else values: f"{array.shape} {axes}, {array.dtype}", "read as": found.how}
+    if np.iscomplexobj(array) and not found.kspace and _like_kspace(array):
+        facts["k-space?"] = "its energy is in the middle: convert it with --kspace if it is k-space"
+    if not np.iscomplexobj(array):
+        facts["values"] = _span(array)
+        check_contrast(array, str(path))
+    return Description(path, "ismrmrd" if found.kspace else kind, facts, ["convert"])
+
+
+def _describe_hdf5(path: Path, max_gib: float | None) -> Description:
+    return _describe_foreign(path, max_gib) if holds_raw_data(path) else _describe_kspace(path, max_gib)
+
+
 def _describe_images(path: Path, max_gib: float | None) -> Description:
-    if path.suffix.lower() == ".npy":
-        array = read_npy(path, max_gib)
-        if np.iscomplexobj(array):
-            check_values(array, "the array", str(path))
-            if array.ndim not in (2, 3) or 0 in array.shape:
-                raise InputError(f"the array has shape {array.shape}", str(path), "(S, H, W) or (H, W) is expected")
-            return Description(path, "complex", {"complex images": f"{array.shape}, {array.dtype}"}, ["convert"])
+    if path.suffix.lower() == ".npy" and np.iscomplexobj(read_npy(path, max_gib)):
+        return _describe_foreign(path, max_gib)
     stack = read_stack(path, max_gib)
     facts = {"images": f"{stack.shape} (images, rows, columns)", "values": _span(stack)}
     check_contrast(stack, str(path))
@@ -226,7 +253,8 @@ def _describe_images(path: Path, max_gib: float | None) -> Description:
 
 
 _KINDS: dict[str, tuple[str, Callable[[Path, float | None], Description]]] = {
-    ".h5": ("fastmri", _describe_kspace),
+    ".h5": ("fastmri", _describe_hdf5),
+    **{suffix: (name, _describe_foreign) for suffix, name in FOREIGN.items()},
     **dict.fromkeys(IMAGES, ("images", _describe_images)),
     **dict.fromkeys((s for s in SECTIONS if s != ".npy"), ("section", _describe_section)),
 }
@@ -247,7 +275,7 @@ def describe_file(path: Path, max_gib: float | None = None) -> Description:
     Description
         Kind, facts, uses and problems of the file.
     """
-    kind, reader = _KINDS.get(path.suffix.lower(), ("other", None))
+    kind, reader = _KINDS.get(suffix(path), ("other", None))
     if reader is None:
         return Description(path, kind, problem="not a data file")
     try:
@@ -364,7 +392,7 @@ def suggestions(path: Path, found: list[Description]) -> list[Suggestion]:
                 f"python run.py mode=reconstruct checkpoint=CHECKPOINT {argument('input', str(place))} output=FOLDER"
             )
             lines.append(Suggestion(f"{words}  # {of}"))
-    pictures = [d for d in usable if d.kind in ("images", "complex")]
+    pictures = [d for d in usable if d.kind in ("images", "complex", *FOREIGN.values())]
     for place in [path] if path.is_file() and pictures else sorted({d.path.parent for d in pictures}):
         words = f"python scripts/data.py convert {shlex.quote(str(place))} FOLDER"
         lines.append(Suggestion(f"{words}  # to the fastMRI layout"))

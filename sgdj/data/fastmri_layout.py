@@ -30,8 +30,9 @@ def write_volume(
     acquisition: str,
     patient_id: str,
     maps: Array | None = None,
+    mask: Array | None = None,
 ) -> None:
-    """Write one fully sampled volume, with the magnitude or root sum of squares of its images as the reference.
+    """Write one volume; a fully sampled one with the magnitude or root sum of squares of its images as the reference.
 
     Parameters
     ----------
@@ -47,6 +48,9 @@ def write_volume(
         Attribute `patient_id` of the file.
     maps
         Coil sensitivities to store as ``sensitivity_maps``, complex, in the shape of `kspace`; None for none.
+    mask
+        Columns (W,) or points (H, W) that were acquired, of an undersampled volume, which has no reference; None for a
+        fully sampled one.
 
     Raises
     ------
@@ -70,7 +74,10 @@ def write_volume(
             stored = np.ascontiguousarray(maps, dtype=np.complex64)
             chunks = (1, *kspace.shape[1:])
             file.create_dataset("sensitivity_maps", data=stored, chunks=chunks, fletcher32=True, track_times=False)
-        for name in (MULTI_COIL.reference,) if coils else ("reconstruction_esc", "reconstruction_rss"):
+        if mask is not None:
+            file.create_dataset("mask", data=mask.astype(np.uint8), track_times=False)
+        references = (MULTI_COIL.reference,) if coils else ("reconstruction_esc", "reconstruction_rss")
+        for name in references if mask is None else ():
             file.create_dataset(name, data=target, chunks=(1, *shape), fletcher32=True, track_times=False)
         file.create_dataset("ismrmrd_header", data=header.encode(), track_times=False)
         file.attrs["acquisition"] = acquisition

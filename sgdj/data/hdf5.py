@@ -97,11 +97,16 @@ def damage_told(where: str) -> Iterator[None]:
         ) from error
 
 
-def _own(file: h5py.File, name: str) -> h5py.Dataset:
-    """Return a dataset that the file itself holds, behind no link."""
+def _place(parent: h5py.File | h5py.Group, name: str) -> str:
+    """Name a dataset for messages, by its file and its path in it."""
+    return f"{parent.file.filename}:{parent.name.strip('/')}{'/' if parent.name != '/' else ''}{name}"
+
+
+def own_dataset(file: h5py.File | h5py.Group, name: str) -> h5py.Dataset:
+    """Return a dataset that the file itself holds, behind no link; its size is not yet checked."""
     import h5py
 
-    where = f"{file.filename}:{name}"
+    where = _place(file, name)
     link = file.get(name, getlink=True)
     if link is None:
         raise InputError(
@@ -117,9 +122,22 @@ def _own(file: h5py.File, name: str) -> h5py.Dataset:
     return node
 
 
+def own_group(file: h5py.File, name: str) -> h5py.Group:
+    """Return a group at the root of a file, behind no link to another place."""
+    import h5py
+
+    where = f"{file.filename}:{name}"
+    node = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(node, h5py.Group):
+        raise InputError(
+            "the group is missing", where, f"the file holds {', '.join(sorted(map(str, file))) or 'nothing'}"
+        )
+    return node
+
+
 def count_axes(file: h5py.File, name: str) -> int:
     """Return the number of axes of a dataset at the root of a file, which must hold it itself."""
-    return int(_own(file, name).ndim)
+    return int(own_dataset(file, name).ndim)
 
 
 def _check_filters(node: h5py.Dataset, where: str) -> None:
@@ -194,6 +212,13 @@ def _check_chunks(node: h5py.Dataset, where: str) -> None:
     _checked.add(identity)
 
 
+def check_stored(node: h5py.Dataset, where: str, max_gib: float | None) -> None:
+    """Refuse a dataset that declares more than is allowed or stored, in all or in a chunk, or cannot be unpacked."""
+    _check_storage(node, where, max_gib)
+    _check_filters(node, where)
+    _check_chunks(node, where)
+
+
 def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gib: float | None = None) -> h5py.Dataset:
     """Return a dataset that holds its own data, of the right kind and a credible size.
 
@@ -204,7 +229,7 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
     name
         Name at the root of the file.
     kind
-        NumPy kind: "c" complex, "f" floating, "b" boolean or number (a mask).
+        NumPy kind: "c" complex, "f" floating, "b" boolean or number (a mask), "n" number of any kind or pair of them.
     ndim
         Expected rank; None for any.
     max_gib
@@ -222,28 +247,26 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
         with an unknown filter, or declares too much, as a whole or in one chunk.
     """
     where = f"{file.filename}:{name}"
-    node = _own(file, name)
-    if node.dtype.kind not in ("biuf" if kind == "b" else kind):
-        wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number"}[kind]
+    node = own_dataset(file, name)
+    if node.dtype.kind not in {"b": "biuf", "n": "biufcV"}.get(kind, kind):
+        wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number", "n": "number"}[kind]
         raise InputError(f"the dataset has type {node.dtype}", where, f"{wanted} values are expected")
     if ndim is not None and node.ndim != ndim:
         other = {3: " (single-coil data)", 4: " (multi-coil data)"}.get(ndim, "")
         raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected{other}")
-    _check_storage(node, where, max_gib)
-    _check_filters(node, where)
-    _check_chunks(node, where)
+    check_stored(node, where, max_gib)
     return node
 
 
-def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
-    """Read a text at the root of a file, such as ``ismrmrd_header``.
+def read_text(file: h5py.File | h5py.Group, name: str, max_gib: float | None = None) -> str:
+    """Read a text of a file, such as ``ismrmrd_header``.
 
     Parameters
     ----------
     file
-        Open file to look into.
+        Open file or group to look into.
     name
-        Name at the root of the file.
+        Name in it.
     max_gib
         Largest size that the text may declare, in GiB; None for 16 MiB, since no header has more.
 
@@ -259,8 +282,8 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     """
     from h5py import check_string_dtype
 
-    where = f"{file.filename}:{name}"
-    node = _own(file, name)
+    where = _place(file, name)
+    node = own_dataset(file, name)
     if node.size != 1 or (node.dtype.kind != "S" and check_string_dtype(node.dtype) is None):
         raise InputError(f"the text has shape {node.shape} and type {node.dtype}", where, "store one string")
     chunk = prod(node.chunks) * node.dtype.itemsize if node.chunks is not None else 0
