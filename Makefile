@@ -43,6 +43,8 @@ lock: ## Bring the lock files in line with requirements*.txt (UPGRADE=1: newest 
 	build/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) requirements-dev.txt -o requirements-dev.lock
 	build/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) requirements.txt \
 		-c requirements-dev.lock -o requirements.lock
+	build/lock/bin/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --no-deps requirements-peers.txt \
+		-o requirements-peers.lock
 
 demo: setup ## Train a jittered MRI network on embedded data, attack it, show the table (2 minutes on 2 cores)
 	$(BIN)/python run.py task=mri strategy=jitter sigma=0.01
@@ -57,13 +59,21 @@ tables: setup ## Rebuild results/ from the committed rows and finished runs, in 
 test: develop lint ## Lint, check types and run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-bench: setup ## Measure speed and memory beside the plain implementation (15 quiet minutes)
+bench: setup build/peers/.installed ## Measure speed and memory beside other implementations (75 quiet minutes)
 	$(BIN)/python -m scripts.benchmarks.bench
+	$(BIN)/python -m scripts.benchmarks.peers
+
+# Beside the environment, without what these packages need in turn: the environment has it.
+build/peers/.installed: requirements-peers.lock | setup
+	rm -rf build/peers
+	$(PIP) --no-deps --require-hashes --target build/peers -r requirements-peers.lock
+	touch $@
 
 scaling: setup ## Measure how time and memory grow, and fit a cost model (15 quiet minutes)
 	$(BIN)/python -m scripts.benchmarks.scaling
 
-test-all: test ## The tests, then 100 kills and ten minutes of damaged input for every reader (two hours)
+test-all: test ## The tests, a ray cluster, a paper's table through submitit, 100 kills, ten minutes of damaged input for every reader (two hours)
+	$(BIN)/python -m pytest -m long
 	$(BIN)/python -m scripts.reliability.faults
 	$(BIN)/python -m scripts.reliability.fuzz
 

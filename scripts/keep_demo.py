@@ -46,7 +46,9 @@ def keep(run: Path) -> None:
     InputError
         If the run is not finished, or has no figures.
     """
-    summary, panel = view(run).summary, next((run / "figures").glob("panel-pgd-*.png"), None)
+    kept = view(run)
+    summary, attack = kept.summary, kept.setting("attack.name")
+    panel = next((run / "figures").glob(f"panel-{attack}-*.png"), None)
     if not summary or panel is None or not (run / "figures" / "robustness.png").is_file():
         raise InputError("no evaluation with figures", str(run), "give the finished run of make demo")
     target = ROOT / "results" / "demo"
@@ -55,7 +57,7 @@ def keep(run: Path) -> None:
     (target / "table.md").write_text(text + "\n")
     shutil.copyfile(run / "run.json", target / "run.json")
     shutil.copyfile(run / "figures" / "robustness.png", target / "robustness.png")
-    shutil.copyfile(panel, target / "panel-pgd.png")
+    shutil.copyfile(panel, target / "panel-attack.png")
     readme = ROOT / "README.md"
     pattern = r"(<!-- demo table -->\n).*?(<!-- end of demo table -->)"
     readme.write_text(re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", readme.read_text(), flags=re.DOTALL))

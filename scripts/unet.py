@@ -55,11 +55,12 @@ def train(target: Path, seconds: float, overrides: list[str]) -> None:
     from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
     from sgdj.config.load import load
+    from sgdj.data.line_masks import built_acquisition
     from sgdj.data.loader import Measure, batches
     from sgdj.draws import Draws
 
     settings = load(parse(["task=mri", *overrides])).settings
-    source, acquisition = build(settings, "dataset"), build(settings, "operator")
+    source, acquisition = build(settings, "dataset"), built_acquisition(settings)
     source.prepare()
     torch.manual_seed(0)
     network = UNet()

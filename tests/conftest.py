@@ -1,5 +1,6 @@
 """Shared helpers: real data, and the command line run in this process."""
 
+import base64
 import os
 import sys
 from contextlib import chdir
@@ -10,6 +11,7 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does it, before torch is imported
 
 import torch
+from matplotlib.figure import Figure
 
 from sgdj.cli import main
 
@@ -31,6 +33,19 @@ def shared_file(name: str) -> Path:
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+#: A picture of one pixel.
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(request, monkeypatch):
+    """Leave out the drawing of figures, half of the time of a small run, unless the test is marked ``figures``."""
+    if request.node.get_closest_marker("figures") is None:
+        monkeypatch.setattr(Figure, "savefig", lambda figure, file, **settings: file.write(PICTURE))
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from sgdj.operators import Operator
 
 
 def evaluation(**changed: object) -> Evaluation:
-    """What an evaluation measures by default, but for some settings."""
-    return replace(load(parse([])).settings.evaluation, **changed)
+    """What an evaluation measures by default, without the published PGD, but for some settings."""
+    return replace(load(parse([])).settings.evaluation, **{"pgd_steps": None} | changed)
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:

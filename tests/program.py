@@ -5,6 +5,8 @@ fork server, from one that has imported them (`tests.warm`); everything else is 
 id, working directory, environment, arguments, output and exit code; signals, SIGKILL included, reach it as they would.
 What it shares with the others is the seed of `hash`. Tests of the start itself and of what that seed could change start
 a new interpreter.
+
+A campaign starts the program for every job, and a training for every rank: with ``jobs=True`` these are forked, too.
 """
 
 import os
@@ -14,41 +16,91 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver, get_context, set_start_method
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from subprocess import CompletedProcess, TimeoutExpired
+from signal import SIGKILL
+from subprocess import PIPE, STDOUT, CompletedProcess, TimeoutExpired
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / "run.py"
 
-_CONTEXT = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.warm"])
+
+def context() -> ForkServerContext:
+    """Return the context of processes that are forked from `tests.warm`, once that runs."""
+    made = get_context("forkserver")
+    made.set_forkserver_preload(["tests.warm"])
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    with patch.dict(os.environ, PYTHONPATH=path, OPENBLAS_NUM_THREADS="1"):
+        forkserver.ensure_running()
+    return made
+
+
+#: The files that stdout and stderr go to, in a process that is one of these.
+_streams: list[str] = []
 
 
 def _begin(
-    script: str, arguments: list[str], folder: str, environment: dict[str, str], output: str, session: bool
+    script: str,
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    streams: list[str],
+    group: int | None,
+    server: str | None,
 ) -> None:
     """What the forked process does."""
     assert "tests.warm" in sys.modules
     import numpy as np
 
-    if session:
-        os.setsid()
-    for number, name in ((1, "out"), (2, "err")):
-        file = os.open(f"{output}/{name}", os.O_WRONLY | os.O_APPEND)
+    if group is not None:
+        os.setpgid(0, group)
+    for number, name in enumerate(streams, 1):
+        file = os.open(name, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, number)
         os.close(file)
+    _streams.extend(streams)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    if server is not None:
+        _fork_jobs(server)
     set_start_method(None, force=True)  # the system's own, for workers of its own
     random.seed()  # a new interpreter's generators are seeded by the system
     np.random.seed()  # noqa: NPY002
     sys.argv = [script, *arguments]
     sys.path.insert(0, str(Path(script).parent))
     runpy.run_path(script, run_name="__main__")
+
+
+def _fork_jobs(server: str) -> None:
+    """Let the program's jobs and ranks, in this process, be forked from the process that it was forked from."""
+    from sgdj.runtime import distributed
+    from sgdj.study import campaign
+
+    forkserver._forkserver._forkserver_address = server
+    forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
+    for module in (campaign, distributed):
+        module.subprocess = SimpleNamespace(Popen=_job, PIPE=PIPE, STDOUT=STDOUT, TimeoutExpired=TimeoutExpired)
+
+
+def _job(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stdout: int | None = None,
+    start_new_session: bool = False,
+    **_: Any,
+) -> "Program":
+    """What these two modules call `subprocess.Popen` for: stdout and stderr are inherited, or caught as one."""
+    assert list(command[:3]) == [sys.executable, "-m", "sgdj"]
+    group = 0 if start_new_session else os.getpgrp()
+    streams = _streams if stdout is None else 1
+    return Program(RUN, *command[3:], cwd=Path.cwd(), environment=env, group=group, streams=streams)
 
 
 class Program:
@@ -64,8 +116,12 @@ class Program:
         Its working directory.
     environment
         Variables added to this process's.
-    session
-        Whether it leads a session, and so a process group, of its own.
+    group
+        The process group that it joins, 0 for one of its own.
+    jobs
+        Whether its jobs and ranks are forked, too.
+    streams
+        The number of files for stdout and stderr, or the files.
     """
 
     def __init__(
@@ -74,19 +130,23 @@ class Program:
         *arguments: str,
         cwd: Path,
         environment: Mapping[str, str] | None = None,
-        session: bool = False,
+        group: int | None = None,
+        jobs: bool = False,
+        streams: int | Sequence[str] = 2,
     ):
-        self._output = tempfile.mkdtemp(prefix="program-")
-        weakref.finalize(self, shutil.rmtree, self._output, ignore_errors=True)
-        for name in ("out", "err"):
-            Path(self._output, name).touch()
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        with patch.dict(os.environ, PYTHONPATH=path, OPENBLAS_NUM_THREADS="1"):
-            forkserver.ensure_running()
+        if isinstance(streams, int):
+            output = tempfile.mkdtemp(prefix="program-")
+            weakref.finalize(self, shutil.rmtree, output, ignore_errors=True)
+            streams = [f"{output}/{name}" for name in ("out", "err")[:streams]]
+            for name in streams:
+                Path(name).touch()
+        self._streams = [streams[0], streams[-1]]
+        started = context()
+        server = forkserver._forkserver._forkserver_address if jobs else None
         settings = os.environ | dict(environment or {})
-        self._process = _CONTEXT.Process(
+        self._process = started.Process(
             target=_begin,
-            args=(str(script), list(arguments), str(cwd), dict(settings), self._output, session),
+            args=(str(script), list(arguments), str(cwd), dict(settings), self._streams, group, server),
         )
         self._process.start()
 
@@ -104,11 +164,11 @@ class Program:
         """The same as `returncode`."""
         return self._process.exitcode
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         """Exit code, once it has ended; `subprocess.TimeoutExpired` if it does not."""
         self._process.join(timeout)
         if self._process.exitcode is None:
-            raise TimeoutExpired("program", timeout)
+            raise TimeoutExpired("program", timeout or 0)
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
@@ -116,21 +176,30 @@ class Program:
         if self._process.exitcode is None:
             os.kill(self.pid, number)
 
-    def communicate(self, timeout: float) -> tuple[str, str]:
+    def kill(self) -> None:
+        """Send SIGKILL, if it still runs."""
+        self.send_signal(SIGKILL)
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """What it wrote to stdout and stderr, once it has ended."""
         self.wait(timeout)
-        out, err = (Path(self._output, name).read_text() for name in ("out", "err"))
+        out, err = (Path(name).read_text() for name in self._streams)
         return out, err
 
 
 def run(
-    script: Path, *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float = 300
+    script: Path,
+    *arguments: str,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    jobs: bool = False,
+    timeout: float = 600,
 ) -> CompletedProcess[str]:
     """Run a script to its end; an exit code that is not 0 is no error."""
-    program = Program(script, *arguments, cwd=cwd, environment=environment)
+    program = Program(script, *arguments, cwd=cwd, environment=environment, jobs=jobs)
     try:
         out, err = program.communicate(timeout)
     except TimeoutExpired:
-        program.send_signal(9)
+        program.kill()
         raise
     return CompletedProcess([str(script), *arguments], program.returncode or 0, out, err)

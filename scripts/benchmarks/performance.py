@@ -63,9 +63,7 @@ def markdown(found: dict[str, Any]) -> str:
         f"attack step would be {_bound(floor):.2f} times as fast as the plain one. Here the convolutions leave "
         "little else to save.",
         "",
-        "Not measured: GPUs, of which none was at hand (channels-last, compiled and fused variants are therefore no "
-        "options), and DeepInverse's unrolled network, which imports torchvision, of which no build fits this PyTorch "
-        "here.",
+        "Not measured: GPUs, of which none was at hand (compiled and fused variants are therefore no options).",
         "",
         "## Memory",
         "",
@@ -92,8 +90,82 @@ def markdown(found: dict[str, Any]) -> str:
     return "\n".join(text) + "\n"
 
 
-def write(results: Path, found: dict[str, Any]) -> None:
-    """Write ``performance/bench.json`` and ``performance.md``."""
+_PEERS_HEAD = """## Beside other implementations
+
+`{command}`, commit `{commit}`; {machine}; torch {torch}.
+Equal weights and equal outputs (to {difference:.0e} of the largest entry, single precision), all in turn in one
+process, {rounds} rounds. *DeepInverse*: `deepinv` 0.5.0, its `MRI` or `Blur` physics and its unfolded gradient descent
+or PGD. *Authors*: the networks as the paper's authors write them (`scripts/benchmarks/authors.py`), with `backward()`
+in the attack. Seconds are medians of CPU time. Ratios are ours over theirs, below 1 where this package is faster:
+medians over rounds with the 95 % interval of order statistics, in CPU time, and after the semicolon on the wall.
+"""
+_PEERS = {"deepinverse": "DeepInverse", "authors": "authors", "fastmri": "fastMRI"}
+
+
+def _ratio(found: dict[str, dict[str, float | None]]) -> str:
+    def clock(c: dict[str, float | None]) -> str:
+        return f"{c['ratio']:.2f}" + (f" [{c['low']:.2f}, {c['high']:.2f}]" if c["low"] is not None else "")
+
+    return f"{clock(found['cpu'])}; {clock(found['wall'])}"
+
+
+def _peer_table(rows: dict[str, dict[str, Any]]) -> str:
+    """Tabulate seconds of everybody, and ratios of ours to theirs."""
+    names = list(next(iter(rows.values()))["ratios"])
+    head = ("", "ours", *(_PEERS[name] for name in names), *(f"ours / {_PEERS[name]}" for name in names))
+    lines = []
+    for row, found in rows.items():
+        seconds = (_time(found["seconds"][name]["cpu"]) for name in ("ours", *names))
+        lines.append((row, *seconds, *(_ratio(found["ratios"][name]) for name in names)))
+    return markdown_table(head, lines)
+
+
+def peers_markdown(found: dict[str, Any]) -> str:
+    """Write the comparison with other implementations in Markdown."""
+    cases = [case for by_name in found["threads"].values() for case in by_name.values()]
+    largest = max(difference for case in cases for difference in case["differences"].values())
+    text = [_PEERS_HEAD.format(**found | {"torch": found["versions"]["torch"], "difference": largest})]
+    for threads, by_name in found["threads"].items():
+        for name, case in by_name.items():
+            text += [
+                f"### {name}, {threads} thread{'s' if threads != '1' else ''}",
+                "",
+                _peer_table(case["works"]),
+                "",
+            ]
+    reading = found["reading"]
+    height, width = reading["shape"]
+    text += [
+        f"### Reading {reading['slices']} slices of {height} x {width}, fastMRI layout, 1 thread",
+        "",
+        "Complex images of equal size. In the first epoch this package also compares every slice with its reference "
+        "and hashes the files; later ones come from memory.",
+        "",
+        _peer_table({name: reading[name] for name in ("first epoch", "later epochs")}),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def _renew(results: Path) -> None:
+    """Write ``performance.md`` from the records."""
+    found = {name: results / "performance" / f"{name}.json" for name in ("bench", "peers")}
+    read = {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
+    parts = [markdown(read["bench"])] if "bench" in read else ["# Performance, measured\n"]
+    parts += [peers_markdown(read["peers"])] if "peers" in read else []
+    write_atomically(results / "performance.md", "\n".join(parts).encode())
+
+
+def _write_record(results: Path, name: str, found: dict[str, Any]) -> None:
     (results / "performance").mkdir(parents=True, exist_ok=True)
-    write_atomically(results / "performance" / "bench.json", json.dumps(found, indent=1).encode() + b"\n")
-    write_atomically(results / "performance.md", markdown(found).encode())
+    write_atomically(results / "performance" / f"{name}.json", json.dumps(found, indent=1).encode() + b"\n")
+    _renew(results)
+
+
+def write(results: Path, found: dict[str, Any]) -> None:
+    """Write ``performance/bench.json`` and renew ``performance.md``."""
+    _write_record(results, "bench", found)
+
+
+def write_peers(results: Path, found: dict[str, Any]) -> None:
+    """Write ``performance/peers.json`` and renew ``performance.md``."""
+    _write_record(results, "peers", found)

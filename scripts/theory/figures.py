@@ -8,7 +8,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sgdj.reporting.style import COLOURS, STRATEGIES, save_both
+from sgdj.reporting.style import COLOURS, save_both
+from sgdj.study.paper import LOOKS
 
 mpl.use("Agg")
 
@@ -21,7 +22,7 @@ def gains(
     left, right = figure.subplots(1, 2)
     left.plot(curves["share"], curves["alpha"], color="black", lw=1)
     for key in ("adversarial", "input_jitter"):
-        colour, marker, name = STRATEGIES[key]
+        colour, marker, name = LOOKS[key]
         values = [(row["share"], *row[key]) for row in worst]
         left.errorbar(*zip(*values, strict=True), fmt=marker, color=colour, ms=5, mfc="none", label=f"{name}, learned")
     left.set(xlabel=r"$\varepsilon^2 / \sigma_c^2$ (input jitter: its equivalent level)", ylabel=r"gain $\alpha$")
@@ -80,7 +81,7 @@ def plane(panels: Sequence[dict[str, Any]], curve: np.ndarray, path: Path) -> No
     """
     figure = Figure(figsize=(3.5 * len(panels), 4.6), layout="constrained")
     for axis, panel in zip(figure.subplots(1, len(panels), sharey=True), panels, strict=True):
-        colour, _, name = STRATEGIES[panel["strategy"]]
+        colour, _, name = LOOKS[panel["strategy"]]
         axis.plot(*curve.T, color="0.75", lw=3, zorder=0)
         axis.quiver(*panel["grid"].T, *panel["field"].T, color="0.45", width=0.003, angles="xy")
         for i in range(panel["paths"].shape[1]):

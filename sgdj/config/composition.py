@@ -119,7 +119,8 @@ def swept(overrides: Sequence[Override]) -> list[Override]:
     if path is None:
         return list(overrides)
     params = OmegaConf.select(OmegaConf.load(path), "hydra.sweeper.params") or {}
-    own = [f"{key}={value}" for key, value in params.items() if key not in given]
+    unused = ("architecture", "strategy") if "reconstructor" in given else ()  # of what is not trained here
+    own = [f"{key}={value}" for key, value in params.items() if key not in given and key not in unused]
     return [*OverridesParser.create().parse_overrides(own), *overrides]
 
 

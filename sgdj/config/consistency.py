@@ -104,6 +104,9 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
     if reading and "path" in dataset and not _there(dataset["path"], Path.exists):
         yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
+    mask = operator.get("mask_file")
+    if isinstance(mask, str) and config["mode"] != "verify" and not _there(mask, Path.is_file):
+        yield InputError(f"no such file: {mask}", "operator.mask_file", "give an NPY, NPZ or HDF5 file of a mask")
     if "kind" in dataset and dataset["name"] == "images" and dataset["kind"] != task.images:
         yield InputError(f"task {task.name} needs {task.images} images", "dataset.kind", f"set it to {task.images}")
     yield from _transfer_mistakes(config["attack"], "attack")
@@ -112,6 +115,11 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(
             "somebody else's network is not trained here", "reconstructor", "add mode=evaluate or mode=audit"
         )
+    if external is not None and config["precision"] != "32":
+        yield InputError("somebody else's network chooses its own precision", "precision", "leave it out")
+    if config.get("reconstructor_settings") and (external is None or ":" not in external):
+        mend = "leave them out, or add reconstructor=MODULE:NAME"
+        yield InputError("these are settings of a class that is not named", "reconstructor_settings", mend)
     if external is not None and ":" not in external and not _there(external, Path.is_file):
         yield InputError(f"no such file: {external}", "reconstructor", "give MODULE:NAME or a TorchScript file")
     if external is not None and config["checkpoint"] is not None and not _there(config["checkpoint"], Path.is_file):

@@ -20,7 +20,7 @@ from sgdj.config.roles import Role, has
 from sgdj.config.schema import NODES
 from sgdj.errors import InputError
 
-RESULT_VERSION = 1  # raised when a change of the program, or of a constructor's default, changes its numbers
+RESULT_VERSION = 2  # raised when a change of the program, or of a constructor's default, changes its numbers
 
 
 def decides(key: str) -> bool:

@@ -1,12 +1,12 @@
 """Build objects from checked nodes; only known classes can be named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sgdj.config import signature
 from sgdj.config.nodes import get
 from sgdj.config.settings import Settings
-from sgdj.errors import InputError, SettingError
+from sgdj.errors import InputError, InputErrors, SettingError
 
 
 def build(settings: Settings, key: str) -> Any:
@@ -47,3 +47,38 @@ def made(key: str, node: Mapping[str, Any], plugins: Sequence[str], expected: An
         raise error.at(key) from error
     except (TypeError, ValueError) as error:
         raise InputError(str(error), key, "change the settings of this group") from error
+
+
+def called(key: str, maker: Callable[..., object], arguments: Mapping[str, object]) -> object:
+    """Call a class or function that the command line names, with arguments that its annotations check.
+
+    Parameters
+    ----------
+    key
+        Dotted key of the arguments.
+    maker
+        Class, or function that makes an object.
+    arguments
+        Arguments by name, in plain types.
+
+    Returns
+    -------
+    object
+        What was made.
+
+    Raises
+    ------
+    InputErrors
+        If there are mistakes in the arguments, with every one.
+    InputError
+        If the call refuses them together.
+    """
+    known = [f"{key}.{name}" for name in signature.parameters(maker)]
+    if mistakes := list(signature.refused(key, maker, arguments, known)):
+        raise InputErrors(mistakes)
+    try:
+        return maker(**arguments)
+    except SettingError as error:
+        raise error.at(key) from error
+    except (TypeError, ValueError) as error:
+        raise InputError(str(error), key, "change the settings") from error

@@ -88,7 +88,9 @@ class Trainer:
     lr: Positive
     batch_size: Count
     optimizer: Literal["adam", "adamw"]
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "onecycle"]
+    loss_average: Literal["entries", "channels"] = "entries"
+    drop_last: bool = False
     clip_norm: Positive | None
     patience: Count | None
     workers: Annotated[int, Field(ge=0, le=256)]
@@ -117,6 +119,7 @@ class Evaluation:
     max_samples: Count | None
     split: Literal["test", "val", "train"] = "test"
     curve: tuple[NonNegative, ...]
+    pgd_steps: Count | None = None
     iterations: tuple[Count, ...] = ()
     shift_levels: Annotated[Mapping[Name, tuple[float | int, ...]], AfterValidator(_frozen)] = field(
         default_factory=dict
@@ -125,6 +128,7 @@ class Evaluation:
     panels: NonNegativeInt
     part: Literal["magnitude", "real"] = "magnitude"
     clamp01_prediction: bool = False
+    clamp01_reference: bool = False
     drop_last: bool = False
     fresh_noise: Literal["none", "shifts", "all"] = "none"
 
@@ -153,6 +157,7 @@ class Settings:
     precision: Literal["32", "bf16"]
     checkpoint: NonEmpty | None
     reconstructor: NonEmpty | None = None
+    reconstructor_settings: Annotated[Mapping[Name, object], AfterValidator(_frozen)] = field(default_factory=dict)
     input: NonEmpty | None
     output: NonEmpty | None
     run_dir: NonEmpty | None

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
@@ -47,12 +47,14 @@ def located(path: str, where: str) -> type:
     return found
 
 
-def parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a constructor by name, with evaluated annotations."""
+def parameters(cls: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a constructor or function by name, with evaluated annotations."""
     try:
         return dict(inspect.signature(cls, eval_str=True).parameters)
     except NameError:  # an annotation that only a type checker can resolve
         return dict(inspect.signature(cls).parameters)
+    except ValueError:  # a built-in type tells none
+        return {}
 
 
 def defaults(cls: type) -> dict[str, Any]:
@@ -168,16 +170,42 @@ def mistakes(
         yield error
         return
     inside = list(inner(cls, key, node))
-    objects = {place[len(key) + 1 :].partition(".")[0] for place, _, _ in inside}
-    fields: Any = {
-        name: (Any if name in objects else _type(p.annotation), ... if p.default is p.empty else p.default)
-        for name, p in parameters(cls).items()
-        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    }
+    built = {place[len(key) + 1 :].partition(".")[0] for place, _, _ in inside}
     values = {name: value for name, value in node.items() if name not in ("_target_", "name")}
-    try:
-        create_model(cls.__name__, __config__=STRICT, **fields).model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        yield from told(error, key, known)
+    yield from refused(key, cls, values, known, built)
     for place, one, base in inside:
         yield from mistakes(place, one, plugins, known, base)
+
+
+def refused(
+    key: str, maker: Callable[..., object], values: Mapping[str, Any], known: Sequence[str], built: Collection[str] = ()
+) -> Iterator[InputError]:
+    """Yield what a class, or a function that makes an object, would refuse of its arguments.
+
+    Parameters
+    ----------
+    key
+        Dotted key of the arguments.
+    maker
+        Class or function whose annotations say what it takes.
+    values
+        Arguments by name, in plain types.
+    known
+        All keys of the configuration, for hints.
+    built
+        Names of arguments that objects are built from, which are checked by themselves.
+
+    Yields
+    ------
+    InputError
+        One error per mistake.
+    """
+    fields: Any = {
+        name: (Any if name in built else _type(p.annotation), ... if p.default is p.empty else p.default)
+        for name, p in parameters(maker).items()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    try:
+        create_model("Arguments", __config__=STRICT, **fields).model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        yield from told(error, key, known)

@@ -6,7 +6,7 @@ from typing import Literal
 _ROUNDING = 1e-9  # relative; a centre fraction of 1/R, written with few digits or many, is no more than 1/R
 
 #: Masks of whole lines of k-space, and of single points of it (two directions of phase encoding).
-LineMask = Literal["gaussian", "random", "equispaced", "partial_fourier"]
+LineMask = Literal["gaussian", "random", "equispaced", "partial_fourier", "upstream"]
 PointMask = Literal["points", "variable_density", "elliptical"]
 Mask = Literal[LineMask, PointMask]
 POINT_MASKS: tuple[str, ...] = ("points", "variable_density", "elliptical")

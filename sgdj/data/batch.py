@@ -58,6 +58,8 @@ class Problem:
         Filter that turns white noise of unit variance into correlated noise.
     acquired
         What the data hold of their own acquisition, stacked over the batch; None if all of it is simulated.
+    peak
+        What image and stored noise were divided by, (B, 1, 1, 1); None for 1. See `Acquisition.stored_peak`.
     """
 
     x: Tensor
@@ -70,6 +72,7 @@ class Problem:
     region: Tensor | None = None
     colour: Callable[[Tensor], Tensor] | None = None
     acquired: Acquired | None = None
+    peak: Tensor | None = None
 
     def operator(self, acquisition: Acquisition) -> Operator:
         """Return the operator that an acquisition has for these images."""
@@ -121,7 +124,14 @@ def pose(images: Sequence[Image], acquisition: Acquisition, draws: Draws) -> Pro
     x = torch.stack([image.x for image in images])
     samples, volumes = zip(*((image.sample, image.volume) for image in images), strict=True)
     acquired = Acquired.stack([image.acquired for image in images])
-    return Problem(acquisition.normalise(x), samples, volumes, acquisition, draws, acquired=acquired)
+    return scaled(Problem(x, samples, volumes, acquisition, draws, acquired=acquired))
+
+
+def scaled(problem: Problem) -> Problem:
+    """Bring the images of a problem to the acquisition's units."""
+    x = problem.acquisition.normalise(problem.x)
+    peak = problem.acquisition.stored_peak(x, problem.samples, problem.draws)
+    return replace(problem, x=x if peak is None else x / peak, peak=peak)
 
 
 def measure(problem: Problem) -> Batch:
@@ -132,6 +142,8 @@ def measure(problem: Problem) -> Batch:
     keys = (problem.noise_key,) if problem.noise_key else ()
     white = problem.draws.normal("noise", problem.samples, clean, *keys)
     noise = acquisition.noise * (white if problem.colour is None else problem.colour(white))
+    if problem.peak is not None and not problem.noise_key:  # stored noise, which was scaled with its measurement
+        noise = noise / problem.peak
     y = clean + acquisition.on_support(noise, operator)
     if problem.assumed is not None:
         operator = problem.operator(problem.assumed)

@@ -40,14 +40,18 @@ class EpochOrder(Sampler[int]):
 
 
 class ShapeBatches(Sampler[list[int]]):
-    """Batches of images alike in shape and coils, in the order of `sampler`; incomplete ones come last."""
+    """Batches of images alike in shape and coils, in the order of `sampler`.
 
-    def __init__(self, sampler: EpochOrder, images: ImageSet, batch_size: int) -> None:
-        self.sampler, self.images, self.batch_size = sampler, images, batch_size
+    An incomplete batch of a kind comes last, or is left out with `drop_last`.
+    """
+
+    def __init__(self, sampler: EpochOrder, images: ImageSet, batch_size: int, drop_last: bool = False) -> None:
+        self.sampler, self.images, self.batch_size, self.drop_last = sampler, images, batch_size, drop_last
         counts: dict[tuple[int, ...], int] = {}
         for i in range(len(images)):
             counts[images.alike(i)] = counts.get(images.alike(i), 0) + 1
-        self._length = sum(-(-count // batch_size) for count in counts.values())
+        spare = 0 if drop_last else batch_size - 1
+        self._length = sum((count + spare) // batch_size for count in counts.values())
 
     def __len__(self) -> int:
         return self._length
@@ -59,7 +63,8 @@ class ShapeBatches(Sampler[list[int]]):
             batch.append(index)
             if len(batch) == self.batch_size:
                 yield waiting.pop(self.images.alike(index))
-        yield from waiting.values()
+        if not self.drop_last:
+            yield from waiting.values()
 
 
 class Shard(Sampler[list[int]]):
@@ -123,8 +128,9 @@ def batches(
     shuffle: Draws | None = None,
     workers: int = 0,
     part: tuple[int, int] = (0, 1),
+    drop_last: bool = False,
 ) -> DataLoader[Image]:
-    """Return a loader of measured batches; no image is dropped, and no batch mixes shapes.
+    """Return a loader of measured batches; no batch mixes shapes, and no image is dropped unless it is asked for.
 
     Parameters
     ----------
@@ -140,13 +146,15 @@ def batches(
         Number of processes that read.
     part
         Number of this process and number of processes that share each batch.
+    drop_last
+        Whether to leave out the last incomplete batch of each shape.
 
     Returns
     -------
     DataLoader
         Loader of `Batch` objects.
     """
-    whole = ShapeBatches(EpochOrder(len(images), shuffle), images, batch_size)
+    whole = ShapeBatches(EpochOrder(len(images), shuffle), images, batch_size, drop_last)
     order = whole if part[1] == 1 else Shard(whole, *part)
     return DataLoader(
         images, batch_sampler=order, collate_fn=collate, num_workers=workers, persistent_workers=workers > 0

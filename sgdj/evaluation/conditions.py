@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sgdj.attacks.base import Attack
 from sgdj.attacks.gaussian import Gaussian
+from sgdj.attacks.pgd import PGD
 from sgdj.config.settings import Evaluation
 from sgdj.shifts.base import Shift
 
@@ -34,6 +35,7 @@ class Key(NamedTuple):
 
 
 CLEAN = Key()
+_STEP = 2.0  # of the published PGD, in units of the budget
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,20 @@ class Condition:
         return float(self.key.iterations or 0) if self.shift is None else self.shift.level
 
 
+def _published(main: Attack, steps: int | None) -> dict[str, Attack]:
+    """Return the published PGD with the budget and the goal of an attack, by its name; nothing beside random noise."""
+    if steps is None or isinstance(main, Gaussian):
+        return {}
+    own = {name: getattr(main, name) for name in ("goal", "average") if hasattr(main, name)}
+    budget = {name: getattr(main, name) for name in ("epsilon", "rho", "norm", "support")}
+    return {"pgd": PGD(**budget, **own, steps=steps, step_size=_STEP, restarts=1, random_start=False)}
+
+
 def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: Evaluation) -> list[Condition]:
     """List the conditions of an evaluation.
 
-    They are: clean, random noise and attack of the same norm, the shifts, other levels of the curve, and other K.
+    They are: clean, random noise and attack of the same norm, the published PGD beside it, the shifts, other levels of
+    the curve, and other K.
 
     Parameters
     ----------
@@ -92,7 +104,8 @@ def conditions(attack: tuple[str, Attack], shifts: dict[str, Shift], settings: E
     attacks: dict[str, Attack] = {"gaussian": Gaussian(epsilon=main.epsilon, rho=main.rho, norm=main.norm)}
     attacks.setdefault(name, main)
     listed = [Condition("clean")]
-    listed += [Condition(label, Key(label, 1.0), attack=one) for label, one in attacks.items()]
+    beside = {} if "pgd" in attacks else _published(main, settings.pgd_steps)
+    listed += [Condition(label, Key(label, 1.0), attack=one) for label, one in (attacks | beside).items()]
     for label, shift in shifts.items():
         listed.append(Condition(label, Key(shift=label), shift))
         for level in settings.shift_levels.get(label, ()):

@@ -25,6 +25,7 @@ from sgdj.metrics.image import definitions, local_psnr, sample_metrics, to_real
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import Foreign
 from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
+from sgdj.networks.unrolled import Unrolled
 from sgdj.operators.acquisition import Acquisition
 from sgdj.runtime.contents import SampleRow, Summary
 from sgdj.runtime.progress import follow
@@ -95,17 +96,29 @@ def trial(
 
 
 @contextmanager
-def _with_iterations(reconstructor: Reconstructor, count: int | None) -> Iterator[None]:
+def _with_iterations(reconstructor: Reconstructor, count: int) -> Iterator[None]:
     """Set another K for the length of the context, where the reconstructor has one."""
-    if count is None or not hasattr(reconstructor, "iterations"):
-        yield
-        return
-    own = reconstructor.iterations
-    reconstructor.iterations = count  # type: ignore[assignment]
+    own = getattr(reconstructor, "iterations", None)
+    if own is not None:
+        reconstructor.iterations = count  # type: ignore[assignment]
     try:
         yield
     finally:
-        reconstructor.iterations = own
+        if own is not None:
+            reconstructor.iterations = own
+
+
+@torch.no_grad()
+def _walk(reconstructor: Reconstructor, batch: Batch, counts: list[int]) -> dict[int | None, Tensor]:
+    """Reconstruct with several K, in one pass where the reconstructor shows its iterates."""
+    if isinstance(reconstructor, Unrolled) and counts:
+        with _with_iterations(reconstructor, max(counts)):
+            return {k: x for k, x in enumerate(reconstructor.iterates(batch.y, batch.operator)) if k in counts}
+    made: dict[int | None, Tensor] = {}
+    for k in counts:
+        with _with_iterations(reconstructor, k):
+            made[k] = reconstructor(batch.y, batch.operator)
+    return made
 
 
 def evaluate(
@@ -172,8 +185,11 @@ def evaluate(
             name: _perturbations(reconstructor.eval(), group, batch, draws, settings.sweep)
             for name, reconstructor in reconstructors.items()
         }
+        counts = [condition.key.iterations for condition in group if condition.key.iterations is not None]
+        walks = {name: _walk(reconstructor, batch, counts) for name, reconstructor in reconstructors.items()}
         for condition in group:
-            table.add(condition, batch, {name: found[name][condition.name] for name in reconstructors})
+            walked = {name: walk.get(condition.key.iterations) for name, walk in walks.items()}
+            table.add(condition, batch, {name: found[name][condition.name] for name in reconstructors}, walked)
     return table.result(listed)
 
 
@@ -224,6 +240,7 @@ class _Table:
 
     def __init__(self, reconstructors: dict[str, Reconstructor], settings: Evaluation, volume_metrics: bool) -> None:
         self.reconstructors, self.settings, self.volume_metrics = reconstructors, settings, volume_metrics
+        self._compared = (settings.part, settings.clamp01_prediction, settings.clamp01_reference)
         self.rows: dict[str, list[SampleRow]] = defaultdict(list)
         self.panels: dict[str, list[Panel]] = defaultdict(list)
         self.volumes: VolumePairs = defaultdict(list)
@@ -246,8 +263,14 @@ class _Table:
         if doubtful.any():
             self.doubts[name, why][condition] += int(doubtful.sum())
 
-    def add(self, condition: Condition, batch: Batch, perturbations: dict[str, _Perturbation]) -> None:
-        """Measure a batch under a condition, with the perturbation of each reconstructor."""
+    def add(
+        self,
+        condition: Condition,
+        batch: Batch,
+        perturbations: dict[str, _Perturbation],
+        walked: dict[str, Tensor | None],
+    ) -> None:
+        """Measure a batch under a condition, with each reconstructor's perturbation, and its x̂ if it is known."""
         noise_norm = sample_norm(batch.y - batch.operator.forward(batch.x)).flatten().tolist()
         y_norm = sample_norm(batch.y).flatten().tolist()
         epsilon = torch.zeros(len(batch)) if condition.attack is None else condition.attack.budget(batch.y).flatten()
@@ -255,9 +278,10 @@ class _Table:
         for name, reconstructor in self.reconstructors.items():
             found, replaced = perturbations[name].found, perturbations[name].replaced
             delta = found.delta
-            with torch.no_grad(), _with_iterations(reconstructor, condition.key.iterations):
-                made[name] = reconstructor(batch.y + delta, batch.operator)
-            values = sample_metrics(made[name], batch.x, self.settings.part, self.settings.clamp01_prediction)
+            with torch.no_grad():
+                known = walked[name]
+                made[name] = reconstructor(batch.y + delta, batch.operator) if known is None else known
+            values = sample_metrics(made[name], batch.x, *self._compared)
             local = [math.nan] * len(batch)
             if batch.region is not None:
                 local = local_psnr(made[name], batch.x, batch.region, self.settings.part)
@@ -315,7 +339,7 @@ class _Table:
         """Return rows and panels in the order of the conditions."""
         rows = [row for condition in listed for row in self.rows[condition.name]]
         panels = [panel for condition in listed for panel in self.panels[condition.name]]
-        how = definitions(self.settings.part, self.settings.clamp01_prediction)
+        how = definitions(*self._compared)
         summary = {**summarise(rows, self.volumes), "definitions": how}
         notes = self._notes()
         return Result(rows, summary | ({"notes": notes} if notes else {}), panels, notes)

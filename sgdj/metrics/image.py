@@ -30,14 +30,15 @@ FASTMRI_WINDOW = 7  # side of the window of fastMRI's SSIM, in pixels
 REGION_MARGIN = 2
 
 
-def definitions(part: str, clamp: bool) -> dict[str, str]:
+def definitions(part: str, clamp: bool, clamp_reference: bool = False) -> dict[str, str]:
     """Describe each metric of a summary in words, under the settings of `sample_metrics`."""
+    clamped = " and ".join(["reconstruction"] * clamp + ["reference"] * clamp_reference)
     changed = dict(DEFINITIONS)
     for name in ("psnr", "ssim"):
         if part == "real":
             changed[name] = changed[name].replace("magnitude if complex", "real part if complex")
-        if clamp:
-            changed[name] = changed[name].replace("no clamping", "") + "; reconstruction clamped to [0, 1]"
+        if clamped:
+            changed[name] = changed[name].replace("no clamping", "") + f"; {clamped} clamped to [0, 1]"
     return changed
 
 
@@ -74,7 +75,11 @@ def to_real(x: Tensor, part: Part = "magnitude") -> Tensor:
 
 
 def sample_metrics(
-    reconstruction: Tensor, reference: Tensor, part: Part = "magnitude", clamp: bool = False
+    reconstruction: Tensor,
+    reference: Tensor,
+    part: Part = "magnitude",
+    clamp: bool = False,
+    clamp_reference: bool = False,
 ) -> dict[str, list[float]]:
     """Compute PSNR (dB), SSIM, NMSE and loss of each sample; see `DEFINITIONS`.
 
@@ -87,7 +92,10 @@ def sample_metrics(
     part
         What PSNR and SSIM compare of complex images: "magnitude" or "real" (the authors' code).
     clamp
-        Whether to clamp the reconstruction, not the reference, to [0, 1] for PSNR and SSIM (the authors' code).
+        Whether to clamp the reconstruction to [0, 1] for PSNR and SSIM (the authors' code).
+    clamp_reference
+        Whether to clamp the reference in the same way (the authors' code for MRI). Where it has values outside [0, 1]
+        and only the reconstruction is clamped, a perfect reconstruction has a finite PSNR.
 
     Returns
     -------
@@ -100,6 +108,7 @@ def sample_metrics(
     energy = squared_error(reference, torch.zeros_like(reference))
     estimate, target = to_real(reconstruction, part), to_real(reference, part)
     estimate = estimate.clamp(0, 1) if clamp else estimate
+    target = target.clamp(0, 1) if clamp_reference else target
     psnr = peak_signal_noise_ratio(estimate, target, data_range=1.0, reduction="none", dim=(1, 2, 3))
     if min(target.shape[-2:]) >= SSIM_WINDOW:
         ssim = structural_similarity_index_measure(estimate, target, data_range=1.0, reduction="none")

@@ -4,6 +4,7 @@ import sys
 from functools import partial
 
 from sgdj.audit.report import audit_network, table, write
+from sgdj.config import measured
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.errors import ExitCode
@@ -27,9 +28,8 @@ def audit(job: Job) -> Record:
 def _measure(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
     """Run the checks, write the report, and show it."""
     settings = planned.settings
-    who = settings.reconstructor or f"{settings.architecture.name}, {settings.strategy.name}"
     found = audit_network(
-        f"Audit: {settings.task}, {who}",
+        f"Audit: {settings.task}, {measured.text(settings.plain())}",
         network.to(planned.device),
         planned.images,
         planned.acquisition,

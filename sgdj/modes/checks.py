@@ -1,9 +1,11 @@
 """Check everything before the first file is written, so that a mistake costs nothing."""
 
 from sgdj.config.instantiate import build
+from sgdj.data.batch import pose
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.sizes import check_sizes
 from sgdj.data.source import Split
+from sgdj.draws import Draws
 from sgdj.errors import writing
 from sgdj.evaluation.evaluate import trial
 from sgdj.modes.plan import Plan
@@ -47,7 +49,17 @@ def prepared_data(plan: Plan) -> str:
     splits: list[Split] = [plan.settings.evaluation.split]
     for split in [*splits, "val"] if plan.trains else splits:
         check_sizes(plan.source.images(split))
+    _check_operators(plan)
     return hashed
+
+
+def _check_operators(plan: Plan) -> None:
+    """Make the operator of every kind of image: a mask may have another number of lines, or be missing in the files."""
+    splits: list[Split] = [plan.settings.evaluation.split]
+    splits += ["train", "val"] if plan.trains else []
+    for images in map(plan.source.images, splits):
+        for i in {images.alike(i): i for i in range(len(images))}.values():
+            pose([images[i]], plan.acquisition, Draws(plan.data_seed)).operator(plan.acquisition)
 
 
 def try_out(plan: Plan, network: Reconstructor) -> None:

@@ -7,7 +7,7 @@ from sgdj.config.nodes import get, leaves
 from sgdj.errors import CheckFailed, InputError
 from sgdj.modes.plan import Plan
 from sgdj.runs.directory import RunDirectory
-from sgdj.runs.earlier import Earlier, look, same_settings
+from sgdj.runs.earlier import Earlier, look
 from sgdj.runs.resuming import has_own
 from sgdj.runs.verification import damaged
 from sgdj.runtime.contents import Record
@@ -148,4 +148,4 @@ def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
 
 
 def _has_checkpoints(plan: Plan, run: RunDirectory) -> bool:
-    return has_own(run, plan.key, same_settings(plan.settings.plain()))
+    return has_own(run, plan.key)

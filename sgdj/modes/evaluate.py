@@ -11,6 +11,7 @@ from sgdj.modes.plan import Plan, plan
 from sgdj.modes.report import report
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor, StartingPoint
+from sgdj.networks.precision import computing_in
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
@@ -27,21 +28,22 @@ def measured(planned: Plan, network: Reconstructor, run: RunDirectory, tracker: 
     """Measure a network and its starting point under every condition, write the numbers, and report them."""
     settings = planned.settings
     start = getattr(network, "start", "adjoint")
-    result = evaluate_networks(
-        {"network": network.to(planned.device), "x0": StartingPoint(start).to(planned.device)},
-        planned.images,
-        planned.acquisition,
-        conditions(
-            (settings.attack.name, build(settings, "attack")),
-            {name: build(settings, f"shift.{name}") for name in settings.shift},
-            settings.evaluation,
-        ),
-        seed=planned.data_seed,
-        settings=settings.evaluation,
-        device=planned.device,
-        volume_metrics=planned.source.fastmri_layout,
-        workers=settings.trainer.workers,
-    )
+    with computing_in(settings.precision, network):
+        result = evaluate_networks(
+            {"network": network.to(planned.device), "x0": StartingPoint(start).to(planned.device)},
+            planned.images,
+            planned.acquisition,
+            conditions(
+                (settings.attack.name, build(settings, "attack")),
+                {name: build(settings, f"shift.{name}") for name in settings.shift},
+                settings.evaluation,
+            ),
+            seed=planned.data_seed,
+            settings=settings.evaluation,
+            device=planned.device,
+            volume_metrics=planned.source.fastmri_layout,
+            workers=settings.trainer.workers,
+        )
     run.write_rows("samples.csv", COLUMNS, result.rows)
     run.write_json("summary.json", result.summary)
     report(settings, result, run, tracker, planned.source.synthetic)

@@ -12,10 +12,9 @@ from sgdj.config.identity import identity
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.config.settings import Settings
-from sgdj.data.batch import pose
 from sgdj.data.generated import GeneratedSource
+from sgdj.data.line_masks import built_acquisition
 from sgdj.data.source import ImageSet, Source
-from sgdj.draws import Draws
 from sgdj.networks.external import source_file
 from sgdj.operators import Acquisition
 from sgdj.runs.network import given_network
@@ -70,7 +69,7 @@ class Plan:
 
     @cached_property
     def subject(self) -> dict[str, object]:
-        """What else than settings and data decides the numbers: files of the network."""
+        """What else than settings and data decides the numbers: files of the network, and of the mask."""
         settings, found = self.settings, dict[str, object]()
         if not self.trains and settings.checkpoint:
             found["checkpoint"] = file_digest(Path(settings.checkpoint))
@@ -78,6 +77,8 @@ class Plan:
             given_network(settings)  # it is told before anything is written if this fails
             file = source_file(settings.reconstructor)
             found["reconstructor"] = "unknown" if file is None else file_digest(file)
+        if mask := settings.operator.get("mask_file", str):
+            found["mask_file"] = file_digest(Path(mask))
         return found
 
     @cached_property
@@ -85,8 +86,6 @@ class Plan:
         """Configuration hash, which names the run."""
         if not isinstance(self.source, GeneratedSource):  # reading only; what is generated is known by its parameters
             self.source.prepare()
-            posed = pose([self.images[0]], self.acquisition, Draws(self.data_seed))
-            posed.operator(self.acquisition)  # what its files lack is told before anything is written
         manifest = self.source.manifest()
         return identity(self.settings.plain(), manifest, self.subject)
 
@@ -120,4 +119,4 @@ def plan(job: Job) -> Plan:
     InputError
         If its data set or operator cannot be built from the settings.
     """
-    return Plan(job, build(job.settings, "dataset"), build(job.settings, "operator"))
+    return Plan(job, build(job.settings, "dataset"), built_acquisition(job.settings))

@@ -39,6 +39,8 @@ def reconstruct(job: Job) -> Record:
     output = str(settings.output)  # input and output are there, as they were checked
     digest = file_digest(Path(str(settings.checkpoint)))
     deciding = trained.settings | {"result_version": RESULT_VERSION}
+    if mask := settings.operator.get("mask_file", str):
+        deciding |= {"mask_file": file_digest(Path(mask))}
     folder = OutputFolder(Path(output), digest, deciding, settings.force, settings.plugins)
     picture = figures.file_panel if settings.evaluation.panels else None
     done = reconstruct_files(formats, Path(str(settings.input)), folder, tell, picture)

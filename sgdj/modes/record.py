@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import torch
 
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.data.batch import pose
 from sgdj.draws import Draws
 from sgdj.modes.plan import Plan
@@ -42,6 +43,7 @@ def first_record(plan: Plan, network: Reconstructor, data_hash: str, earlier: Re
     return {
         "status": "running",
         "config_hash": plan.key,
+        "result_version": RESULT_VERSION,
         "data_hash": data_hash,
         "content_hash": plan.source.content_hash(),
         "seed": plan.settings.seed,

@@ -1,5 +1,6 @@
 """Report a finished evaluation: figures, points of curves, W&B, a table on the terminal."""
 
+from sgdj.config import measured
 from sgdj.config.instantiate import build
 from sgdj.config.settings import Settings
 from sgdj.evaluation.evaluate import COLUMNS, Result
@@ -40,7 +41,7 @@ def report(settings: Settings, result: Result, run: RunDirectory, tracker: Track
     for condition, entry in result.summary["network"].items():
         tracker.summary({f"{condition}/{m}": entry[m]["mean"] for m in ("psnr", "ssim")})
     data = "synthetic data" if synthetic else "real data"
-    title = f"{settings.task}, {settings.architecture.name}, {settings.strategy.name} ({data})"
+    title = f"{settings.task}, {measured.text(settings.plain())} ({data})"
     show(result_table(result.summary, title))
     for note in result.notes:
         say(note)

@@ -18,7 +18,6 @@ from sgdj.networks.initial import initial_network
 from sgdj.reporting import figures
 from sgdj.runs.checkpoints import read_checkpoint
 from sgdj.runs.directory import RunDirectory
-from sgdj.runs.earlier import same_settings
 from sgdj.runs.model_card import write_model
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.contents import Record
@@ -64,7 +63,7 @@ def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> 
         trainer=asked.trainer,
     )
     text = OmegaConf.to_yaml(OmegaConf.create(asked.plain()))
-    kept = Kept(run, planned.key, same_settings(asked.plain()), text)
+    kept = Kept(run, planned.key, text)
     strategy = build(asked, "strategy")
     measure = Measure(planned.acquisition, Draws(planned.data_seed))
     fit(network, strategy, planned.source, measure, settings, kept, log, tell)

@@ -26,14 +26,25 @@ def check_groups(features: int, groups: int) -> None:
         raise SettingError("features", what, f"use a multiple of {groups}")
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """View (B, H, W, C) as (B, C, H, W) in the channels-last format, in which convolutions are faster."""
+    return x.permute(0, 3, 1, 2)
+
+
 def to_channels(x: Tensor) -> Tensor:
-    """Turn complex images (B, C, H, W) into real ones (B, 2C, H, W), real part first; real images pass unchanged."""
-    return torch.cat([x.real, x.imag], dim=1) if x.is_complex() else x
+    """Turn complex images (B, C, H, W) into real ones (B, 2C, H, W), real parts first; real images keep their channels.
+
+    With C = 1 it is a view in the channels-last format: nothing is copied.
+    """
+    if x.shape[1] != 1:
+        return torch.cat([x.real, x.imag], dim=1) if x.is_complex() else x
+    image = x[:, 0]
+    return channels_last(torch.view_as_real(image) if x.is_complex() else image[..., None])
 
 
 def from_channels(x: Tensor, like: Tensor) -> Tensor:
     """Invert `to_channels`: return a real or complex image, as `like` is."""
     if not like.is_complex():
         return x
-    real, imag = x.to(like.real.dtype).chunk(2, dim=1)  # half precision has no complex form
-    return torch.complex(real, imag)
+    pairs = x.to(like.real.dtype).unflatten(1, (2, -1)).movedim(1, -1)  # half precision has no complex form
+    return torch.view_as_complex(pairs.contiguous())

@@ -4,17 +4,20 @@ import importlib
 import inspect
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sgdj.config.instantiate import called
 from sgdj.errors import InputError, RunError, as_run_error, first_line
 from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.networks.channels import from_channels, to_channels
 from sgdj.operators.base import Operator
+
+_SETTINGS = "reconstructor_settings"
 
 
 class Foreign(Reconstructor):
@@ -178,17 +181,19 @@ def source_file(name: str) -> Path | None:
     return None if path is None else Path(path)
 
 
-def external(name: str, weights: Path | None) -> Reconstructor:
+def external(name: str, weights: Path | None, settings: Mapping[str, object] | None = None) -> Reconstructor:
     """Load a reconstructor from outside the project.
 
     Parameters
     ----------
     name
-        ``MODULE:NAME`` of a function (y, operator) -> x̂, of a module that takes the same, or of a class or function
+        ``MODULE:NAME`` of a function (y, operator) -> x̂, of a module that takes the same, of a class, or of a function
         without required arguments that makes one; or a TorchScript file, a network from image to image that is given
         Aᴴy.
     weights
         File with the module's state dictionary, read without running code.
+    settings
+        Arguments of the class by name, checked by its annotations.
 
     Returns
     -------
@@ -199,6 +204,8 @@ def external(name: str, weights: Path | None) -> Reconstructor:
     ------
     InputError
         If the name cannot be imported, read, or called, or the weights do not fit.
+    InputErrors
+        If the class refuses its settings, with every mistake.
     """
     if ":" not in name:
         try:
@@ -214,7 +221,11 @@ def external(name: str, weights: Path | None) -> Reconstructor:
     if not callable(found):
         raise InputError(f"{name!r} cannot be called", "reconstructor", "name a function or a module")
     if isinstance(found, type) or (not isinstance(found, nn.Module) and not _required(found)):
-        found = found()
+        found = called(_SETTINGS, found, settings or {})
+        if not callable(found):
+            raise InputError(f"{name!r} makes what cannot be called", "reconstructor", "name a class of such objects")
+    elif settings:
+        raise InputError(f"{name!r} takes no settings", _SETTINGS, "leave them out")
     if weights is not None:
         if not isinstance(found, nn.Module):
             raise InputError(f"{name!r} has no weights", "checkpoint", "leave it out")

@@ -36,4 +36,5 @@ class StepSize(nn.Module):
 
     def extra_repr(self) -> str:
         """State rule, scale and η for the printed network."""
-        return f"rule={self.rule}, scale={self.scale}, eta={math.nan if self.exponent.is_meta else float(self()):.4g}"
+        eta = math.nan if self.exponent.is_meta else float(self().detach())
+        return f"rule={self.rule}, scale={self.scale}, eta={eta:.4g}"

@@ -1,6 +1,7 @@
 """Unrolled networks: the jittered iteration."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -48,7 +49,12 @@ class Unrolled(Reconstructor):
         """Return x_{k+1} from x_k and z_k = x_k - η Aᴴ(A x_k - y)."""
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
-        """Reconstruct x̂ from y; `perturb` supplies the jitter w_k of each iteration."""
+        """Reconstruct x̂ = x_K from y; `perturb` supplies the jitter w_k of each iteration."""
+        *_, last = self.iterates(y, operator, perturb)
+        return last
+
+    def iterates(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Iterator[Tensor]:
+        """Yield the iterates x_0, x_1, …, x_K, each of shape (B, C, H, W)."""
         eta = self.step()
         adjoint = operator.adjoint(y)
         x = adjoint if self.start == "adjoint" else y
@@ -58,12 +64,13 @@ class Unrolled(Reconstructor):
             w = None if perturb is None else perturb(k, x, z)
             return self._update(z, x, y, eta, w)
 
+        yield x
         for k in range(self.iterations):
             if self.checkpointing and torch.is_grad_enabled():
                 x = checkpoint(iterate, k, x, use_reentrant=False, preserve_rng_state=False)
             else:
                 x = iterate(k, x)
-        return x
+            yield x
 
 
 class GradientDescent(Unrolled):

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sgdj.config.types import Acceleration, Count, NonNegative, Positive, Share
+from sgdj.config.types import Acceleration, Count, NonEmpty, NonNegative, Positive, Share
 from sgdj.config.undersampling import POINT_MASKS, Mask, unsuitable
 from sgdj.draws import Draws
 from sgdj.errors import InputError, SettingError
@@ -22,7 +23,14 @@ from sgdj.operators.coil_maps import birdcage
 from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
-from sgdj.operators.masks import fastmri_mask, gaussian_density, partial_fourier, sampled_points
+from sgdj.operators.masks import (
+    fastmri_mask,
+    gaussian_density,
+    line_mask,
+    partial_fourier,
+    sampled_points,
+    upstream_density,
+)
 from sgdj.operators.multi_coil import MultiCoil
 from sgdj.operators.point_fourier import PointFourier
 from sgdj.operators.wavelets import ricker, rotate_phase
@@ -118,6 +126,25 @@ class Acquisition(ABC):
         """Scale images (B, C, H, W) to the unit in which noise and budgets are stated."""
         return x
 
+    def stored_peak(self, x: Tensor, samples: Sequence[str], draws: Draws) -> Tensor | None:
+        """Return what images and stored noise are divided by, beyond `normalise`.
+
+        Parameters
+        ----------
+        x
+            Images (B, C, H, W) that `normalise` returned.
+        samples
+            Id of each image, length B.
+        draws
+            Random numbers of the data, for the stored noise.
+
+        Returns
+        -------
+        Tensor or None
+            One divisor for each sample, shape (B, 1, 1, 1); None if there is nothing to divide by.
+        """
+        return None
+
     def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
         """Restrict noise (shaped like a measurement) to the entries where this protocol has any: the measured ones."""
         return operator.restrict(noise)
@@ -157,11 +184,16 @@ class ConvolutionAcquisition(Acquisition):
         Ricker width a, in samples (4 in the authors' code); see `sgdj.operators.wavelets.ricker`.
     phase
         Constant phase rotation of the wavelet, in degrees.
+    scaling
+        Measurement whose largest magnitude a sample is divided by: "clean", without noise, or "noisy", with its stored
+        noise (the authors' code). Then stored measurements have maximum magnitude 1 with their noise, which is divided
+        too, and noise that is drawn anew for a test is not.
     """
 
     length: Count
     width: Positive
     phase: float = 0.0
+    scaling: Literal["clean", "noisy"] = "clean"
 
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
         """Return the convolution down the columns; one serves the whole batch."""
@@ -171,6 +203,14 @@ class ConvolutionAcquisition(Acquisition):
         """Scale each sample so that its noise-free measurement has maximum magnitude 1."""
         y = _ricker_convolution(self.length, self.width, self.phase, x.shape[-2]).forward(x)
         return x / y.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
+
+    def stored_peak(self, x: Tensor, samples: Sequence[str], draws: Draws) -> Tensor | None:
+        """Return the largest magnitude of each noisy measurement if that is the scale, else None."""
+        if self.scaling == "clean":
+            return None
+        y = _ricker_convolution(self.length, self.width, self.phase, x.shape[-2]).forward(x)
+        y = y + self.noise * draws.normal("noise", samples, y)
+        return y.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
 
 
 @lru_cache(maxsize=64)
@@ -191,7 +231,8 @@ class CartesianAcquisition(Acquisition):
         Standard deviation of the noise per real and per imaginary entry of k-space, where the volume's maximum is 1.
     mask
         Of lines: "gaussian" (density that falls off from the centre, exact number of lines), fastMRI's "random" and
-        "equispaced", or "partial_fourier" (one half of k-space and the centre of the other). Of points, for two
+        "equispaced", "upstream" (the authors' density, drawn with replacement; always the same mask), or
+        "partial_fourier" (one half of k-space and the centre of the other). Of points, for two
         directions of phase encoding: "points" (uniform density), "variable_density", or "elliptical" (the same without
         the corners of k-space).
     acceleration
@@ -208,11 +249,17 @@ class CartesianAcquisition(Acquisition):
     noise_support
         "measured": noise on the sampled lines; "full": noise on all of k-space (the authors' code), which matters with
         their adjoint only.
+    mask_lines
+        A mask of one's own, in place of all that is drawn: 1 for each sampled line and 0 for others, from the first row
+        or column of centred k-space to the last; also as an array, see `sgdj.operators.masks.line_mask`.
+    mask_file
+        NPY, NPZ or HDF5 file of such a mask, which `sgdj.data.line_masks.built_acquisition` reads.
 
     Raises
     ------
     SettingError
-        If the mask cannot have this acceleration with this centre.
+        If the mask cannot have this acceleration with this centre, `mask_lines` is no mask of lines, or two masks are
+        given.
     """
 
     mask: Mask
@@ -222,8 +269,16 @@ class CartesianAcquisition(Acquisition):
     masks: Literal["fixed", "per_volume", "stored"]
     mask_adjoint: bool
     noise_support: Support = "measured"
+    mask_lines: tuple[int, ...] | None = None
+    mask_file: NonEmpty | None = None
 
     def __post_init__(self) -> None:
+        if self.mask_lines is not None:
+            if self.mask_file is not None:
+                raise SettingError("mask_file", "mask_lines gives a mask, too", "set one of them to null")
+            object.__setattr__(self, "mask_lines", line_mask(np.asarray(self.mask_lines), self.axis))
+        if self.masks == "stored" and (self.mask_lines is not None or self.mask_file is not None):
+            raise SettingError("masks", "a mask is given, too", "set {key}.masks=fixed")
         wrong = unsuitable(self.mask, self.acceleration, self.center_fraction)
         if wrong is not None:
             raise SettingError(*wrong)
@@ -231,7 +286,7 @@ class CartesianAcquisition(Acquisition):
     @property
     def by_points(self) -> bool:
         """Whether single points are sampled rather than lines."""
-        return self.mask in POINT_MASKS
+        return self.mask in POINT_MASKS and self.mask_lines is None and self.mask_file is None
 
     def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
         """Restrict noise to the sampled lines, or leave it on all of k-space, as `noise_support` says."""
@@ -253,10 +308,21 @@ class CartesianAcquisition(Acquisition):
         -------
         Tensor
             Boolean mask of the sampled lines, shape (n,).
+
+        Raises
+        ------
+        InputError
+            If a mask is given, and it has another number of lines.
         """
+        if self.mask_file is not None:
+            raise InputError("the mask was not read", "operator.mask_file", "build it with sgdj.data.line_masks")
+        if self.mask_lines is not None:
+            return self._given(count)
         name = volume if self.masks == "per_volume" else ""
         if self.mask == "partial_fourier":
             drawn = partial_fourier(count, self.acceleration, self.center_fraction)
+        elif self.mask == "upstream":
+            drawn = upstream_density(count, self.acceleration, self.center_fraction)
         elif self.mask == "gaussian":
             rng = draws.generator("mask", name)
             drawn = gaussian_density(count, self.acceleration, self.center_fraction, rng)
@@ -264,6 +330,16 @@ class CartesianAcquisition(Acquisition):
             seed = tuple(map(ord, name)) or (draws.seed,)
             drawn = fastmri_mask(self.mask, count, self.acceleration, self.center_fraction, seed)
         return torch.from_numpy(drawn)
+
+    def _given(self, count: int) -> Tensor:
+        given = torch.tensor(self.mask_lines, dtype=torch.bool)
+        if len(given) != count:
+            what, mend = (
+                f"the mask has {len(given)} lines and the image {count} {self.axis}",
+                f"give one of {count} lines",
+            )
+            raise InputError(what, "operator.mask_lines or operator.mask_file", mend)
+        return given
 
     def points(self, shape: tuple[int, int], volume: str, draws: Draws) -> Tensor:
         """Draw the sampled points of a volume, boolean, shape (H, W); see `lines`."""

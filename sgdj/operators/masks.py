@@ -4,8 +4,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sgdj.config.undersampling import is_reachable
+from sgdj.errors import SettingError
+from sgdj.runtime.arrays import Array
 
 _GAUSSIAN_STD = 0.15  # standard deviation of the line density, as a share of the number of lines
+_UPSTREAM_STD = 1 / 6  # the same of the authors' density, which is cut at three of them
+_UPSTREAM_SEED = 10
 
 
 def _counts(lines: int, acceleration: float, center_fraction: float) -> tuple[int, int]:
@@ -67,6 +71,85 @@ def gaussian_density(
     if wanted > center:
         mask[rng.choice(lines, wanted - center, replace=False, p=density / density.sum())] = True
     return mask
+
+
+def upstream_density(
+    lines: int, acceleration: float, center_fraction: float, seed: int = _UPSTREAM_SEED
+) -> npt.NDArray[np.bool_]:
+    """Draw lines as the authors' code does: with replacement, until just more than n / R lines are sampled.
+
+    Parameters
+    ----------
+    lines
+        Number of lines n of the full grid.
+    acceleration
+        R, the number of lines of the full grid per sampled line.
+    center_fraction
+        Share of all lines that is fully sampled around the centre.
+    seed
+        Seed of the draw, always 10 in the authors' code, which makes it one mask for a number of lines. Their lines
+        themselves are not known here, only how they are drawn.
+
+    Returns
+    -------
+    np.ndarray
+        Boolean mask, shape (n,); at 320 lines and R = 4 with 81 sampled ones (R = 3.95).
+
+    Raises
+    ------
+    ValueError
+        If the centre alone holds more lines than the acceleration allows.
+    """
+    _, center = _counts(lines, acceleration, center_fraction)
+    mask = _central(lines, center)
+    rng = np.random.RandomState(seed)  # its stream is the same in every version of NumPy
+    while mask.sum() <= lines / acceleration and not mask.all():
+        offset = rng.normal(0, _UPSTREAM_STD * lines)
+        line = round(offset) + lines // 2
+        if abs(offset) <= 3 * _UPSTREAM_STD * lines and 0 <= line < lines:
+            mask[line] = True
+    return mask
+
+
+def line_mask(mask: Array, axis: str) -> tuple[int, ...]:
+    """Check a sampling mask, and reduce it to one value for each line.
+
+    Parameters
+    ----------
+    mask
+        Zeros and ones, of shape (n,), with further axes of length 1 such as fastMRI's (1, 1, n, 1), or (H, W) where it
+        is the same along the axis that is fully sampled.
+    axis
+        Image axis that is undersampled, "columns" or "rows".
+
+    Returns
+    -------
+    tuple
+        1 for each sampled line, else 0; length n.
+
+    Raises
+    ------
+    SettingError
+        If it is no such mask, or samples nothing.
+    """
+    values = np.asarray(mask)
+    if values.dtype.kind not in "biuf":
+        raise SettingError("mask_lines", f"the mask has type {values.dtype}", "store 0 and 1")
+    bad = int((~np.isin(values, (0, 1))).sum())
+    if bad:
+        raise SettingError("mask_lines", f"the mask holds {bad} values that are neither 0 nor 1", "store 0 and 1")
+    lines = values.squeeze()
+    if lines.ndim == 2:
+        lines = lines if axis == "columns" else lines.T
+        if (lines != lines[:1]).any():
+            raise SettingError("mask_lines", f"the mask does not keep whole {axis}", "give one value for each line")
+        lines = lines[0]
+    if lines.ndim > 2:
+        raise SettingError("mask_lines", f"the mask has shape {values.shape}", "give one value for each line")
+    if not lines.any():
+        what = f"the mask has shape {values.shape}, and samples no line"
+        raise SettingError("mask_lines", what, f"mark the {axis} that are measured with 1")
+    return tuple(int(one) for one in lines.reshape(-1))
 
 
 def fastmri_mask(

@@ -17,7 +17,6 @@ from sgdj.evaluation.evaluate import Panel
 from sgdj.metrics.image import to_real
 from sgdj.reporting.curves import METRICS, Point
 from sgdj.reporting.style import COLOURS, save, save_both
-from sgdj.reporting.style import look as look_of
 from sgdj.runtime.arrays import Array
 from sgdj.runtime.contents import Metrics
 from sgdj.runtime.text import label
@@ -58,12 +57,6 @@ def by_curve(found: Sequence[Point]) -> Look:
         return style, marker, palette[point.curve], label(text)
 
     return look
-
-
-def by_strategy(point: Point) -> tuple[str, str, str, str]:
-    """Choose a colour for each strategy; random noise is dashed, and has no label of its own."""
-    colour, marker, label = look_of(point.reconstructor)
-    return ("--", marker, colour, "") if point.curve == "gaussian" else ("-", marker, colour, label)
 
 
 def curves(found: Sequence[Point], label: str, look: Look, note: str, folder: Path, name: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from rich.table import Table
 
+from sgdj.config.measured import names
 from sgdj.config.nodes import get, leaves
 from sgdj.config.plain_yaml import read_mapping
 from sgdj.errors import InputError
@@ -62,6 +63,8 @@ class RunView:
         """What runs are filtered by: a text for each of `FACTS`."""
         nodes = {name: self.node(name).get("name", "?") for name in ("architecture", "strategy")}
         nodes |= {"sigma": self.node("strategy").get("sigma", ""), "status": self.status}
+        if self.setting("reconstructor") is not None:  # what it would train plays no part
+            nodes |= dict(zip(("architecture", "strategy"), names(self.config), strict=True)) | {"sigma": ""}
         return {fact: str(nodes[fact] if fact in nodes else self.config.get(fact, "?")) for fact in FACTS}
 
     def setting(self, key: str) -> object:

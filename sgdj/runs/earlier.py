@@ -1,16 +1,13 @@
 """Find out what a folder holds: nothing, an earlier state of this run, or another run; anything else is refused."""
 
 import re
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sgdj.config.identity import settings
-from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError
 from sgdj.runs.directory import RunDirectory
-from sgdj.runs.resuming import has_own
+from sgdj.runs.resuming import has_own, owned
 from sgdj.runtime.contents import Record
 
 
@@ -39,23 +36,11 @@ def _plugins(config: dict[str, object]) -> list[str]:
     return list(map(str, named)) if isinstance(named, list) else []
 
 
-def same_settings(config: dict[str, object]) -> Callable[[str], bool]:
-    """Tells of a configuration, as YAML, whether it decides the same numbers as `config`."""
-
-    def tells(text: str) -> bool:
-        with suppress(InputError, ValueError):  # ValueError: no UTF-8
-            plugins = _plugins(config)  # a file opens none
-            return settings(parse_mapping(text.encode(), "config.yaml"), plugins) == settings(config, plugins)
-        return False
-
-    return tells
-
-
 def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     """See what a folder holds, changing nothing there.
 
-    A folder without a readable ``run.json`` is known by the configuration in an intact checkpoint, or by its
-    ``config.yaml`` if there is nothing in it but files that runs write.
+    A folder without a readable ``run.json`` is known by the hash in an intact checkpoint, or, if there is none, by its
+    ``config.yaml``, as long as there is nothing in it but files that runs write.
 
     Parameters
     ----------
@@ -90,11 +75,11 @@ def look(run: RunDirectory, key: str, config: dict[str, object]) -> Earlier:
     if record.get("config_hash") == key:
         return Earlier(record, True, True)
     if record:  # the record of another run, or one whose hash is damaged
-        mine = has_own(run, key, lambda text: False)
+        mine = has_own(run, key)
         return Earlier({} if mine else record, True, mine)
-    same, plugins = same_settings(config), _plugins(config)
-    there = settings(run.read_config(), plugins)
-    if has_own(run, key, same) or (_is_all_ours(run, inside) and there == settings(config, plugins)):
+    plugins = _plugins(config)
+    there, own = settings(run.read_config(), plugins), owned(run, key)
+    if any(own) or (not own and _is_all_ours(run, inside) and there == settings(config, plugins)):
         return Earlier({}, True, True)
     damaged = (run.path / "run.json").is_file()
     raise InputError(

@@ -11,6 +11,7 @@ from sgdj.config.instantiate import build, made
 from sgdj.config.load import network_settings
 from sgdj.config.saved import other_architecture
 from sgdj.config.settings import Settings
+from sgdj.data.line_masks import built_acquisition
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import external
@@ -75,14 +76,14 @@ def trained_network(settings: Settings) -> Trained:
     plain = settings.plain()
     kept = {key: plain[key] for key in ("task", "operator", "architecture")}
     network = load_network(Path(str(settings.checkpoint)), settings)
-    return Trained(network, build(settings, "operator"), kept | {"dataset": {"seed": settings.data_seed}})
+    return Trained(network, built_acquisition(settings), kept | {"dataset": {"seed": settings.data_seed}})
 
 
 def given_network(settings: Settings) -> Reconstructor:
     """The network that is given to be measured: the trained one, or somebody else's `reconstructor`."""
     checkpoint = Path(settings.checkpoint) if settings.checkpoint else None
     if settings.reconstructor:
-        return external(settings.reconstructor, checkpoint)
+        return external(settings.reconstructor, checkpoint, settings.plain().get("reconstructor_settings"))
     assert checkpoint is not None  # as the settings were checked
     return load_network(checkpoint, settings)
 

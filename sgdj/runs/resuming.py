@@ -46,35 +46,23 @@ def kept_rows(rows: Sequence[Metrics]) -> list[Metrics]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-def belongs(content: Checkpoint, key: str, same_settings: Callable[[str], bool]) -> bool:
-    """Tell whether a checkpoint is of a run; one from before checkpoints said so is known by its settings.
-
-    Parameters
-    ----------
-    content
-        The checkpoint, as read.
-    key
-        The run's configuration hash.
-    same_settings
-        Tells whether a configuration, as YAML, has the run's settings.
-
-    Returns
-    -------
-    bool
-        Whether the training of the run may go on from it.
-    """
-    if RUN in content:
-        return bool(content[RUN] == key)
-    return same_settings(str(content.get("sgdj_config")))
+def belongs(content: Checkpoint, key: str) -> bool:
+    """Tell whether a checkpoint is of the run with a configuration hash; those of before they had one are of no run."""
+    return bool(content.get(RUN) == key)
 
 
-def has_own(run: RunDirectory, key: str, same_settings: Callable[[str], bool]) -> bool:
-    """Check whether a folder holds an intact checkpoint of this run."""
+def owned(run: RunDirectory, key: str) -> list[bool]:
+    """Tell of every intact checkpoint in a folder whether it is of this run."""
+    found = []
     for path in (*epoch_checkpoints(run.checkpoints), run.checkpoints / "last.ckpt", run.checkpoints / "best.ckpt"):
         with suppress(InputError):
-            if belongs(read_checkpoint(path), key, same_settings):
-                return True
-    return False
+            found.append(belongs(read_checkpoint(path), key))
+    return found
+
+
+def has_own(run: RunDirectory, key: str) -> bool:
+    """Check whether a folder holds an intact checkpoint of this run."""
+    return any(owned(run, key))
 
 
 def _restore_twins(folder: Path, tell: Callable[[str], None]) -> None:
@@ -96,9 +84,7 @@ def _holds_state(content: Checkpoint) -> bool:
     return plain and all(name in content for name in _STATE)
 
 
-def _usable(
-    run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
-) -> Iterator[tuple[Path, Checkpoint]]:
+def _usable(run: RunDirectory, key: str, tell: Callable[[str], None]) -> Iterator[tuple[Path, Checkpoint]]:
     """Yield this run's epoch checkpoints that can be resumed, newest first; skipped ones are reported."""
     for path in epoch_checkpoints(run.checkpoints):
         try:
@@ -108,7 +94,7 @@ def _usable(
                 raise
             tell(f"skipped {error}")
             continue
-        if not belongs(content, key, same_settings):
+        if not belongs(content, key):
             tell(f"skipped {path}: it is of another run")
         elif content.get("epoch") != epoch_of(path) or not _holds_state(content):
             tell(f"skipped {path}: it does not hold what a training goes on from")
@@ -130,9 +116,7 @@ def _rows(content: Checkpoint, written: Sequence[Metrics], done: int) -> list[Me
     return rows if [row["epoch"] for row in rows] == list(range(done)) else None
 
 
-def last_consistent(
-    run: RunDirectory, key: str, same_settings: Callable[[str], bool], tell: Callable[[str], None]
-) -> Path | None:
+def last_consistent(run: RunDirectory, key: str, tell: Callable[[str], None]) -> Path | None:
     """Bring metrics and checkpoints to a common last epoch, which a crash may have separated.
 
     An epoch counts if its checkpoint is intact, or ``last.ckpt`` or ``best.ckpt`` is its intact copy. Rows of metrics
@@ -145,8 +129,6 @@ def last_consistent(
         Run directory to put in order.
     key
         Configuration hash of the run; see `belongs`.
-    same_settings
-        Function that compares a configuration with the run's; see `belongs`.
     tell
         Function that is called with a line for everything that is skipped, restored or removed.
 
@@ -163,7 +145,7 @@ def last_consistent(
     folder, written = run.checkpoints, run.metrics()
     _restore_twins(folder, tell)
     found, rows = None, None
-    for newest, content in _usable(run, key, same_settings, tell):
+    for newest, content in _usable(run, key, tell):
         rows = _rows(content, written, epoch_of(newest) + 1)
         if rows is None:
             tell(f"skipped {newest}: metrics.jsonl lacks epochs")

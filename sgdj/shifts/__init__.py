@@ -14,6 +14,7 @@ from sgdj.shifts.sampling import Sampling
 from sgdj.shifts.text import Text
 from sgdj.shifts.texture import Texture
 from sgdj.shifts.wavelet import Wavelet
+from sgdj.shifts.white import White
 
 __all__ = [
     "Contrast",
@@ -30,4 +31,5 @@ __all__ = [
     "Text",
     "Texture",
     "Wavelet",
+    "White",
 ]

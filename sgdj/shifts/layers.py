@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from sgdj.config.types import Positive
-from sgdj.data.batch import Problem
+from sgdj.data.batch import Problem, scaled
 from sgdj.data.layered import layered_section
 from sgdj.operators.acquisition import ConvolutionAcquisition
 from sgdj.shifts.base import Shift, needed
@@ -32,8 +32,8 @@ class Layers(Shift):
 
     def __call__(self, problem: Problem) -> Problem:
         """Draw a section for every sample."""
-        acquisition = needed(problem, ConvolutionAcquisition, "only seismic sections have layers", "seismic")
+        needed(problem, ConvolutionAcquisition, "only seismic sections have layers", "seismic")
         height, width = problem.x.shape[-2:]
         rngs = (problem.draws.generator("shift", "layers", sample) for sample in problem.samples)
         drawn = [torch.from_numpy(layered_section(height, width, rng, self.thickness)) for rng in rngs]
-        return replace(problem, x=acquisition.normalise(torch.stack(drawn)[:, None].to(problem.x)))
+        return scaled(replace(problem, x=torch.stack(drawn)[:, None].to(problem.x)))

@@ -52,4 +52,6 @@ class Sampling(Shift):
         changes = {name: value for name, value in given.items() if value is not None}
         if changes and acquisition.masks == "stored":
             acquisition = replace(acquisition, masks="per_volume")
+        if changes:  # a mask of the user's own gives way to one that is drawn
+            changes |= {"mask_lines": None, "mask_file": None}
         return measured_with(problem, replace(acquisition, **changes), self.told)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -11,18 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import ExitCode
 from sgdj.modes.plan import plan
 from sgdj.runs.directory import RunDirectory
-from sgdj.runtime.importable import python_path
 from sgdj.study.collecting import collect, collect_audit
 from sgdj.study.design import Cell
+from sgdj.study.estimate import Estimate
 from sgdj.study.rows import Measured, same_network
 from sgdj.study.store import write
+from sgdj.study.worker import Worker
 
 _BUSY = "another run is at work there"
 _SPARE = ("audit_light", "generalisation")
-_EVALUATION = 0.15  # cost of an evaluation, in units of a training with MSE
 
 
 @dataclass
@@ -31,8 +30,6 @@ class Place:
 
     path: Path
     finished: bool
-    weight: float
-    """Expected cost, in units of a training with MSE."""
 
 
 def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
@@ -40,9 +37,7 @@ def locate(cell: Cell, places: dict[Cell, Place]) -> Place:
     checkpoint = None if cell.trained is None else places[cell.trained].path / "checkpoints" / "best.ckpt"
     planned = plan(cell.job(checkpoint))
     record = RunDirectory(planned.folder).read_record()
-    steps = planned.settings.strategy.get("attack.steps", int) or 0
-    weight = _EVALUATION if cell.trained else 1 + 0.75 * steps
-    return Place(planned.folder, record.get("status") == "finished", weight)
+    return Place(planned.folder, record.get("status") == "finished")
 
 
 def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
@@ -50,8 +45,10 @@ def missing(cells: Sequence[Cell], measured: Sequence[Measured]) -> list[Cell]:
 
     A training is done if a row has its configuration and data; an evaluation, if a row was measured on the same network
     as the training's row. A finished training is kept in the list if one of its evaluations is missing. Notes beside
-    the tables (`_SPARE`) are left out where the network is gone.
+    the tables (`_SPARE`) are left out where the network is gone. What another result version measured counts for
+    nothing.
     """
+    measured = [one for one in measured if one.result_version == RESULT_VERSION]
     trained = {one.config_hash: one for one in measured}
     known = {(one.experiment, *one.network, *one.variant): one for one in measured}
     shown: dict[Cell, Measured] = {}
@@ -96,9 +93,11 @@ class Campaign:
         Function that is called with a line after every job.
     launcher
         Overrides of Hydra's launcher, such as ``["hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu"]``;
-        every job is then a sweep of one, and goes where that launcher sends it. Empty: a process here.
+        every job is then a sweep of one, and goes where that launcher sends it. Empty: it runs here.
     collecting
         Function that makes the row, or the audit, of a cell from the folder of its finished run.
+    earlier
+        Rows that were measured before, which tell how long a job takes.
     """
 
     def __init__(
@@ -109,6 +108,7 @@ class Campaign:
         tell: Callable[[str], None],
         launcher: Sequence[str] = (),
         collecting: Callable[[Path, Cell], Measured] | None = None,
+        earlier: Sequence[Measured] = (),
     ) -> None:
         self._collect = collecting or _of_experiment
         self.launcher = ["-m", *launcher] if launcher else []
@@ -116,7 +116,10 @@ class Campaign:
         self.places: dict[Cell, Place] = {}
         self.failed: list[str] = []
         self._again: set[Cell] = set()
-        self._processes: set[subprocess.Popen[str]] = set()
+        self._estimate = Estimate(self.cells, earlier)
+        self._done: set[Cell] = set()
+        self._workers = [Worker() for _ in range(parallel)]
+        self._idle = list(self._workers)
         self._stopped = 0
 
     def run(self) -> int:
@@ -134,10 +137,9 @@ class Campaign:
             self.places[cell] = locate(cell, self.places)
         done = [cell for cell in trainings if self.places[cell].finished]
         self.tell(f"{len(self.cells)} runs; {len(done)} of {len(trainings)} trainings are there already")
-        self._pending = sum(p.weight for p in self.places.values() if not p.finished)
-        self._pending += _EVALUATION * (len(self.cells) - len(trainings))
-        self._done, self._began = 0.0, time.monotonic()
         self._work()
+        for worker in self._workers:
+            worker.close()
         for line in self.failed:
             self.tell(line)
         if self._stopped:
@@ -163,9 +165,11 @@ class Campaign:
     def _work(self) -> None:
         self._waiting = waiting = list(self.cells)
         self._running: dict[Future[tuple[int, str]], Cell] = {}
+        self._began: dict[Cell, float] = {}
         with ThreadPoolExecutor(self.parallel) as pool:
             while True:
                 while not self._stopped and len(self._running) < self.parallel and (cell := self._next(waiting)):
+                    self._began[cell] = time.monotonic()
                     self._running[pool.submit(self._execute, cell)] = cell
                 if not self._running:
                     return
@@ -175,23 +179,16 @@ class Campaign:
 
     def _execute(self, cell: Cell) -> tuple[int, str]:
         checkpoint = None if cell.trained is None else self.places[cell.trained].path / "checkpoints" / "best.ckpt"
-        command = [sys.executable, "-m", "sgdj", *self.launcher, *cell.job(checkpoint).overrides]
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=os.environ | {"PYTHONPATH": python_path()},
-        )
-        self._processes.add(process)
-        if self._stopped:
-            process.send_signal(self._stopped)
-        output, _ = process.communicate()
-        self._processes.discard(process)
+        worker = self._idle.pop()
+        try:
+            code, output = worker.run([*self.launcher, *cell.job(checkpoint).overrides])
+            if self.launcher:  # a launcher may keep what it started until its process ends
+                worker.close()
+        finally:
+            self._idle.append(worker)
         if _BUSY in output:
             time.sleep(1)
-        return process.returncode, output
+        return code, output
 
     def _finish(self, cell: Cell, code: int, output: str) -> None:
         place = self.places[cell]
@@ -199,26 +196,41 @@ class Campaign:
             self._again.add(cell)
             self._waiting.append(cell)  # another process has the folder, perhaps one that a killed campaign left
             return
-        self._done += place.weight
+        self._done.add(cell)
         if code == 0 or (code == ExitCode.CHECK_FAILED and cell.mode == "audit"):  # a failed check is a result
             place.finished = True
+            self._estimate.learn(cell, time.monotonic() - self._began[cell])
             self._keep(cell)
         elif not self._stopped:
             errors = [line for line in output.splitlines() if line.startswith("error:")]
             self.failed.append(f"failed, exit {code}: {cell.label}: {errors[-1] if errors else output[-300:]}")
-        spent = time.monotonic() - self._began
-        left = spent / self._done * max(self._pending - self._done, 0)
         word = "finished" if place.finished else "stopped" if self._stopped else f"failed ({code})"
-        self.tell(f"{word} {cell.label} · {self._done / self._pending:.0%}, about {left / 60:.0f} minutes left")
+        self.tell(f"{word} {cell.label} · {self._progress()}")
+
+    def _progress(self) -> str:
+        """Say how much of everything is done, and about how long the rest takes."""
+        now = time.monotonic()
+        running = {cell: now - self._began[cell] for cell in self._running.values()}
+        left = self._estimate.left(self._waiting, running, self.parallel)
+        share = f"{len(self._done)} of {len(self.cells)} runs, {self._estimate.share(self._done):.0%}"
+        return share if left is None else f"{share}, about {_span(left)} left"
 
     def _keep(self, cell: Cell) -> None:
+        self._done.add(cell)
         write(self._collect(self.places[cell].path, cell), self.folder)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         """Pass the signal on; the jobs save what they have and end, and the same command continues them."""
         self._stopped = number
-        for process in list(self._processes):
-            process.send_signal(number)
+        for worker in self._workers:
+            worker.signal(number)
+
+
+def _span(seconds: float) -> str:
+    """Write a length of time in the unit that fits it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
 def default_parallel() -> int:

@@ -8,7 +8,7 @@ seeds could reach 0.05; else *not supported*.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +18,20 @@ from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p, smallest_p
 from sgdj.runtime.text import bold, markdown_table
 from sgdj.study.columns import columns
-from sgdj.study.paper import FAMILY, Claim
+from sgdj.study.paper import BASELINE, FAMILY, NAMES, Claim
 from sgdj.study.rows import Row, matrix
+from sgdj.study.tables import Line
 
 ALPHA = 0.05
 _BY_VOLUME = (
     "In {n} of the comparisons that are not supported the seeds agree (adjusted p below 0.05), but the {volumes} test "
     "volumes do not: with other volumes the difference could vanish, so the interval contains zero. More volumes would "
     "decide that, not more seeds."
+)
+
+_EXPLORATORY = (
+    "What the paper does not have, against its baseline: paired by seed and volume; measured, but not tested, and in "
+    "none of the claims. A reconstructor that was not trained here is the same for every seed."
 )
 
 
@@ -73,6 +79,44 @@ def _paired(
     psnr = matrix(pairs[0], condition) - matrix(pairs[1], condition)
     ssim = matrix(pairs[0], condition, "ssim") - matrix(pairs[1], condition, "ssim") if measured else None
     return seeds, psnr, math.nan if ssim is None else float(ssim.mean())
+
+
+def by_seed(rows: Sequence[Row], seeds: Iterable[int]) -> dict[int, Row]:
+    """Return rows by seed; nothing of a reference is drawn, so that its one row stands for every seed asked for."""
+    own = {row.seed: row for row in rows}
+    return {seed: own.get(seed, rows[0]) for seed in seeds} if rows and rows[0].external else own
+
+
+def exploratory(found: Sequence[Line]) -> str:
+    """Compare what the paper does not have with its baseline: measured, not tested, and in no family of claims.
+
+    Parameters
+    ----------
+    found
+        Lines of a table.
+
+    Returns
+    -------
+    str
+        Table in Markdown; empty if there is nothing to compare.
+    """
+    base = next((line for line in found if (line.first.architecture, line.first.strategy) == BASELINE), None)
+    others = [line for line in found if (line.first.architecture, line.first.strategy) not in NAMES]
+    if base is None or not others:
+        return ""
+    rows = []
+    for line in others:
+        own = by_seed(line.rows, [row.seed for row in base.rows])
+        for column, condition in columns(base.first).items():
+            if not (line.measures(condition) and base.measures(condition)):
+                continue
+            paired = _paired(own, by_seed(base.rows, ()), condition)
+            if paired is not None:
+                low, high = crossed_bootstrap(paired[1])
+                drawn = f"{len(paired[0])} × {paired[1].shape[1]}"
+                rows.append((line.name, column, f"{paired[1].mean():+.3f}", f"{low:+.3f} to {high:+.3f}", drawn))
+    header = ("exploratory", "column", f"difference to {base.name} (dB)", "95 % interval", "seeds × volumes")
+    return f"{_EXPLORATORY}\n\n{markdown_table(header, rows)}" if rows else ""
 
 
 def findings(rows: Sequence[Row]) -> list[Finding]:

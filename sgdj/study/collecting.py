@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sgdj.config.identity import without_defaults
+from sgdj.config import measured
+from sgdj.config.identity import RESULT_VERSION, without_defaults
+from sgdj.config.measured import EXTERNAL
 from sgdj.config.nodes import get
 from sgdj.config.roles import is_variant
 from sgdj.config.search_path import config_options
@@ -20,7 +22,8 @@ from sgdj.evaluation.conditions import Key
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, former_name, view
 from sgdj.runtime.text import from_cell
-from sgdj.study.rows import Audited, Measured, Row, Values
+from sgdj.study.paper import ANY_SEED, EXPERIMENTS, WITH_REFERENCES
+from sgdj.study.rows import LEVELS, Audited, Measured, Row, Values
 from sgdj.study.store import METRICS, read, read_audits, write
 
 _COMPARED = ("psnr", "ssim", "nmse")  # metrics whose definitions must agree within a table
@@ -28,16 +31,17 @@ _COMPARED = ("psnr", "ssim", "nmse")  # metrics whose definitions must agree wit
 
 def level(config: dict[str, object]) -> dict[str, float]:
     """Noise level or budget of a configuration's strategy."""
-    keys = ("strategy.sigma", "strategy.attack.rho", "strategy.attack.epsilon")
-    return {key: value for key in keys if (value := get(config, key)) is not None}
+    return {key: value for key in LEVELS if (value := get(config, key)) is not None}
 
 
 def _variant(command: str) -> list[str]:
     """Return what a command line changes beyond its experiment's own choices."""
     given = [override.lstrip("+") for override in shlex.split(command)[2:]]
     keys = [override.partition("=")[0] for override in given]
-    # another data set stays in the experiment: `_clash` holds a table to one; an audit's settings leave it
-    changes = [key != "dataset" and (is_variant(key) or key.startswith("audit.")) for key in keys]
+    # another data set stays in the experiment: `_clash` holds a table to one; so do the settings of a reference, which
+    # are part of its name; an audit's settings leave it
+    free = [key == "dataset" or key.startswith("reconstructor_settings") for key in keys]
+    changes = [not f and (is_variant(k) or k.startswith("audit.")) for f, k in zip(free, keys, strict=True)]
     return sorted(override for override, changed in zip(given, changes, strict=True) if changed)
 
 
@@ -114,6 +118,12 @@ def _finished(folder: Path, file: str) -> tuple[RunView, Path]:
     return run, path
 
 
+def result_version(run: RunView) -> int:
+    """Return the result version of the program that did a run; records from before there were others have none."""
+    found = run.record.get("result_version", 1)
+    return found if isinstance(found, int) else 1
+
+
 def _needed(run: RunView, key: str) -> Any:
     """The value under a dotted key of a run's configuration.
 
@@ -130,20 +140,22 @@ def _needed(run: RunView, key: str) -> Any:
 def _common(run: RunView, experiment: str) -> dict[str, Any]:
     """Return the fields of `Measured`."""
     record = run.record
+    architecture, strategy = measured.names(run.config)
     return {
         "run": record["config_hash"],
         "experiment": experiment,
         "task": _needed(run, "task"),
         "scale": _needed(run, "scale"),
-        "architecture": _needed(run, "architecture.name"),
-        "strategy": _needed(run, "strategy.name"),
+        "architecture": architecture,
+        "strategy": strategy,
         "seed": _needed(run, "seed"),
-        "level": level(run.config),
+        "level": {} if architecture == EXTERNAL else level(run.config),
         "variant": _variant(record["command"]),
         "command": record["command"],
         "config_hash": record["config_hash"],
         "data_hash": record["data_hash"],
         "data": record["data"],
+        "result_version": result_version(run),
         "commit": record["commit"] or "unknown",
         "machine": f"{record['device']}, {record['machine']}",
         "threads": record["threads"],
@@ -153,8 +165,13 @@ def _common(run: RunView, experiment: str) -> dict[str, Any]:
 
 def _iterations(run: RunView) -> int:
     """K of an unrolled network; 0 of others."""
-    found = run.setting("architecture.iterations")
+    found = None if _is_reference(run) else run.setting("architecture.iterations")
     return found if isinstance(found, int) else 0
+
+
+def _is_reference(run: RunView) -> bool:
+    """Whether a run measured a reconstructor that was not trained here."""
+    return run.setting("reconstructor") is not None
 
 
 def collect(folder: Path, experiment: str) -> Row:
@@ -235,13 +252,6 @@ def collect_audit(folder: Path, experiment: str) -> Audited:
     )
 
 
-#: Experiments whose runs make rows and audits, by how their names begin.
-_STUDY = (
-    "table_", "figure_", "selection", "deviations", "generalisation", "robustness_", "audit_light", "audit_full",
-)  # fmt: skip
-_ANY_SEED = ("figure_sigma", "selection", "deviations")
-
-
 def _plugins(run: RunView) -> list[str]:
     named = run.setting("plugins")
     return [str(name) for name in named] if isinstance(named, list) else []
@@ -252,8 +262,10 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
     experiment = str(run.record.get("experiment"))
     if not run.config or "config_hash" not in run.record:
         return "run.json or config.yaml is damaged"
-    if not experiment.startswith(_STUDY):
+    if not experiment.startswith(EXPERIMENTS):
         return f"its experiment, {experiment}, has no table"
+    if _is_reference(run) and not experiment.startswith(WITH_REFERENCES):
+        return f"{experiment} shows trained networks alone, and this is a reconstructor from outside"
     table = f"table_{run.config.get('task')}"
     if experiment.startswith("table_") and experiment != table:
         return f"its task, {run.config.get('task')}, is not that of {experiment}"
@@ -263,8 +275,10 @@ def _unfit(run: RunView, scale: str, seeds: Sequence[int]) -> str | None:
         return f"its scale is {run.facts['scale']}, not {scale}"
     if run.status != "finished":
         return f"it is {run.status}"
-    if experiment not in _ANY_SEED and run.setting("seed") not in seeds:
+    if experiment not in ANY_SEED and run.setting("seed") not in seeds:
         return f"its seed, {run.setting('seed')}, is none of {', '.join(map(str, seeds))}"
+    if (version := result_version(run)) != RESULT_VERSION:
+        return f"it was measured with result version {version}, this program's is {RESULT_VERSION}"
     changed = [] if experiment == "deviations" else _variant(str(run.record.get("command", "")))
     return f"its command changes more than {experiment} leaves open: {' '.join(changed)}" if changed else None
 

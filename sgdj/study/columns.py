@@ -7,7 +7,7 @@ from sgdj.config.composition import parse
 from sgdj.config.search_path import opened
 from sgdj.config.tasks import tasks
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.study.paper import COLUMNS, TITLES
+from sgdj.study.paper import ATTACK, PUBLISHED, SHIFTS, TITLES
 from sgdj.study.rows import Measured, Row
 
 
@@ -19,13 +19,20 @@ def task_title(row: Measured) -> str:
     return known[row.task].title if row.task in known else row.task
 
 
+def attacked(row: Row) -> Key:
+    """Return the condition of a row's own attack."""
+    return Key(str(row.attack["name"]), 1.0)
+
+
 def columns(row: Row) -> dict[str, Key]:
     """Return the conditions that the table of a row's task shows, by column: clean, attacked and shifted ones."""
-    if row.task in COLUMNS:
-        return COLUMNS[row.task]
-    attack = str(row.attack["name"])
-    found = {"in-distribution": CLEAN, "random noise": Key("gaussian", 1.0), "adversarial": Key(attack, 1.0)}
-    return found | {key.shift: key for key in row.values["network"] if key == Key(shift=key.shift) and key.shift}
+    found = {"in-distribution": CLEAN, "random noise": Key("gaussian", 1.0), "adversarial": attacked(row)}
+    measured = row.values["network"]
+    if ATTACK in measured and attacked(row) != ATTACK:
+        found[PUBLISHED] = ATTACK
+    if row.task in SHIFTS:
+        return found | {column: Key(shift=shift) for column, shift in SHIFTS[row.task].items()}
+    return found | {key.shift: key for key in measured if key == Key(shift=key.shift) and key.shift}
 
 
 def tasks_with_tables(rows: Sequence[Row]) -> list[str]:

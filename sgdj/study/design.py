@@ -11,15 +11,15 @@ from omegaconf import OmegaConf
 from sgdj.config.composition import CONF, config_options, expand, parse
 from sgdj.config.load import Job, load
 from sgdj.errors import InputError
-from sgdj.study.upstream import DEVIATIONS, deviations
-from sgdj.study.upstream import TASKS as UPSTREAM_TASKS
+from sgdj.study.paper import ARCHITECTURES, BASELINE, DEVIATIONS, DRAWN, UPSTREAM_TASKS, deviations
 
 #: Seeds whose rows are committed, by scale; other seeds and scales are written beside them.
 COMMITTED = {"small": tuple(range(10))}
 PARTS = ("tables", "curves", "audits", "robustness", "levels", "upstream")
 CURVE_SEEDS = 3  # curves are drawn for this many of the seeds
-_CURVES = ("figure_epsilon", "figure_iterations", "generalisation")
-ROBUSTNESS_TASKS = ("mri", "seismic")
+ROBUSTNESS_TASKS = tuple(
+    name.removeprefix("robustness_") for name in config_options("experiment") if name.startswith("robustness_")
+)
 TASKS = tuple(name.removeprefix("table_") for name in config_options("experiment") if name.startswith("table_"))
 
 
@@ -104,7 +104,8 @@ def _levels(task: str, scale: str) -> Iterator[Cell]:
 def _robustness(task: str, rows: Sequence[Cell], seed: int) -> Iterator[Cell]:
     """List a full audit and wider curves of every strategy on one architecture, one seed."""
     for cell in rows:
-        if _seed(cell) == seed and "architecture=gd" in cell.overrides and cell.experiment == f"table_{task}":
+        main = f"architecture={BASELINE[0]}" in cell.overrides
+        if main and _seed(cell) == seed and cell.experiment == f"table_{task}":
             yield cell
             yield Cell(f"robustness_{task}", (), cell)
             yield Cell("audit_full", (), cell, "audit")
@@ -112,7 +113,7 @@ def _robustness(task: str, rows: Sequence[Cell], seed: int) -> Iterator[Cell]:
 
 def _upstream(task: str, scale: str) -> Iterator[Cell]:
     """List SGD and SPGD jittering without, with each, and with all deviations of the authors' code."""
-    for architecture in ("gd", "prox"):
+    for architecture in ARCHITECTURES:
         settings = (f"task={task}", f"scale={scale}", f"architecture={architecture}", "strategy=jitter")
         found = [d for d in DEVIATIONS if task in d.tasks and d.architecture == architecture]
         if not found:
@@ -168,7 +169,7 @@ def cells(tasks: Sequence[str], scale: str, seeds: Sequence[int], parts: Sequenc
         for seed in seeds[:CURVE_SEEDS]:
             drawn = [cell for cell in rows if _seed(cell) == seed]
             place = max(found.index(cell) for cell in drawn) + 1
-            found[place:place] = [Cell(name, (), c) for c in drawn for name in _CURVES]
+            found[place:place] = [Cell(name, (), c) for c in drawn for name in DRAWN]
     if "audits" in parts:
         found += rows + [Cell("audit_light", (), cell, "audit") for cell in rows]
     if "robustness" in parts:

@@ -10,16 +10,18 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sgdj.config.measured import EXTERNAL
 from sgdj.evaluation.conditions import CLEAN, Key
-from sgdj.reporting.style import look, save_both
+from sgdj.reporting.style import save_both
 from sgdj.runtime.text import label as plain
 from sgdj.study.columns import columns as shown_columns
 from sgdj.study.columns import task_title
+from sgdj.study.looks import look
+from sgdj.study.paper import ARCHITECTURES, BASELINE, LEVELS, NAMES, SPECIAL
 from sgdj.study.rows import Row
 from sgdj.study.tables import Line, level_text
 
 mpl.use("Agg")
-_ARCHITECTURES = {"gd": "gradient form", "prox": "proximal form"}
 
 
 def _title(row: Row) -> str:
@@ -27,7 +29,7 @@ def _title(row: Row) -> str:
 
 
 def _name(row: Row) -> str:
-    return "SPGD jittering" if (row.architecture, row.strategy) == ("prox", "jitter") else look(row.strategy)[2]
+    return SPECIAL.get((row.architecture, row.strategy), look(row.strategy)[2])
 
 
 def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder: Path) -> None:
@@ -46,13 +48,13 @@ def tradeoff(task: str, found: Sequence[Line], candidates: Sequence[Row], folder
     folder
         Folder where the figures are written.
     """
-    other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == "gd"}
+    other = {key: rows for key, rows in _levelled(candidates).items() if key[0] == BASELINE[0]}
     figure = Figure(figsize=(9.6 if other else 5.6, 4.8), layout="constrained")
     axes = figure.subplots(1, 2 if other else 1, squeeze=False)[0]
     attack = shown_columns(found[0].first)["adversarial"]
     for line in found:
         colour, marker, _ = look(line.first.strategy)
-        face = colour if line.first.architecture == "gd" else "white"
+        face = colour if line.first.architecture == BASELINE[0] else "white"
         points = np.array([[row.mean(CLEAN), row.mean(attack)] for row in line.rows])
         axes[0].plot(*points.T, marker, color=colour, mfc=face, ms=3, alpha=0.45)
         axes[0].plot(*points.mean(0), marker, color=colour, mfc=face, ms=9, label=plain(line.name))
@@ -84,13 +86,13 @@ def _levelled(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _panels(rows: Sequence[Row]) -> tuple[Figure, dict[str, Axes]]:
-    """Create a panel for each architecture, with a common vertical axis."""
-    there = {row.architecture for row in rows}
-    present = sorted(there, key=lambda name: (name not in _ARCHITECTURES, name))  # the paper's two first
+    """Create a panel for each architecture, with a common vertical axis; references stand in all of them."""
+    there = {row.architecture for row in rows if not row.external} or {EXTERNAL}
+    present = sorted(there, key=lambda name: (name not in ARCHITECTURES, name))  # the paper's two first
     figure = Figure(figsize=(4.4 * len(present), 3.6), layout="constrained")
     axes = figure.subplots(1, len(present), sharey=True, squeeze=False)[0]
     for axis, name in zip(axes, present, strict=True):
-        axis.set_title(_ARCHITECTURES.get(name, plain(name)), fontsize=9)
+        axis.set_title(ARCHITECTURES.get(name, plain(name)), fontsize=9)
     figure.suptitle(_title(rows[0]), fontsize=9)
     return figure, dict(zip(present, axes, strict=True))
 
@@ -127,7 +129,9 @@ def epsilon(task: str, rows: Sequence[Row], folder: Path) -> None:
             ordered = [CLEAN, *sorted(listed, key=at.__getitem__)]
             x = np.array([0.0, *(at[c] for c in ordered[1:])])
             values = np.array([[row.mean(c) for c in ordered] for row in group])
-            _band(axes[group[0].architecture], x, values, style, group[0], _name(group[0]) if style == "-" else None)
+            first, label = group[0], _name(group[0]) if style == "-" else None
+            for axis in axes.values() if first.external else [axes[first.architecture]]:
+                _band(axis, x, values, style, first, label)
     for axis in axes.values():
         axis.set_xlabel(r"norm of the perturbation, $\rho = \|\delta\| / \|y\|$")
     _legend(figure, axes, "solid: attack, dashed: random noise of equal norm")
@@ -153,20 +157,18 @@ def iterations(task: str, rows: Sequence[Row], trained: int, folder: Path) -> No
 def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path) -> None:
     """Draw PSNR against each strategy's level on the test data; horizontal lines: MSE."""
     groups = _levelled(rows)
-    order = ("jitter", "input_jitter", "adversarial")
-    found = [strategy for architecture, strategy in groups if architecture == "gd"]
+    order = list(LEVELS)
+    found = [strategy for architecture, strategy in groups if architecture == BASELINE[0]]
     shown = sorted(found, key=lambda s: (order.index(s) if s in order else len(order), s))
     if not shown:
         return
     figure = Figure(figsize=(3.4 * len(shown), 3.6), layout="constrained")
     axes = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-    units = {"jitter": r"$\sigma$, relative to the iterate", "input_jitter": r"$\sigma$ on the measurement"}
-    units["adversarial"] = r"budget $\rho$ in training"
     styles = {"in-distribution": "-", "adversarial": "--", "out-of-distribution": ":"}
     there = shown_columns(rows[0])
     conditions = {there[column]: (column, style) for column, style in styles.items() if column in there}
     for axis, strategy in zip(axes, shown, strict=True):
-        group = sorted(groups["gd", strategy], key=lambda row: next(iter(row.level.values())))
+        group = sorted(groups[BASELINE[0], strategy], key=lambda row: next(iter(row.level.values())))
         x = [next(iter(row.level.values())) for row in group]
         colour, marker, name = look(strategy)
         for condition, (column, style) in conditions.items():
@@ -175,13 +177,13 @@ def sigma(task: str, rows: Sequence[Row], baseline: Sequence[Row], folder: Path)
                 axis.axhline(np.mean([r.mean(condition) for r in baseline]), color="0.5", lw=0.8, ls=style)
         axis.set(
             xscale="log",
-            xlabel=units.get(strategy, "level in training"),
+            xlabel=LEVELS.get(strategy, "level in training"),
         )
         axis.set_xticks(x, [f"{value:g}" for value in x])
         axis.minorticks_off()
         axis.set_title(name, fontsize=9)
         axis.legend(frameon=False, fontsize=7, handlelength=4)
-    axes[0].set_ylabel("PSNR (dB); grey: MSE")
+    axes[0].set_ylabel(f"PSNR (dB); grey: {NAMES[BASELINE]}")
     figure.suptitle(_title(rows[0]), fontsize=9)
     save_both(figure, folder, f"sigma-{task}")
 

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sgdj.evaluation.conditions import CLEAN, Key
+from sgdj.evaluation.conditions import CLEAN
+from sgdj.runtime.text import markdown as plain
 from sgdj.runtime.text import markdown_table
+from sgdj.study.columns import attacked
 from sgdj.study.design import levels
+from sgdj.study.paper import BASELINE
 from sgdj.study.rows import Row
 from sgdj.study.tables import level_text, title
 
-ATTACKED = Key("pgd", 1.0)
-RULE = (
-    "Chosen is the candidate with the highest mean of clean and attacked (PGD) PSNR on the validation data; ties go to "
-    "the smaller one. Every strategy has the same number of candidates, trained on the gradient architecture with a "
-    "seed that no table uses. Test data plays no part."
+_RULE = (
+    "Chosen is the candidate with the highest mean of clean and attacked ({attack}) PSNR on the validation data; ties "
+    "go to the smaller one. Every strategy has the same number of candidates, trained on the gradient architecture "
+    "with a seed that no table uses. Test data plays no part."
 )
 
 
@@ -26,7 +28,7 @@ class Candidate:
     @property
     def score(self) -> float:
         """Mean of clean and attacked PSNR in dB."""
-        return (self.row.mean(CLEAN) + self.row.mean(ATTACKED)) / 2
+        return (self.row.mean(CLEAN) + self.row.mean(attacked(self.row))) / 2
 
     @property
     def value(self) -> float:
@@ -55,8 +57,13 @@ def is_complete(task: str, strategy: str, group: Sequence[Candidate]) -> bool:
     }
 
 
+def rule(row: Row) -> str:
+    """Say how levels are chosen, with the attack that a candidate's row was measured under."""
+    return _RULE.format(attack=plain(str(row.attack["name"]).upper()))
+
+
 def choose(group: Sequence[Candidate]) -> Candidate:
-    """Return the best candidate; see `RULE`."""
+    """Return the best candidate; see `rule`."""
     return max(group, key=lambda c: (c.score, -c.value))
 
 
@@ -67,8 +74,8 @@ def markdown(rows: Sequence[Row], task: str) -> str:
     for strategy, group in candidates(rows, task).items():
         best = choose(group) if is_complete(task, strategy, group) else None
         for c in group:
-            scores = [f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(ATTACKED), c.score)]
-            lines.append((title("gd", strategy), level_text(c.row), *scores, "yes" if c is best else ""))
+            scores = [f"{value:.2f}" for value in (c.row.mean(CLEAN), c.row.mean(attacked(c.row)), c.score)]
+            lines.append((title(BASELINE[0], strategy), level_text(c.row), *scores, "yes" if c is best else ""))
     # few of them choose badly for data of another kind, so that a reader must know
     volumes = max((len(row.values["network"][CLEAN]["psnr"]) for row in _evaluated(rows, task)), default=0)
     return f"{markdown_table(header, lines)}\n\nValidation data: {volumes} volumes."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sgdj.config.composition import expand, parse
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.instantiate import build
 from sgdj.config.nodes import nearest
 from sgdj.config.settings import Settings
@@ -14,6 +15,7 @@ from sgdj.modes.plan import plan
 from sgdj.study.design import COMMITTED, Cell, composed
 from sgdj.study.own_file import Content, Entry, in_file, read_content
 from sgdj.study.paper import Claim
+from sgdj.study.rows import Row
 from sgdj.study.store import read as stored
 from sgdj.study.tables import Line
 
@@ -39,7 +41,7 @@ class OwnStudy:
     claims
         Claims, whose two sides are labels of rows.
     rows
-        Cells by label of their row, one per seed.
+        Cells by label of their row, one per seed; one alone of a reference that is not trained here.
     """
 
     path: Path
@@ -53,18 +55,22 @@ class OwnStudy:
     @property
     def cells(self) -> list[Cell]:
         """All runs, the first seed of every row first."""
-        return [cells[i] for i in range(len(self.seeds)) for cells in self.rows.values()]
+        return [cells[i] for i in range(len(self.seeds)) for cells in self.rows.values() if i < len(cells)]
+
+    def older(self) -> list[Row]:
+        """Return the rows in the folder that another result version measured."""
+        return [row for row in stored(self.folder) if row.result_version != RESULT_VERSION]
 
     def lines(self) -> tuple[list[Line], list[str]]:
         """Return the lines of the tables from the rows in the folder, and what is missing."""
-        known = {row.config_hash: row for row in stored(self.folder)}
+        known = {row.config_hash: row for row in stored(self.folder) if row.result_version == RESULT_VERSION}
         found, absent = [], []
         for label, cells in self.rows.items():
             keys = [plan(cell.job()).key for cell in cells]
             rows = [known[key] for key in keys if key in known]
             if rows:
                 found.append(Line(label, rows))
-            if left := [str(seed) for seed, key in zip(self.seeds, keys, strict=True) if key not in known]:
+            if left := [str(seed) for seed, key in zip(self.seeds, keys, strict=False) if key not in known]:
                 absent.append(f"{label}, seeds {', '.join(left)}")
         return found, absent
 
@@ -88,7 +94,13 @@ def _expanded(content: Content, entry: Entry) -> Iterator[tuple[str, tuple[str, 
         values = ", ".join(line.partition("=")[2] for line in job if line in swept)
         own = values or ", ".join([*entry.axes(), *entry.overrides]) or str(entry.experiment)
         label = own if entry.label is None else f"{entry.label}: {values}" if values else entry.label
-        yield label, tuple(line for line in job if not line.lstrip("+").startswith("experiment="))
+        kept = tuple(line for line in job if not line.lstrip("+").startswith("experiment="))
+        yield label, kept if "mode" in given or not _names_reconstructor(job) else ("mode=evaluate", *kept)
+
+
+def _names_reconstructor(job: list[str]) -> bool:
+    """Check whether a job measures a reconstructor that is not trained here."""
+    return any(line.startswith("reconstructor=") and line != "reconstructor=null" for line in job)
 
 
 def _measured(settings: Settings) -> list[Key]:
@@ -142,9 +154,11 @@ def read(path: Path, results: Path = Path("results")) -> OwnStudy:
         where = f"rows.{number}: "
         try:
             for label, lines in _expanded(content, entry):
-                cells = [Cell(entry.experiment or "", (*lines, f"seed={seed}")) for seed in content.seeds]
                 experiment = [f"+experiment={entry.experiment}"] if entry.experiment else []
-                measured[label] = _measured(composed((*experiment, *lines)).settings)
+                settings = composed((*experiment, *lines)).settings
+                seeds = content.seeds[:1] if settings.reconstructor else content.seeds
+                cells = [Cell(entry.experiment or "", (*lines, f"seed={seed}")) for seed in seeds]
+                measured[label] = _measured(settings)
                 if label in rows:
                     raise InputError(f"two rows are called {label}", "label", "give each a label of its own")
                 rows[label] = cells

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.runtime.text import cell, markdown_table
@@ -16,6 +17,7 @@ from sgdj.study.columns import task_title
 from sgdj.study.own import OwnStudy
 from sgdj.study.rows import Row, matrix
 from sgdj.study.tables import UNBELIEVABLE, Line, attack_text, latex_table, level_text, shown, start
+from sgdj.study.versions import left_out
 
 _HEADER = (
     "task", "row", "column", "psnr", "psnr_std", "ssim", "ssim_std", "n_volumes", "n_seeds", "data", "command",
@@ -54,7 +56,7 @@ def _table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
     first = found[0].first
     data = "synthetic data" if first.data == "synthetic" else "real data"
     volumes = len(first.values["network"][CLEAN]["psnr"])
-    rows = [("starting point x₀ (no training)", "—", "—", *(start(found[0], key) for key in columns.values()))]
+    rows = [("starting point x₀ (no training)", "—", "—", *(start(found, key) for key in columns.values()))]
     for line in found:
         cells = [shown(line, found, key) for key in columns.values()]
         rows.append((line.name, level_text(line.first), str(len(line.rows)), *cells))
@@ -97,8 +99,9 @@ def _findings(study: OwnStudy, found: Sequence[Line]) -> list[claims.Finding]:
         if len(sides) == 2 and len({_together(line.first) for line in sides}) > 1:
             what = "rows with different data, attacks or metrics in one claim"
             raise InputError(what, f"{study.path}: claims.{int(claim.number) - 1}", "compare rows of one table")
-        better, worse = ({row.seed: row for row in by[n].rows} if n in by else {} for n in (claim.better, claim.worse))
-        compared.append((claim, better, worse, study.columns[claim.column]))
+        better, worse = (by[n].rows if n in by else [] for n in (claim.better, claim.worse))
+        one, other = (claims.by_seed(a, [row.seed for row in b]) for a, b in ((better, worse), (worse, better)))
+        compared.append((claim, one, other, study.columns[claim.column]))
     return claims.judge(compared, len(compared))
 
 
@@ -121,9 +124,10 @@ def build(study: OwnStudy) -> list[Path]:
         If there are no rows, or a claim compares rows that were measured differently.
     """
     found, absent = study.lines()
+    older = left_out(study.older())
     if not found:
         mend = f"run the study first: python scripts/tables.py run --study {study.path}"
-        raise InputError("no rows", str(study.folder), mend)
+        raise InputError(f"no rows of result version {RESULT_VERSION}" if older else "no rows", str(study.folder), mend)
     outcome = _findings(study, found)
     text, latex_parts = [f"# {plain(study.title)}", ""], []
     for number, group in enumerate(_groups(found), 1):
@@ -133,6 +137,7 @@ def build(study: OwnStudy) -> list[Path]:
         text += [_table(name, columns, group), "", f"![{picture}](figures/{picture}.png)", ""]
         latex_parts.append(latex_table(name, columns, group))
     text += ["Missing: " + ("; ".join(map(plain, absent)) if absent else "nothing") + "."]
+    text += ["", older] if older else []
     written = {"table.md": "\n".join(text), "table.csv": _csv(study, found), "table.tex": "\n".join(latex_parts)}
     if study.claims:
         untested = len(study.claims) - len(outcome)

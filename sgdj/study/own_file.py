@@ -22,7 +22,7 @@ def _listed(value: object) -> object:
 Options = Annotated[list[NonEmpty], BeforeValidator(_listed)]
 Levels = Annotated[list[NonNegative], BeforeValidator(_listed)]
 
-_AXES = ("task", "dataset", "operator", "architecture", "strategy", "attack", "sigma")
+_AXES = ("task", "dataset", "operator", "architecture", "strategy", "attack", "sigma", "reconstructor")
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -70,6 +70,8 @@ class Entry:
         Options of these groups, one or a list.
     sigma
         Noise level of the strategy, one or a list.
+    reconstructor
+        A reference that is not trained here, ``module:Class``, or a list of them.
     overrides
         Anything else of the command line, each KEY=VALUE.
     """
@@ -83,6 +85,7 @@ class Entry:
     strategy: Options = Field(default_factory=list)
     attack: Options = Field(default_factory=list)
     sigma: Levels = Field(default_factory=list)
+    reconstructor: Options = Field(default_factory=list)
     overrides: list[NonEmpty] = Field(default_factory=list)
 
     def axes(self) -> list[str]:

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from sgdj.config.identity import without_defaults
+from sgdj.config.identity import RESULT_VERSION, without_defaults
 from sgdj.config.load import Job
 from sgdj.errors import InputError, InputErrors
 from sgdj.modes.plan import plan
@@ -50,7 +50,9 @@ def rehash(folder: Path) -> tuple[list[str], list[str]]:
     A training's hash is made of the configuration that its command composes and of the manifest of its data. That of
     an evaluation or an audit is also made of the bytes of the checkpoint, which are no longer there: it stays as it
     was, a record of the checkpoint that was measured. Such a row is found again by its experiment, network and variant
-    (`sgdj.study.campaign.missing`). The folder of the checkpoint in its command follows the hash of the training.
+    (`sgdj.study.campaign.missing`). The folder of the checkpoint in its command follows the hash of the training. A row
+    of an older result version keeps its hash, since its command gives other numbers today. Files of older columns get
+    today's.
 
     Parameters
     ----------
@@ -62,7 +64,8 @@ def rehash(folder: Path) -> tuple[list[str], list[str]]:
     tuple
         Names of the rows that changed; and lines that name those that could not be computed, with the reason.
     """
-    known: list[Measured] = [*read(folder), *read_audits(folder)]
+    measured: list[Measured] = [*read(folder), *read_audits(folder)]
+    known = [one for one in measured if one.result_version == RESULT_VERSION]
     today: dict[str, str] = {}
     left = []
     for one in known:
@@ -81,5 +84,5 @@ def rehash(folder: Path) -> tuple[list[str], list[str]]:
         if new != one:
             write(new, folder)
             changed.append(f"{one.experiment}/{one.name}")
-    fold(folder)
+    fold(folder, rewrite=True)
     return changed, left

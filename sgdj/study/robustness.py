@@ -12,10 +12,14 @@ import numpy as np
 from sgdj.reporting import figures
 from sgdj.reporting.curves import COLUMNS, Point, points, table
 from sgdj.runtime.text import Markup, bold, cell, markdown, markdown_table, plus_minus, printable
+from sgdj.runtime.text import label as figure_label
 from sgdj.runtime.writing import write_atomically
-from sgdj.study.paper import NAMES, TITLES
+from sgdj.study.columns import task_title
+from sgdj.study.looks import by_strategy
+from sgdj.study.paper import BASELINE, CURVES, NAMES, TITLES
 from sgdj.study.rows import Audited, Row
 from sgdj.study.tables import title
+from sgdj.study.versions import note
 
 HEAD = """# Robustness: audits, curves and sensitivities
 
@@ -25,13 +29,6 @@ random noise of equal norm (dashed); mean and 95 % band over volumes, one traini
 Accelerations and wavelets other than training's are told to the networks.
 
 """
-_LABELS = {
-    "noise_level": "measurement noise, multiple of training's",
-    "acceleration": "acceleration (training: 4)",
-    "wavelet": "Ricker width (samples; training: 4)",
-    "layers": "layer thickness, multiple of training's",
-    "iterations": "iterations K at test",
-}
 
 
 def volume_points(row: Row) -> list[Point]:
@@ -60,20 +57,22 @@ def draw(task: str, rows: Sequence[Row], folder: Path) -> list[str]:
     """Draw the curves of all strategies together and write their points; returns the figures' names."""
     found = [point for row in rows for point in volume_points(row)]
     groups: dict[str, list[Point]] = {"attack": [p for p in found if p.kind == "attack"]}
-    for name in _LABELS:
+    own = sorted({p.curve for p in found if p.kind != "attack"} - CURVES.keys())
+    for name in [*CURVES, *own]:
         groups[name] = [p for p in found if p.curve == name]
     content = io.StringIO(newline="")
     writer = csv.DictWriter(content, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: cell(value) for key, value in row.items()} for row in table(found))
     write_atomically(folder / f"curves-{task}.csv", content.getvalue().encode())
-    note = f"{TITLES[task]}, {rows[0].data} data, scale {rows[0].scale}; mean and 95 % band over volumes"
+    what = f"{figure_label(task_title(rows[0]))}, {rows[0].data} data, scale {rows[0].scale}"
+    note = f"{what}; mean and 95 % band over volumes"
     made = []
     for name, shown in groups.items():
         if shown:
-            label = figures.NORM if name == "attack" else _LABELS[name]
+            label = figures.NORM if name == "attack" else CURVES.get(name, figure_label(name))
             lines = "solid: Auto-PGD, dashed: random noise of equal norm; " if name == "attack" else ""
-            figures.curves(shown, label, figures.by_strategy, lines + note, folder, f"{name}-{task}")
+            figures.curves(shown, label, by_strategy, lines + note, folder, f"{name}-{task}")
             made.append(f"{name}-{task}")
     return made
 
@@ -135,13 +134,15 @@ def light(found: Sequence[Audited], task: str) -> str:
 def document(rows: Sequence[Row], audited: Sequence[Audited], folder: Path) -> None:
     """Write README.md and figures."""
     text = [HEAD.format(seed=rows[0].seed)]
-    for task in (task for task in TITLES if any(row.task == task for row in rows)):
+    present_tasks = {row.task for row in rows}
+    for task in [*(task for task in TITLES if task in present_tasks), *sorted(present_tasks - TITLES.keys())]:
         mine = [row for row in rows if row.task == task]
-        text += [f"## {TITLES[task]} ({mine[0].data} data, scale {mine[0].scale})", ""]
+        text += [f"## {markdown(task_title(mine[0]))} ({mine[0].data} data, scale {mine[0].scale})", ""]
+        text += [version, ""] if (version := note(mine)) else []
         text += [f"![{name}]({name}.png)" for name in draw(task, mine, folder)]
         text += ["", f"Points: [curves-{task}.csv](curves-{task}.csv).", "", neighbours(mine)]
         present = {(row.architecture, row.strategy) for row in mine}
-        absent = [name for key, name in NAMES.items() if key[0] == "gd" and key not in present]
+        absent = [name for key, name in NAMES.items() if key[0] == BASELINE[0] and key not in present]
         text += ["", f"Missing: {', '.join(absent) or 'nothing'}."]
         full = [one for one in audited if one.task == task and one.experiment == "audit_full"]
         if full:

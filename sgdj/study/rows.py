@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 
+#: Keys of a strategy's noise level or budget, with their symbols.
+LEVELS = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
 #: {reconstructor: {condition: {metric: {volume: mean over its samples}}}}; reconstructors are "network" and "x0".
 Values = dict[str, dict[Key, dict[str, dict[str, float]]]]
 
@@ -23,7 +26,8 @@ class Measured:
     run
         Name of the run in the files of `sgdj.study.store`: its configuration hash at the time of measuring.
     experiment, task, scale, architecture, strategy, seed
-        Options of the configuration that was run.
+        Options of the configuration that was run. A reference that was not trained here has the architecture
+        `sgdj.config.measured.EXTERNAL`, and its own name as its strategy.
     level
         Key and value of the strategy's noise level or budget, such as ``{"strategy.sigma": 0.1}``; empty for MSE.
     variant
@@ -34,6 +38,8 @@ class Measured:
         Identity of the run, and of its data.
     data
         Kind of the data, "synthetic" or "real".
+    result_version
+        Version of this program's numbers, `sgdj.config.identity.RESULT_VERSION` at the time of measuring.
     commit, machine, threads, versions
         Commit, processor, number of threads and packages that the numbers come from.
     """
@@ -51,10 +57,16 @@ class Measured:
     config_hash: str
     data_hash: str
     data: str
+    result_version: int
     commit: str
     machine: str
     threads: int
     versions: dict[str, str]
+
+    @property
+    def external(self) -> bool:
+        """Whether it is a reference: a reconstructor that was not trained here."""
+        return self.architecture == EXTERNAL
 
     @property
     def network(self) -> tuple[object, ...]:
@@ -63,8 +75,8 @@ class Measured:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """Cell of the study that it fills; of two that fill the same one, the newer replaces the older."""
-        return (type(self).__name__, self.experiment, *self.network, *self.variant)
+        """Cell of the study that it fills, in one version; of two of the same place, the newer replaces the older."""
+        return (type(self).__name__, self.result_version, self.experiment, *self.network, *self.variant)
 
     @property
     def name(self) -> str:

@@ -38,6 +38,8 @@ RUNS = (
     "run", "kind", *(field.name for field in fields(Measured) if field.name != "run"), "iterations", "samples_hash",
     "attack", "definitions", "unbelievable", "x0", *TIMES, "largest", "frobenius",
 )  # fmt: skip
+#: Columns of ``runs.csv`` from before rows carried their result version, which was 1.
+_FORMER_RUNS = tuple(name for name in RUNS if name != "result_version")
 VALUES = ("run", *_CONDITION, "volume", *METRICS)
 #: Columns by name of the file.
 COLUMNS = {
@@ -141,7 +143,7 @@ def _from_entry(entry: Entry) -> Measured:
     run: dict[str, Any] = dict(zip(RUNS, map(from_cell, entry["run"]), strict=True))
     run |= {name: json.loads(run[name]) for name in _STRUCTURED if run[name]}
     common = {field.name: run[field.name] for field in fields(Measured)}
-    common |= {name: int(run[name]) for name in ("seed", "threads")}
+    common |= {name: int(run[name]) for name in ("seed", "threads", "result_version")}
     if run["kind"] == "audit":
         checks = [dict(zip(COLUMNS["audits"][1:], map(from_cell, line), strict=True)) for line in entry["audits"]]
         typed = [c | {"number": int(c["number"]), "self_test": c["self_test"] == "True"} for c in checks]
@@ -173,11 +175,17 @@ def _order(one: Measured) -> tuple[object, ...]:
     known = STRATEGIES.index(one.strategy) if one.strategy in STRATEGIES else len(STRATEGIES)
     level = tuple(sorted(one.level.items()))
     what = (one.experiment, one.task, one.architecture, known, one.strategy, tuple(value for _, value in level))
-    return (isinstance(one, Audited), *what, one.seed, one.scale, tuple(one.variant), level)
+    return (isinstance(one, Audited), *what, one.seed, one.scale, tuple(one.variant), level, one.result_version)
 
 
-def _lines(path: Path, columns: Sequence[str]) -> Iterator[Line]:
-    """Yield the lines of a CSV file, none if it is absent.
+def _complete(run: Sequence[str]) -> Line:
+    """Return a line of ``runs.csv`` with its result version, which older lines do not have."""
+    at = RUNS.index("result_version")
+    return (*run[:at], "1", *run[at:]) if len(run) == len(_FORMER_RUNS) else tuple(run)
+
+
+def _lines(path: Path, columns: Sequence[str], former: Sequence[str] = ()) -> Iterator[Line]:
+    """Yield the lines of a CSV file, none if it is absent; `former` are the columns that it may have in their place.
 
     Raises
     ------
@@ -189,10 +197,11 @@ def _lines(path: Path, columns: Sequence[str]) -> Iterator[Line]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         try:
-            if tuple(next(reader, ())) != tuple(columns):
+            header = tuple(next(reader, ()))
+            if header not in (tuple(columns), tuple(former)):
                 raise ValueError("other columns than expected")
             for line in reader:
-                if len(line) != len(columns):
+                if len(line) != len(header):
                     raise ValueError(f"line {reader.line_num} is not whole")
                 yield tuple(line)
         except (ValueError, csv.Error) as error:
@@ -208,7 +217,7 @@ def _by_first(path: Path, columns: Sequence[str]) -> dict[str, list[Line]]:
 
 def _folded(folder: Path) -> list[Measured]:
     """Read what the CSV files hold."""
-    runs = list(_lines(folder / "runs.csv", RUNS))
+    runs = list(map(_complete, _lines(folder / "runs.csv", RUNS, _FORMER_RUNS)))
     budgets, start, checks = (_by_first(folder / f"{n}.csv", COLUMNS[n]) for n in ("budgets", "x0", "audits"))
     at = {name: RUNS.index(name) for name in ("experiment", "kind", "x0")}
     experiments = {from_cell(run[at["experiment"]]) for run in runs if run[at["kind"]] == "row"}
@@ -232,7 +241,8 @@ def _new(folder: Path) -> dict[Path, tuple[bytes, Measured]]:
     for path in sorted((folder / "new").glob("*.json")):
         content = path.read_bytes()
         try:
-            found[path] = content, _from_entry(json.loads(content))
+            entry = json.loads(content)
+            found[path] = content, _from_entry(entry | {"run": _complete(entry["run"])})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"no run ({error})", str(path), _RESTORE) from error
     return found
@@ -292,7 +302,7 @@ def _rows(lines: Sequence[Line]) -> str:
     return "[" + ",\n".join(map(_compact, lines)) + "]"
 
 
-def fold(folder: Path) -> list[Path]:
+def fold(folder: Path, rewrite: bool = False) -> list[Path]:
     """Bring the files under ``new/`` into the CSV files, and remove them.
 
     Values are written before the line in ``runs.csv`` that names them, and the new files go last: whenever it is
@@ -302,6 +312,8 @@ def fold(folder: Path) -> list[Path]:
     ----------
     folder
         Folder with the CSV files.
+    rewrite
+        Whether the CSV files are written although nothing is new, to give older ones today's columns.
 
     Returns
     -------
@@ -309,7 +321,7 @@ def fold(folder: Path) -> list[Path]:
         CSV files that changed.
     """
     found, new = _all(folder)
-    if not new:
+    if not (new or (rewrite and found)):
         return []
     tables: dict[str, list[Line]] = {name: [] for name in ("budgets", "audits")}
     runs, start = [], dict[str, list[Line]]()

@@ -9,17 +9,21 @@ from itertools import groupby
 
 import numpy as np
 
+from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.runtime.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.runtime.text import markdown as plain
 from sgdj.study.columns import columns, task_title
-from sgdj.study.paper import NAMES, TITLES, reported
-from sgdj.study.rows import Row, matrix
+from sgdj.study.paper import NAMES, PUBLISHED, TITLES, reported
+from sgdj.study.rows import LEVELS, Row, matrix
+from sgdj.study.versions import note
 
 
 def title(architecture: str, strategy: str) -> str:
     """Return the title of a strategy on an architecture; one that the paper does not have keeps its own name."""
+    if architecture == EXTERNAL:
+        return strategy
     return NAMES.get((architecture, strategy), f"{strategy} ({architecture})")
 
 
@@ -79,11 +83,11 @@ def check(rows: Sequence[Row]) -> None:
     Raises
     ------
     InputError
-        If attack, metrics, data or task differ, or a row occurs twice.
+        If attack, metrics, data, task or result version differ, or a row occurs twice.
     """
     first = rows[0]
     for row in rows:
-        for what in ("task", "scale", "attack", "definitions", "data_hash"):
+        for what in ("task", "scale", "attack", "definitions", "data_hash", "result_version"):
             if getattr(row, what) != getattr(first, what):
                 raise InputError(
                     f"rows with different {what.replace('_', ' ')} in one table",
@@ -104,7 +108,8 @@ def lines(rows: Sequence[Row]) -> list[Line]:
         if any(row.level != line.first.level for row in line.rows):
             raise InputError("rows with different levels in one line", line.first.name, "run them with the same one")
     order = list(NAMES.values())
-    return sorted(found, key=lambda line: order.index(line.name) if line.name in order else len(order))
+    place = {name: number for number, name in enumerate(order)}
+    return sorted(found, key=lambda line: (line.first.external, place.get(line.name, len(order))))
 
 
 def _best(found: Sequence[Line], condition: Key, metric: str) -> Line:
@@ -124,12 +129,12 @@ def missing(found: Sequence[Line], seeds: Sequence[int]) -> list[str]:
 
 def level_text(row: Row) -> str:
     """Write σ or the budget of a row's strategy."""
-    names = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
-    return ", ".join(f"{names[key]} = {value:g}" for key, value in row.level.items()) or "—"
+    return ", ".join(f"{LEVELS[key]} = {value:g}" for key, value in row.level.items()) or "—"
 
 
-def start(line: Line, condition: Key) -> str:
-    """Write PSNR and SSIM of the starting point, as the first row of a line has it."""
+def start(found: Sequence[Line], condition: Key) -> str:
+    """Write PSNR and SSIM of the networks' starting point, as the first row of a line has it."""
+    line = next((line for line in found if not line.first.external), found[0])  # a reference may begin elsewhere
     known = [(m, digits) for m, digits in _DIGITS.items() if line.measures(condition, m, "x0")]
     return " / ".join(f"{line.first.mean(condition, m, 'x0'):.{digits}f}" for m, digits in known) or "—"
 
@@ -182,10 +187,12 @@ def markdown(task: str, found: Sequence[Line], seeds: Sequence[int], marked: Seq
         f"### {plain(task_title(first))} ({data}, scale {plain(first.scale)})",
         "",
         f"PSNR (dB) / SSIM, mean ± standard deviation over seeds of the mean over {volumes} volumes. Adversarial: "
-        f"{attack_text(first)}; random noise of the same norm.",
+        f"{attack_text(first)}; random noise of the same norm."
+        + (" Published PGD: the paper's attack, of the same norm." if PUBLISHED in shown_columns else ""),
         "",
+        *([version, ""] if (version := note(found[0].rows)) else []),
     ]
-    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found[0], c) for c in shown_columns.values()))]
+    rows = [("starting point x₀ (no training)", "—", "—", data, *(start(found, c) for c in shown_columns.values()))]
     for line in found:
         cells = [shown(line, found, condition) for condition in shown_columns.values()]
         mark = " †" if (line.first.architecture, line.first.strategy) in marked else ""
@@ -215,7 +222,8 @@ def excerpt(task: str, found: Sequence[Line]) -> str:
     head = (
         f"{task_title(found[0].first)}, {data}, scale {plain(found[0].first.scale)}, PSNR (dB), mean ± std over seeds:"
     )
-    return f"{head}\n\n{markdown_table(('training', 'seeds', *kept), rows)}"
+    text = [head, "", markdown_table(("training", "seeds", *kept), rows)]
+    return "\n".join([*text, *(["", version] if (version := note(found[0].rows)) else [])])
 
 
 _HEADER = (
@@ -229,6 +237,8 @@ def records(task: str, found: Sequence[Line]) -> list[dict[str, str]]:
     out = []
     for line in found:
         paper = reported(task, line.first.architecture, line.first.strategy)
+        if PUBLISHED in columns(line.first) and "adversarial" in paper:
+            paper[PUBLISHED] = paper.pop("adversarial")  # the attack that the paper used
         for column, condition in columns(line.first).items():
             theirs = paper.get(column)
             small = not line.measures(condition, "ssim")
@@ -294,6 +304,7 @@ def latex_table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) ->
     """
     out = [
         printable(f"% {name}, {found[0].first.data} data, scale {found[0].first.scale}: PSNR (dB) / SSIM"),
+        *([f"% {version}"] if (version := note(found[0].rows)) else []),
         rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
         r"\toprule",
         "training & " + " & ".join(map(latex, columns)) + r" \\",

@@ -95,16 +95,21 @@ def _loaders(source: Source, measure: Measure, settings: Settings) -> Loaders:
     if size > len(images):
         raise InputError(f"{size} exceeds the {len(images)} training images", "trainer.batch_size", "lower it")
     part, workers = (rank(), world()), settings.trainer.workers
-    return (
-        batches(images, measure, size, Draws(settings.seed), workers, part),
-        batches(validation, measure, settings.validation_batch_size, workers=workers, part=part),
-    )
+    drop = settings.trainer.drop_last
+    train = batches(images, measure, size, Draws(settings.seed), workers, part, drop)
+    if not len(train):
+        raise InputError(f"no shape has {size} training images", "trainer.drop_last", "lower trainer.batch_size")
+    several = settings.validation_batch_size
+    val = batches(validation, measure, several, workers=workers, part=part, drop_last=drop)
+    if not len(val):  # the only batch is an incomplete one
+        val = batches(validation, measure, several, workers=workers, part=part)
+    return train, val
 
 
 def _going_on(settings: Settings, kept: Kept, tell: Callable[[str], None]) -> Path | None:
     """Return the checkpoint to resume from, once the leader has tidied the folder; None to begin anew."""
     if rank() == 0:
-        resume = last_consistent(kept.run, kept.key, kept.same_settings, tell)
+        resume = last_consistent(kept.run, kept.key, tell)
     distributed.barrier()
     done = len(kept.run.metrics())
     if rank() > 0:

@@ -6,6 +6,7 @@ import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from sgdj.config.settings import Trainer
 from sgdj.data.batch import Batch
@@ -48,6 +49,8 @@ class Training(lightning.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of one batch; training stops here if it is not finite."""
         loss = self.strategy.loss(self.network, batch, self.draws.at(self.current_epoch))
+        if self.settings.loss_average == "channels" and batch.x.is_complex():
+            loss = loss / 2
         value = float(loss.detach())
         if distributed.total(float(not math.isfinite(value)), loss.device):
             raise Diverged(self._diverged(f"loss {value}", batch))
@@ -84,15 +87,18 @@ class Training(lightning.LightningModule):
         self.validation.clear()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return Adam or AdamW, with a constant rate or cosine decay over all steps."""
+        """Return Adam or AdamW, with a constant rate, cosine decay or one cycle (Smith & Topin, 2018)."""
         cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.settings.optimizer]
-        optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=self.settings.lr)
+        lr = self.settings.lr
+        optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=lr)
         if self.settings.schedule == "constant":
             return optimizer
         total = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(step / total, 1)))
-        )
+        schedule: LRScheduler
+        if self.settings.schedule == "onecycle":
+            schedule = OneCycleLR(optimizer, lr, total_steps=total)
+        else:
+            schedule = LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(step / total, 1))))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:

@@ -1,6 +1,5 @@
 """Settings of a training: how a network is trained, and where it is kept."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sgdj.config.settings import Trainer
@@ -45,13 +44,10 @@ class Kept:
         Run directory to write to.
     key
         Configuration hash that a checkpoint must carry; see `sgdj.runs.resuming.belongs`.
-    same_settings
-        Function that compares a checkpoint's settings; see `sgdj.runs.resuming.belongs`.
     config_text
         Configuration as YAML, kept in every checkpoint.
     """
 
     run: RunDirectory
     key: str
-    same_settings: Callable[[str], bool]
     config_text: str

@@ -23,6 +23,7 @@ from sgdj.config.search_path import GROUPS, config_options
 from sgdj.config.settings import Settings
 from sgdj.config.tasks import tasks
 from sgdj.errors import InputErrors
+from tests.program import RUN, run
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {
@@ -235,10 +236,10 @@ def test_a_sweep_is_checked_before_its_first_job(cli, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def process(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}, check=False,
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -279,12 +280,12 @@ def test_the_real_command_line(tmp_path):
     done = process("seed=abc", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: 'abc' must be a whole number, seed: give one\n"
-    told = process("seed=abc", cwd=tmp_path, HYDRA_FULL_ERROR="1")
+    told = run(RUN, "seed=abc", cwd=tmp_path, environment={"HYDRA_FULL_ERROR": "1"})
     assert "Traceback" in told.stderr
     shown = process("--help", cwd=tmp_path)
     assert shown.returncode == 0
     assert "strategy: adversarial, input_jitter, jitter, mse" in shown.stdout
-    printed = process("task=toy", "--cfg", "job", cwd=tmp_path)
+    printed = run(RUN, "task=toy", "--cfg", "job", cwd=tmp_path)
     assert printed.returncode == 0
     assert "task: toy" in printed.stdout
     assert not list(tmp_path.iterdir())

@@ -82,7 +82,7 @@ def test_a_moved_class_keeps_the_hash(monkeypatch):
 
 def test_a_setting_at_its_default_does_not_count():
     """Neither does one that is not there: a configuration of before it existed has the same hash."""
-    whole = config("strategy=input_jitter", "architecture=prox", "evaluation.sweep=independent")
+    whole = config("attack=pgd", "strategy=input_jitter", "architecture=prox", "evaluation.sweep=independent")
     before = identity(whole, {})
     for node, keys in {
         "architecture": ("noise_step", "checkpointing"),

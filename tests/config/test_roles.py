@@ -20,7 +20,8 @@ def composed():
             continue
         for option in config_options(group):
             choice = f"{'+' if group == 'experiment' else ''}{group}={option}"
-            yield from (key for key, _ in leaves(compose_config([choice, *NEEDED.get(option, [])])))
+            config = compose_config([choice, *NEEDED.get(option, [])])
+            yield from [*config, *(key for key, _ in leaves(config))]
 
 
 KEYS = set(composed())
@@ -53,6 +54,7 @@ def test_a_key_takes_part_in(role, keys):
 def test_variants():
     """What the study varies by itself, and what changes no number, makes no variant of an experiment."""
     axes = ("task", "strategy", "sigma", "strategy.attack.rho", "seed", "architecture", "experiment", "mode")
+    axes = (*axes, "reconstructor")
     aside = ("output_dir", "logger", "logger.mode", "plugins", "trainer.threads", "hydra/launcher", "dataset.root")
     variants = ("dataset", "trainer.lr", "strategy.sigma", "architecture.iterations", "architecture/learned", "epochs")
     assert not [key for key in itertools.chain(axes, aside) if roles.is_variant(key)]

@@ -1,7 +1,6 @@
 """Data: generated once, split by volume, read as fastMRI reads it, and refused when unusable."""
 
 import json
-import multiprocessing
 import os
 import pickle
 import random
@@ -35,6 +34,7 @@ from sgdj.operators import CartesianAcquisition, ConvolutionAcquisition
 from sgdj.runtime import hashing
 from sgdj.runtime.hashing import file_digest
 from tests.conftest import shared_file
+from tests.program import context
 
 ALL = {"train": None, "val": None, "test": None}
 
@@ -161,7 +161,7 @@ def _build_slowly(arguments):
 
 
 def test_parallel_jobs_generate_once(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
+    with context().Pool(4) as pool:
         found = pool.map(_build_slowly, [(str(tmp_path / "data"), str(tmp_path / "log"))] * 8)
     assert len(set(found)) == 1
     assert (tmp_path / "log").read_text() == "built\n"
@@ -404,6 +404,17 @@ def test_batches_never_mix_shapes(tmp_path):
     found = list(batches(source.images("test"), Measure(cartesian(), Draws(0)), 4))
     assert sorted(len(b) for b in found) == [2, 3, 4]
     assert all(len({tuple(x.shape) for x in b.x}) == 1 for b in found)
+
+
+def test_incomplete_batches_are_left_out_if_asked_for(phantoms):
+    images = phantoms.images("train")
+    whole = batches(images, Measure(cartesian(), Draws(0)), 4, Draws(0))
+    full = batches(images, Measure(cartesian(), Draws(0)), 4, Draws(0), drop_last=True)
+    assert [len(b) for b in whole] == [4, 4, 1]
+    assert [b.samples for b in full] == [b.samples for b in whole][:2]
+    assert (len(whole), len(full)) == (3, 2)
+    assert len(batches(images, Measure(cartesian(), Draws(0)), 3, drop_last=True)) == 3
+    assert len(batches(images, Measure(cartesian(), Draws(0)), 10, drop_last=True)) == 0
 
 
 def test_flat_folder_is_split_by_volume_and_strays_are_noted(tmp_path):

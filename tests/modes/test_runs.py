@@ -67,6 +67,7 @@ def numbers(run: Path) -> list[dict]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in RunDirectory(run).metrics()]
 
 
+@pytest.mark.figures
 @pytest.mark.parametrize("overrides", MATRIX, ids=" ".join)
 def test_smoke(cli, tmp_path, overrides):
     code, out, err = cli("scale=smoke", *QUIET, *overrides)
@@ -120,7 +121,7 @@ def test_samples_and_summary_agree(finished):
     found = rows(finished)
     assert tuple(found[0]) == COLUMNS
     summary = json.loads((finished / "evaluation" / "summary.json").read_text())
-    conditions = ["clean", "gaussian", "pgd", "line", "lesion", "gaussian-x2", "pgd-x2"]
+    conditions = ["clean", "gaussian", "apgd", "pgd", "line", "lesion", "gaussian-x2", "apgd-x2"]
     assert list(summary["network"]) == list(summary["x0"]) == conditions
     assert set(summary["definitions"]) >= {"psnr", "ssim", "nmse", "fastmri_psnr"}
     for name in ("network", "x0"):
@@ -139,7 +140,7 @@ def test_samples_and_summary_agree(finished):
                     rho = float(row["epsilon"]) / float(row["y_norm"])
                     assert rho == pytest.approx(float(row["level"]), rel=1e-5)
     for row in found:
-        if row["attack"] == "pgd":
+        if row["attack"] in ("apgd", "pgd"):
             twin = [r for r in found if all(r[k] == row[k] for k in ("reconstructor", "sample"))]
             (clean,) = [r for r in twin if r["condition"] == "clean"]
             assert float(row["loss"]) >= float(clean["loss"])
@@ -196,15 +197,16 @@ def test_the_wandb_record_holds_scalars_panels_and_curve(finished):
     assert [item["global_step"] for item in scalars] == [3, 6, 9]
     text = done.stdout
     assert "panel-clean-" in text
+    assert "panel-apgd-" in text
     assert "panel-pgd-" in text
     assert "curves/robustness" in text
     (table,) = record.glob("files/media/table/points_*.json")
     found = json.loads(table.read_text())
     points = [dict(zip(found["columns"], row, strict=True)) for row in found["data"]]
     assert {(p["reconstructor"], p["curve"]) for p in points} == {
-        (r, a) for r in ("network", "x0") for a in ("pgd", "gaussian")
+        (r, a) for r in ("network", "x0") for a in ("apgd", "pgd", "gaussian")
     }
-    mine = [p["x"] for p in points if (p["reconstructor"], p["curve"], p["metric"]) == ("network", "pgd", "psnr")]
+    mine = [p["x"] for p in points if (p["reconstructor"], p["curve"], p["metric"]) == ("network", "apgd", "psnr")]
     assert mine == pytest.approx([0.0, 0.03, 0.06], rel=1e-3)
     (table,) = record.glob("files/media/table/samples_*.json")
     with (finished / "evaluation" / "samples.csv").open() as file:
@@ -238,10 +240,16 @@ def test_seeds_and_strategies_share_the_data_and_differ_in_training(cli, tmp_pat
     assert not same(weights(runs[0]), weights(runs[2]))
 
 
-@pytest.mark.parametrize("overrides", [("strategy=jitter",), ("strategy=input_jitter", "architecture=prox")])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("strategy=jitter", "trainer.schedule=cosine"),
+        ("strategy=input_jitter", "architecture=prox", "trainer.schedule=onecycle"),
+    ],
+)
 def test_an_interrupted_run_ends_with_the_same_bits(cli, tmp_path, monkeypatch, overrides):
     """Stopped by a signal in epoch 1 of 3, then started again with the same command."""
-    arguments = ("task=seismic", "scale=smoke", "epochs=3", "trainer.schedule=cosine", *QUIET, *overrides)
+    arguments = ("task=seismic", "scale=smoke", "epochs=3", *QUIET, *overrides)
     assert cli(*arguments, "run_dir=whole")[0] == 0
     from sgdj.training.module import Training
 
@@ -353,7 +361,7 @@ def test_a_network_is_evaluated_on_its_training_data_and_without_shifts(cli, tmp
     code, _, err = cli("mode=evaluate", checkpoint, "shift=[]", *QUIET, f"output_dir={tmp_path}/two/outputs")
     assert code == 0, err
     trained, tested = (rows(only_run(tmp_path / name)) for name in ("one", "two"))
-    assert {r["condition"] for r in tested} == {"clean", "gaussian", "pgd"}
+    assert {r["condition"] for r in tested} == {"clean", "gaussian", "apgd", "pgd"}
     assert {r["condition"] for r in trained} == {"clean", "gaussian"}
     volumes = [{r["volume"] for r in found} for found in (trained, tested)]
     assert len(volumes[0]) == OmegaConf.load(finished / "config.yaml").dataset.volumes.train

@@ -4,16 +4,13 @@ import csv
 import importlib.util
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import QUIET, only_run
+from tests.program import RUN, run
 
-ROOT = Path(__file__).resolve().parents[2]
 TUNE = ("mode=tune", "task=toy", "scale=smoke", "strategy=jitter", "trainer.threads=1", *QUIET)
 
 
@@ -27,7 +24,7 @@ def score(run):
     with (run / "evaluation" / "samples.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["reconstructor"] == "network"]
     means = []
-    for condition in ("clean", "pgd"):
+    for condition in ("clean", "apgd"):
         by_volume: dict[str, list[float]] = {}
         for row in rows:
             if row["condition"] == condition:
@@ -67,8 +64,7 @@ def test_optuna_searches_an_interval(tmp_path):
     if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is None:
         pytest.skip("hydra-optuna-sweeper is not installed")
     search = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.sampler.seed=0")
-    command = [sys.executable, str(ROOT / "run.py"), "-m", *TUNE, *search, "sigma=tag(log, interval(0.01, 1.0))"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # optuna 2 warns
+    done = run(RUN, "-m", *TUNE, *search, "sigma=tag(log, interval(0.01, 1.0))", cwd=tmp_path)  # optuna 2 warns
     assert done.returncode == 0, done.stderr
     out = done.stdout
     assert "4 of 4 jobs done" in out

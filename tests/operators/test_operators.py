@@ -10,6 +10,7 @@ import torch
 
 from sgdj.config.undersampling import is_reachable, largest_center_fraction
 from sgdj.draws import Draws
+from sgdj.errors import InputError, SettingError
 from sgdj.operators import (
     CartesianAcquisition,
     CartesianFourier,
@@ -17,7 +18,7 @@ from sgdj.operators import (
     ConvolutionAcquisition,
     Identity,
 )
-from sgdj.operators.masks import fastmri_mask, gaussian_density
+from sgdj.operators.masks import fastmri_mask, gaussian_density, upstream_density
 from sgdj.operators.wavelets import ricker
 from tests.helper import assert_adjoint, dense
 
@@ -268,3 +269,81 @@ def test_usual_masks_stay_the_same(kind, expected):
                     operator = acquisition.operator((8, lines), ["file1000000.h5", "b"], Draws(seed))
                     found.update(operator.lines.numpy().tobytes())
     assert found.hexdigest()[:16] == expected
+
+
+def cartesian(**settings):
+    """An acquisition with the settings of conf/operator/fourier.yaml."""
+    usual = {
+        "noise": 0.05, "mask": "gaussian", "acceleration": 4.0, "center_fraction": 0.04, "axis": "columns",
+        "masks": "fixed", "mask_adjoint": True,
+    }  # fmt: skip
+    return CartesianAcquisition(**(usual | settings))
+
+
+def test_the_authors_mask():
+    """81 of 320 lines around 13 central ones, the same whatever the seed; densest in the middle."""
+    acquisition = cartesian(mask="upstream", axis="rows", masks="per_volume")
+    drawn = [acquisition.lines(320, volume, Draws(seed)) for volume, seed in (("a", 0), ("b", 0), ("a", 7))]
+    assert all(torch.equal(drawn[0], other) for other in drawn)
+    assert int(drawn[0].sum()) == 81
+    assert drawn[0][154:167].all()
+    assert acquisition.operator((320, 64), ("a",), Draws(0)).axis == -2
+
+
+def test_the_authors_density():
+    """Shares of sampled lines by distance from the centre, on average over seeds, as they were found in their code."""
+    drawn = np.array([upstream_density(320, 4.0, 0.04, seed) for seed in range(600)])
+    assert set(drawn.sum(1)) == {81}
+    distance = np.abs(np.arange(320) - 160)
+    for low, high, share in ((0, 20, 0.666), (20, 50, 0.432), (50, 100, 0.238), (100, 161, 0.044)):
+        inside = (distance >= low) & (distance < high)
+        assert drawn[:, inside].mean() == pytest.approx(share, abs=0.01)
+    assert upstream_density(6, 1.0, 1.0).all()  # no line is left to draw
+
+
+LINES = np.array([0, 1, 1, 0, 1])
+FORMS = {
+    "vector": LINES, "bool": LINES.astype(bool), "float": LINES.astype(float), "fastmri": LINES.reshape(1, 1, 5, 1),
+    "list": LINES.tolist(), "image": np.tile(LINES, (7, 1)), "tensor": torch.from_numpy(LINES),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_mask_of_ones_own(form):
+    acquisition = cartesian(mask_lines=FORMS[form])
+    assert acquisition.mask_lines == (0, 1, 1, 0, 1)
+    operator = acquisition.operator((7, 5), ("a", "b"), Draws(0))
+    assert operator.lines.tolist() == [False, True, True, False, True]
+    k = operator.forward(torch.randn(2, 1, 7, 5, dtype=torch.complex64))
+    assert (k[..., [1, 2, 4]] != 0).all()
+    assert (k[..., [0, 3]] == 0).all()
+
+
+def test_a_mask_of_rows():
+    assert cartesian(mask_lines=np.tile(LINES[:, None], (1, 4)), axis="rows").mask_lines == (0, 1, 1, 0, 1)
+    operator = cartesian(mask_lines=LINES, axis="rows").operator((5, 9), ("a",), Draws(0))
+    assert (operator.axis, operator.lines.tolist()) == (-2, LINES.astype(bool).tolist())
+
+
+@pytest.mark.parametrize(
+    ("mask", "what"),
+    [
+        ([0.0, np.nan, 1.0], "1 values that are neither 0 nor 1"), ([0, 1, 2], "1 values that are neither"),
+        ([0, 0, 0], "samples no line"), ([], "samples no line"), (["a"], "has type <U1"), ([1j, 0], "has type complex"),
+        (np.eye(4), "does not keep whole columns"), (np.tile(LINES[:, None], (1, 4)), "does not keep whole columns"),
+        (np.ones((2, 3, 4)), "has shape (2, 3, 4)"),
+    ],
+)  # fmt: skip
+def test_a_mask_that_is_none(mask, what):
+    with pytest.raises(SettingError) as error:
+        cartesian(mask_lines=mask)
+    assert what in error.value.what
+
+
+def test_a_mask_of_another_length():
+    with pytest.raises(InputError, match="the mask has 5 lines and the image 6 columns"):
+        cartesian(mask_lines=LINES).operator((5, 6), ("a",), Draws(0))
+    with pytest.raises(SettingError, match="mask_lines gives a mask, too"):
+        cartesian(mask_lines=LINES, mask_file="mask.npy")
+    with pytest.raises(InputError, match="was not read"):
+        cartesian(mask_file="mask.npy").lines(5, "", Draws(0))

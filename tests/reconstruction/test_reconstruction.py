@@ -29,6 +29,8 @@ from sgdj.runs.checkpoints import read_checkpoint, write_checkpoint
 from sgdj.runtime.text import from_cell
 from tests.conftest import only_run
 
+pytestmark = pytest.mark.figures
+
 QUIET = ("scale=smoke", "logger=none", "trainer.threads=1", "evaluation.curve=[]", "attack=gaussian")
 
 

@@ -11,6 +11,8 @@ from sgdj.reporting.curves import points
 from sgdj.study.collecting import older_samples_hashes, samples_hash
 from tests.conftest import only_run
 
+pytestmark = pytest.mark.figures
+
 
 def sample(condition, volume, psnr, **facts):
     row = {"reconstructor": "network", "condition": condition, "volume": volume, "psnr": psnr, "ssim": math.nan}

@@ -18,8 +18,9 @@ from tests.conftest import QUIET
 
 OLDER = Path(__file__).resolve().parents[1] / "data" / "runs_of_4cd156f"
 RUNS = ("mri", "denoising")
-#: In dB, and relative. On the kind of processor that wrote the files every value is equal; another one rounds otherwise
-#: in single precision, which K = 2 iterations and two attack steps make some ten times larger.
+#: In dB, and relative. Learned parts compute in another layout in memory today, which changes the rounding of single
+#: precision: outputs are equal to a relative 5e-6 (tests/networks/test_layout.py), PSNR within 1e-4 dB. What follows
+#: from K = 2 iterations and two attack steps is some ten times further apart than an output, as between processors.
 PSNR, REST = 1e-4, 1e-4
 _WORDS = ("reconstructor", "condition", "shift", "attack", "sample", "volume")
 
@@ -37,8 +38,9 @@ def samples(folder: Path) -> list[dict[str, str]]:
 
 
 def training(folder: Path) -> list[str]:
-    """The command line that made a run."""
-    return shlex.split(json.loads((folder / "run.json").read_text())["command"])[2:]
+    """The command line that made a run, with the attack that was the default then."""
+    given = shlex.split(json.loads((folder / "run.json").read_text())["command"])[2:]
+    return [*given, "attack=pgd", "evaluation.pgd_steps=null"]
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -60,7 +62,7 @@ def assert_same_values(found: list[dict[str, str]], kept: list[dict[str, str]]) 
 
 
 @pytest.mark.parametrize("file", ["checkpoints/best.ckpt", "model/weights.safetensors"])
-def test_an_older_network_is_evaluated_to_the_same_numbers(cli, older, file):
+def test_an_older_network_is_evaluated_to_the_same_numbers_but_for_rounding(cli, older, file):
     code, _, err = cli("mode=evaluate", f"checkpoint={older / file}", "device=cpu", "run_dir=new", *QUIET)
     assert code == 0, err
     assert_same_values(samples(Path("new")), samples(older))
@@ -91,3 +93,14 @@ def test_other_data_and_other_settings_are_told_apart(cli, older):
     code, _, err = cli(*training(older), f"run_dir={older}")
     assert code == 2
     assert "(of other data)" in err
+
+
+def test_an_older_run_whose_record_is_damaged_is_left_alone(cli, older):
+    """Its checkpoints are of another version: they are not continued, although their settings are the same."""
+    command = training(older)
+    (older / "run.json").write_text("{")
+    before = contents(older)
+    code, _, err = cli(*command, f"run_dir={older}")
+    assert (code, len(err.splitlines())) == (2, 1), err
+    assert "run.json cannot be read, and nothing else there is of this configuration" in err
+    assert contents(older) == before

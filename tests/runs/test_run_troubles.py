@@ -205,7 +205,7 @@ def test_42_signals_leave_a_state_that_goes_on(tmp_path, sent, code):
     wait_for(tmp_path / "run" / "checkpoints" / "epoch-0001.ckpt", process)
     for number in sent:
         process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == code, err
     assert f"continue with: python run.py {' '.join(LONG)}" in err
     assert "Traceback" not in err
@@ -218,7 +218,7 @@ def test_42_a_sweep_stops_as_a_whole(tmp_path):
     while not list(tmp_path.glob("outputs/*/*/*/checkpoints/epoch-0001.ckpt")) and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "continue with: python run.py -m task=seismic scale=smoke epochs=3000 seed=0,1,2" in err
     assert len(list(tmp_path.glob("outputs/*/*/*/run.json"))) == 1
@@ -316,7 +316,7 @@ def test_46_a_killed_worker(tmp_path):
     assert workers
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 4, err
     assert "a data worker was killed: lower trainer.workers" in err
     assert "Traceback" not in err
@@ -331,14 +331,14 @@ def test_47_and_48_tables_of_what_is_there(tmp_path):
     for one in rows:
         if one is not gone:
             write(one, target)
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
-    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    script = ROOT / "scripts" / "tables.py"
+    done = run(script, "build", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Missing: MSE, seeds 0" in (tmp_path / "results" / "README.md").read_text()
     assert not (target / "new").exists(), "folded"
     jitter = next(one for one in rows if one.strategy == "jitter")
     write(replace(jitter, attack=jitter.attack | {"rho": 0.5}), target)
-    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    done = run(script, "build", cwd=tmp_path)
     assert done.returncode == 2
     assert "rows with different attack in one table" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -353,12 +353,24 @@ def test_49_no_key_for_wandb(cli, tmp_path, monkeypatch):
     assert not (tmp_path / "outputs").exists()
 
 
+IMPATIENT = """
+import sys
+sys.path.insert(0, {root!r})
+from sgdj.runs import tracking
+tracking._PATIENCE["online"] = 3
+from sgdj.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("key", ["0" * 40, "not a key"])
 def test_50_wandb_unreachable_or_a_bad_key(tmp_path, key):
     environment = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": key}
-    process = start(tmp_path, "task=toy", "scale=smoke", "logger.mode=online", "run_dir=run", **environment)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    (tmp_path / "impatient.py").write_text(IMPATIENT.format(root=str(ROOT)))
+    arguments = ("task=toy", "scale=smoke", "logger.mode=online", "run_dir=run")
+    done = run(tmp_path / "impatient.py", *arguments, cwd=tmp_path, environment=environment)
+    err = done.stderr
+    assert done.returncode == 0, err
     assert err.count("recording offline instead") == 1
     assert "Traceback" not in err
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")), err
@@ -376,22 +388,22 @@ def test_data_that_cannot_be_written(cli, tmp_path):
 def test_two_sweeps_side_by_side(tmp_path):
     """They share data, which is generated once, and an output folder; a third, of the same runs, finds them done."""
     base = ("-m", "task=seismic", "scale=smoke", "strategy=mse,jitter", *QUIET)
-    pair = [start(tmp_path, *base, f"seed={seeds}") for seeds in ("0,1", "2,3")]
+    pair = [start(tmp_path, *base, f"seed={seed}") for seed in (0, 1)]
     for process in pair:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
-        assert "4 of 4 jobs done" in out
-    assert len(list(tmp_path.glob("outputs/*/*/*/run.json"))) == 8
+        assert "2 of 2 jobs done" in out
+    assert len(list(tmp_path.glob("outputs/*/*/*/run.json"))) == 4
     assert len([p for p in (tmp_path / "data").iterdir() if p.is_dir()]) == 1
-    process = start(tmp_path, *base, "seed=0,1,2,3")
-    out, _ = process.communicate(timeout=120)
-    assert out.count("skipped ") == 8
+    process = start(tmp_path, *base, "seed=0,1")
+    out, _ = process.communicate(timeout=600)
+    assert out.count("skipped ") == 4
 
 
 def test_49_wandb_on_a_full_disk(tmp_path):
     with mounted(tmp_path / "run" / "wandb", "8k"):
         process = start(tmp_path, "task=toy", "scale=smoke", "run_dir=run")
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"

@@ -19,15 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 QUIET = ("scale=smoke", "trainer.threads=1", "logger=none", "evaluation.panels=0")
 
 
-def run(folder, *arguments, launcher=(), wait=True):
+def run(folder, *arguments, launcher=(), wait=True, ranks=True):
+    """Run in processes that are forked; a launcher, and ranks on demand, are new interpreters."""
     if launcher:
         command = [sys.executable, *launcher, str(ROOT / "run.py"), *arguments, *QUIET]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     else:
-        process = Program(RUN, *arguments, *QUIET, cwd=folder)
+        process = Program(RUN, *arguments, *QUIET, cwd=folder, jobs=ranks)
     if not wait:
         return process
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out, err
 
 
@@ -89,7 +90,7 @@ def test_a_signal_and_going_on(tmp_path):
     while not (tmp_path / "parts" / "checkpoints" / "epoch-0003.ckpt").exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 143, err
     assert "continue with: python run.py task=seismic" in err
     assert json.loads((tmp_path / "parts" / "run.json").read_text())["status"] == "interrupted"
@@ -102,14 +103,14 @@ def test_a_signal_and_going_on(tmp_path):
 
 def test_a_process_that_dies_ends_the_others(tmp_path):
     arguments = ("task=seismic", "trainer.batch_size=2", "epochs=5000", "trainer.devices=2", "run_dir=run")
-    process = run(tmp_path, *arguments, wait=False)
+    process = run(tmp_path, *arguments, wait=False, ranks=False)
     while not (tmp_path / "run" / "checkpoints" / "epoch-0001.ckpt").exists() and process.poll() is None:
         time.sleep(0.01)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     environments = {int(c): Path(f"/proc/{c}/environ").read_bytes() for c in children}
     (follower,) = [child for child, text in environments.items() if b"\0RANK=1\0" in b"\0" + text]
     os.kill(follower, signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 4, err
     assert "run the same command again" in err
     assert "Traceback" not in err

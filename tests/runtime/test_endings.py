@@ -97,6 +97,7 @@ def test_after_trouble_of_the_machine_no_library_has_a_last_word(monkeypatch):
     assert end.value.code == 5
 
 
+@pytest.mark.figures  # which take a part of the disk
 @pytest.mark.parametrize("size", ["4k", "12k", "40k", "72k", "104k", "120k"])
 def test_a_disk_that_is_full_at_any_moment(cli, tmp_path, size):
     with mounted(tmp_path / "disk", size) as disk:

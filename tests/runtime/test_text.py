@@ -22,6 +22,8 @@ from sgdj.runtime.output import print_error, say_traceback
 from sgdj.runtime.ranks import tell
 from sgdj.study import paper
 
+pytestmark = pytest.mark.figures
+
 #: A file name that clears the screen, reverses the writing and is not UTF-8, as Python gets it.
 HOSTILE = "\x1b[2J\u202egnp.a\udcff\n"
 

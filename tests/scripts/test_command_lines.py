@@ -20,7 +20,9 @@ VERBS = {
     "data": ("describe", "convert", "generate"),
     "unet": (),
     "keep_demo": (),
+    "benchmarks.attack": (),
     "benchmarks.bench": (),
+    "benchmarks.peers": (),
     "benchmarks.scaling": (),
     "reliability.faults": (),
     "reliability.fuzz": (),
@@ -62,7 +64,7 @@ def test_help_names_the_verbs_and_options(name, capsys, monkeypatch):
 def test_an_unknown_option_and_a_missing_argument_are_one_line(name, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = {"compare": ["a", "b"], "describe": ["a"], "convert": ["a", "b"], "generate": ["phantom"]}
-    given |= {"check": ["a"], "unet": ["a"], "keep_demo": ["a"]}
+    given |= {"check": ["a"], "unet": ["a"], "keep_demo": ["a"], "benchmarks.attack": ["a"]}
     for verb in VERBS[name] or ("",):
         before = [verb] if verb else []
         assert script(name, *before, *given.get(verb or name, ()), "--colour", "blue") == 2
@@ -99,6 +101,8 @@ def test_an_unknown_option_and_a_missing_argument_are_one_line(name, capsys, mon
         ("reliability.fuzz --minutes nan", "nan is out of range, --minutes: give a number above 0"),
         ("reliability.fuzz --readers pdf", "there is no 'pdf', --readers: choose of hdf5, "),
         ("benchmarks.bench --quick=maybe", "ignored explicit argument 'maybe', --quick: see "),
+        ("benchmarks.peers --threads two", "'two' are no whole numbers, --threads: write 0,1,2"),
+        ("benchmarks.peers --threads 0", "there are no runs on 0 threads, --threads: give numbers from 1"),
         ("benchmarks.scaling --repeats 0", "0 is out of range, --repeats: give a whole number from 1"),
         ("unet a/b.pt", "no such folder, a: make it first"),
         ("keep_demo nowhere", "no run.json, nowhere: give a run directory"),

@@ -2,20 +2,29 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 
 from scripts.reliability import faults
 from scripts.reliability.report import write
+from tests.program import run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
+
+
+def forked(command, *, cwd, **_):
+    """`subprocess.run` of a sweep."""
+    return run(Path(command[1]), *command[2:], cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faults") / "place"
     kinds = ("architecture=gd,prox", "strategy=jitter")
-    return folder, faults.campaign(kills=3, seed=1, epochs=3, folder=folder, kinds=kinds)
+    with patch.object(faults, "subprocess", SimpleNamespace(run=forked)):
+        return folder, faults.campaign(kills=3, seed=1, epochs=3, folder=folder, kinds=kinds)
 
 
 def test_kills_cost_nothing(done):

@@ -1,5 +1,7 @@
 """Every shift changes what it says, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,7 @@ from sgdj.shifts import (
     Text,
     Texture,
     Wavelet,
+    White,
 )
 
 FOURIER = CartesianAcquisition(
@@ -216,3 +219,40 @@ def test_a_shift_at_another_level_leaves_the_first_alone():
         other = shift.at(0.5)
         assert (type(other), other.level) == (type(shift), 0.5)
         assert shift.level != 0.5
+
+
+@pytest.mark.parametrize("kind", [torch.complex64, torch.float32])
+def test_white_noise_is_added_to_the_image_and_belongs_to_it(kind):
+    """x + g is what was measured and what counts as the reference; the measurement noise stays."""
+    x = disc(96, 2) if kind.is_complex else disc(96, 2).real.contiguous()
+    base = problem(x, FOURIER if kind.is_complex else IdentityAcquisition(noise=0.1))
+    shifted = White(0.05)(base)
+    g = shifted.x - x
+    parts = torch.view_as_real(g).unbind(-1) if kind.is_complex else (g,)
+    for part in parts:  # both channels of a complex image
+        assert float(part.std()) == pytest.approx(0.05, rel=4 / np.sqrt(2 * part.numel()))
+        assert abs(float(part.mean())) < 4 * 0.05 / np.sqrt(part.numel())
+        assert abs(float(np.corrcoef(part[0].flatten(), part[1].flatten())[0, 1])) < 4 / 96
+    assert shifted.x.dtype == kind
+    torch.testing.assert_close(White(0.05).at(0.1)(base).x - x, 2 * g, rtol=1e-3, atol=1e-6)  # the same draw
+    assert torch.equal(White(0.0)(base).x, x)
+    clean, changed = measure(base), measure(shifted)
+    assert torch.equal(changed.x, shifted.x)
+    noise = [one.y - one.operator.forward(one.x) for one in (clean, changed)]
+    torch.testing.assert_close(noise[0], noise[1], rtol=0, atol=1e-5)
+
+
+def test_a_drawn_mask_replaces_one_of_the_users_own():
+    own = replace(FOURIER, mask_lines=tuple(int(i % 2 == 0) for i in range(48)))
+    shifted = Sampling(None, None, "equispaced", None, True)(problem(disc(), own))
+    assert measure(shifted).operator.lines.sum() == 12
+    same = Sampling(None, None, None, None, True)(problem(disc(), own))
+    assert measure(same).operator.lines.sum() == 24
+
+
+def test_new_layers_keep_the_scale_of_the_noisy_trace():
+    acquisition = replace(SEISMIC, noise=0.2, scaling="noisy")
+    names = tuple("abc")
+    shifted = Layers(0.5)(Problem(torch.zeros(3, 1, 64, 32), names, names, acquisition, Draws(0)))
+    peaks = measure(shifted).y.abs().amax((1, 2, 3))
+    assert peaks.tolist() == pytest.approx([1.0, 1.0, 1.0])

@@ -15,6 +15,7 @@ from sgdj.data.fft import image_to_kspace
 from sgdj.errors import InputErrors
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.study.own import read
+from sgdj.study.store import read as stored
 from tests.config.test_plugins import write_lab
 from tests.conftest import QUIET
 
@@ -51,7 +52,8 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_one_of_each_kind_from_a_plugin(cli, lab, capfd):
+@pytest.mark.figures
+def test_one_of_each_kind_from_a_plugin(cli, lab, capfd, monkeypatch):
     file = written(
         Path("mine.yaml"),
         title="Waves",
@@ -102,6 +104,18 @@ def test_one_of_each_kind_from_a_plugin(cli, lab, capfd):
     capfd.readouterr()
     assert status(lambda: main(["missing", "--study", str(file)])) == 0
     assert capfd.readouterr().out == "0 of 8 runs are missing\n"
+    monkeypatch.setenv("PYTHONPATH", str(lab.parent))  # for the process that runs a row again
+    (name, *_) = [f"{row.experiment}/{row.name}" for row in stored(folder) if "fast" not in row.name]
+    assert status(lambda: main(["check", name, "--study", str(file)])) == 0
+    assert capfd.readouterr().out.splitlines()[-1].startswith(f"{name}: the same bits; ")
+    assert status(lambda: main(["check", "study/none", "--study", str(file)])) == 2
+    assert status(lambda: main(["choose", "--study", str(file)])) == 2
+    assert capfd.readouterr().err.splitlines() == [
+        "error: no such row, study/none: see results/mine/runs.csv",
+        "error: levels are chosen for the paper's study alone, --study: give a row its sigma, or compare by mode=tune",
+    ]
+    assert status(lambda: main(["rehash", "--study", str(file)])) == 0
+    assert capfd.readouterr().out == "0 rows changed\n"
     named = [path for path in (ROOT / "sgdj").rglob("*") if path.is_file() and b"kappa_" in path.read_bytes()]
     assert [path for path in named if path.suffix != ".pyc"] == []
 
@@ -217,4 +231,4 @@ def test_the_readmes_study_is_valid(tmp_path):
     assert len(study.rows) == 6
     assert len(study.cells) == 18
     assert study.columns["in-distribution"] == CLEAN
-    assert study.columns["adversarial"] == Key("pgd", 1.0)
+    assert study.columns["adversarial"] == Key("apgd", 1.0)

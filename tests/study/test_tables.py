@@ -7,8 +7,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,29 +20,32 @@ from scipy.stats import ttest_ind
 from scripts.common import status
 from scripts.tables import main
 from sgdj.config.composition import CONF
-from sgdj.config.identity import identity
+from sgdj.config.identity import RESULT_VERSION, identity
 from sgdj.config.instantiate import build as instantiate
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
 from sgdj.evaluation.conditions import CLEAN, Key
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
-from sgdj.study import claims, levels, margins, paper, steadiness, tables
+from sgdj.study import claims, levels, margins, steadiness, tables
 from sgdj.study.campaign import missing
 from sgdj.study.collecting import _variant, collect, collect_new, level
+from sgdj.study.columns import columns
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
-from sgdj.study.paper import reported
+from sgdj.study.paper import deviations, reported
 from sgdj.study.report import build, put_excerpt
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
-from sgdj.study.store import read, write
-from sgdj.study.upstream import deviations
+from sgdj.study.store import fold, read, write
 from tests.conftest import only_run
+from tests.program import Program, run
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "tables.py"
 RESULTS = ROOT / "results"
-CONDITIONS = (CLEAN, Key("gaussian", 1.0), Key("pgd", 1.0), Key(shift="lesion"), Key(shift="line"))
+PGD = Key("pgd", 1.0)
+CONDITIONS = (CLEAN, Key("gaussian", 1.0), PGD, Key(shift="lesion"), Key(shift="line"))
 
 
 def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
@@ -68,7 +69,8 @@ def row(architecture="gd", strategy="mse", seed=0, shift=0.0, **changed) -> Row:
         architecture=architecture, strategy=strategy, seed=seed,
         level=level, variant=[], iterations=4,
         command=f"python run.py +experiment=table_mri architecture={architecture} strategy={strategy} seed={seed}",
-        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic", commit="c",
+        config_hash=f"{architecture}{strategy}{seed}", data_hash="d", samples_hash="s", data="synthetic",
+        result_version=RESULT_VERSION, commit="c",
         machine="m", threads=1, versions={}, attack={"name": "pgd", "rho": 0.03, "epsilon": None, "steps": 10},
         definitions={"psnr": "p"}, values=values,
         budgets={c: {"epsilon": 0.5, "rho": 0.03} for c in CONDITIONS if c.attack},
@@ -89,6 +91,7 @@ def full(seeds=range(10), gain=0.5):
         {"definitions": {"psnr": "clamped"}},
         {"data_hash": "other"},
         {"scale": "paper"},
+        {"result_version": RESULT_VERSION - 1},
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused(changed):
@@ -124,6 +127,28 @@ def test_the_table_shows_means_paper_and_what_is_missing():
     (empty,) = [r for r in records if (r["training"], r["column"]) == ("SPGD jittering", "adversarial")]
     assert empty["paper_psnr"] == empty["psnr_minus_paper"] == ""
     assert r"\toprule" in tables.as_latex("mri", found)
+
+
+def test_the_published_attack_stands_beside_a_stronger_one():
+    """The paper's figure is compared with its own attack; claims rest on the stronger one."""
+    rows = full(range(2))
+    for one in rows:
+        one.attack.update(name="apgd", steps=60)
+        for values in one.values.values():
+            values[Key("apgd", 1.0)] = {name: {v: x - 1 for v, x in of.items()} for name, of in values[PGD].items()}
+    found = tables.lines(rows)
+    shown = columns(found[0].first)
+    assert list(shown)[2:4] == ["adversarial", "published PGD"]
+    assert (shown["adversarial"], shown["published PGD"]) == (Key("apgd", 1.0), PGD)
+    records = {(r["training"], r["column"]): r for r in csv.DictReader(tables.as_csv("mri", found).splitlines())}
+    assert records["SGD jittering", "adversarial"]["paper_psnr"] == ""
+    assert records["SGD jittering", "published PGD"]["paper_psnr"] == "26.77"
+    text = "Adversarial: APGD, ρ = 0.03, 60 steps; random noise of the same norm. Published PGD: the paper's attack"
+    assert text in tables.markdown("mri", found, (0, 1))
+    (claim,) = [
+        f for f in claims.findings(rows) if f.claim.text.startswith("SGD jittering is more robust than MSE to a")
+    ]
+    assert claim.difference == pytest.approx(0.5)
 
 
 def test_published_figures():
@@ -207,9 +232,9 @@ def test_each_deviation_is_shown_by_its_difference():
     text = document(rows)
     (line,) = [line for line in text.splitlines() if line.startswith("| no schedule |")]
     assert "| yes |" in line
-    assert line.count("(-0.25)") == len(paper.COLUMNS["mri"])
+    assert line.count("(-0.25)") == len(columns(base))
     (last,) = [line for line in text.splitlines() if line.startswith("| **all** |")]
-    assert last.count("(-3.00)") == len(paper.COLUMNS["mri"])
+    assert last.count("(-3.00)") == len(columns(base))
     assert "missing: noise scale, jittered validation, K = 5" in text
 
 
@@ -233,8 +258,8 @@ def test_committed_tables_are_up_to_date(tmp_path):
     (tmp_path / "results" / scale).mkdir(parents=True)
     for path in committed.glob("*.csv"):
         shutil.copy(path, tmp_path / "results" / scale)
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "build"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    done = run(SCRIPT, "build", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     made = {p.relative_to(tmp_path / "results"): p for p in (tmp_path / "results").rglob("*") if p.is_file()}
     assert len(made) > 10
     readme = tmp_path / "README.md"
@@ -246,7 +271,10 @@ def test_committed_tables_are_up_to_date(tmp_path):
 
 
 def test_committed_rows_are_of_this_configuration():
-    """Every training's command composes, and gives the row's level, attack, data and configuration hash."""
+    """Every training's command composes, and gives the row's level and data; of today's version, attack and hash, too.
+
+    A row of an older version has another hash than its command has today, so that it is measured anew.
+    """
     found = read(folder(RESULTS, "small", COMMITTED["small"]))
     assert {(one.scale, one.threads) for one in found} == {("small", 1)}
     assert [one.name for one in found if _variant(one.command) != one.variant] == []
@@ -262,10 +290,11 @@ def test_committed_rows_are_of_this_configuration():
         assert [config[name] for name in ("task", "scale")] == [one.task, one.scale]
         assert [config[node]["name"] for node in ("architecture", "strategy")] == [one.architecture, one.strategy]
         assert level(config) == one.level, one.name
-        assert one.attack.items() <= config["attack"].items(), one.name
         manifest = instantiate(settings, "dataset").manifest()  # of generated data, which need not be there
         assert digest(manifest) == one.data_hash, one.name
-        assert identity(config, manifest) == one.config_hash, one.name
+        current = one.result_version == RESULT_VERSION
+        assert (identity(config, manifest) == one.config_hash) == current, one.name
+        assert not current or one.attack.items() <= config["attack"].items(), one.name
 
 
 def test_committed_curves_are_of_the_networks_in_the_tables():
@@ -317,6 +346,7 @@ def test_levels_in_use_are_the_chosen_ones():
             assert one.level == chosen[one.task, one.strategy].row.level
 
 
+@pytest.mark.figures
 def test_an_incomplete_table_is_built_and_says_so(tmp_path):
     for one in full(range(2)):
         write(replace(one, times={"wall_s": 60.0, "training_s": 50.0, "steps": 100, "peak_memory_mib": 1.0}), tmp_path)
@@ -328,6 +358,7 @@ def test_an_incomplete_table_is_built_and_says_so(tmp_path):
     assert {p.suffix for p in (tmp_path / "figures").iterdir()} == {".png", ".pdf"}
 
 
+@pytest.mark.figures
 def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
     """A fifth strategy and another architecture, with and without a level, in every document and figure."""
     new = (("gd", "two_draws", {"strategy.sigma": 0.3}), ("wide", "plain", {}), ("gd", "plain", {}))
@@ -350,6 +381,54 @@ def test_what_the_paper_does_not_have_is_shown_as_exploratory(tmp_path):
     assert "plain (wide) " in (tmp_path / "robustness" / "README.md").read_text()
     for name in ("tradeoff", "epsilon", "iterations", "sigma"):
         assert (tmp_path / "figures" / f"{name}-mri.png").is_file()
+
+
+def test_a_document_is_of_one_version(tmp_path):
+    """The newest of a task; older rows stay in the files, and documents say how many they leave out."""
+    older = [replace(r, result_version=RESULT_VERSION - 1, run=f"old{r.run}", config_hash="o") for r in full(range(2))]
+    for one in older:
+        write(one, tmp_path)
+    text = build_text(tmp_path)
+    assert f"Measured with result version {RESULT_VERSION - 1} of this program; today's version" in text["README.md"]
+    assert "Left out" not in text["README.md"] + text["claims.md"]
+    newer = row(seed=0)
+    write(newer, tmp_path)
+    text = build_text(tmp_path)
+    shown = f"| MSE | — | 1 | synthetic data | **{newer.mean(CLEAN):.2f}**"
+    assert shown in text["README.md"]
+    assert "SGD jittering | σ" not in text["README.md"]
+    for name in ("README.md", "claims.md"):
+        assert "Measured with result version" not in text[name]
+        assert (
+            f"Left out, since a document is of one version: 16 rows of result version {RESULT_VERSION - 1}."
+            in (text[name])
+        )
+    assert len(read(tmp_path)) == 17
+
+
+def build_text(place: Path) -> dict[str, str]:
+    """Return the documents of the rows in a folder, by name."""
+    fold(place)
+    build(place, (0, 1), place, "# Results")
+    return {name: (place / name).read_text() for name in ("README.md", "claims.md")}
+
+
+def test_rows_of_an_older_version_are_missing_today():
+    wanted = cells(["mri"], "smoke", (0,), ["tables", "curves"])[:1]
+    (table,) = wanted
+    measured = row(scale="smoke", config_hash=plan(table.job()).key)
+    assert missing(wanted, [measured]) == []
+    assert missing(wanted, [replace(measured, result_version=RESULT_VERSION - 1)]) == wanted
+
+
+def test_a_row_of_an_older_version_is_not_checked_today(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    older = next(one for one in read(RESULTS / "small") if one.result_version != RESULT_VERSION)
+    assert status(lambda: main(["check", f"{older.experiment}/{older.name}"])) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: measured with result version {older.result_version}, and this program computes ")
+    assert f"check it with the program of its commit, {older.commit[:12]}, or measure it anew" in err
+    assert err.count("\n") == 1
 
 
 def test_without_a_row_there_is_one_line(tmp_path, monkeypatch, capsys):
@@ -403,6 +482,7 @@ def test_runs_that_no_table_takes_are_named_with_the_reason(cli, tmp_path):
     assert collect_new(tmp_path / "outputs", results, "smoke", (0, 1)) == ([], passed)
 
 
+@pytest.mark.figures
 def test_a_task_that_the_paper_does_not_have_gets_a_table_of_its_own(tmp_path):
     """Title and columns are the task's; of small images there is no SSIM."""
 
@@ -444,20 +524,18 @@ def test_a_run_of_before_the_columns_gives_the_same_row(cli, tmp_path):
     assert cli(*command)[0] == 0
     run = only_run(tmp_path)
     new, path = collect(run, "table_mri"), run / "evaluation" / "samples.csv"
-    assert {Key("pgd", 0.5), Key(shift="noise_level", level=4.5), Key(iterations=2)} < set(new.values["x0"])
+    assert {Key("apgd", 0.5), PGD, Key(shift="noise_level", level=4.5), Key(iterations=2)} < set(new.values["x0"])
     lines = [line.rsplit(",", 3)[0] for line in path.read_bytes().decode().split("\r\n")]
     path.write_bytes("\r\n".join(re.sub("^x0,", "zero_filled,", line) for line in lines).encode())
     old = collect(run, "table_mri")
     assert replace(old, samples_hash=new.samples_hash) == new
 
 
-def _campaign(folder: Path) -> subprocess.Popen:
+def _campaign(folder: Path) -> Program:
+    """Start a campaign in a process group of its own, with its jobs in it."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(ROOT / "scripts" / "tables.py"), "run", "--scale", "smoke", "--tasks", "seismic"]
-    return subprocess.Popen(
-        [*command, "--parts", "tables", "--jobs", "2"], cwd=folder, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    chosen = ("--scale", "smoke", "--tasks", "seismic", "--parts", "tables", "--jobs", "2")
+    return Program(SCRIPT, "run", *chosen, cwd=folder, group=0, jobs=True)
 
 
 def _trained_but_unfinished(folder: Path) -> int:
@@ -469,7 +547,7 @@ def _trained_but_unfinished(folder: Path) -> int:
 
 
 def _kill_in_the_middle(folder: Path, whole_group: bool) -> None:
-    process, deadline = _campaign(folder), time.monotonic() + 120
+    process, deadline = _campaign(folder), time.monotonic() + 300
     seen = {p.parent for p in folder.rglob("last.ckpt")}
     while time.monotonic() < deadline:
         fresh = {p.parent for p in folder.rglob("last.ckpt")} - seen
@@ -482,7 +560,7 @@ def _kill_in_the_middle(folder: Path, whole_group: bool) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()  # its jobs live on, and the next campaign has to wait for them
-    process.wait()
+    process.wait(60)
 
 
 def test_a_campaign_killed_twice_gives_the_same_tables(tmp_path):
@@ -519,7 +597,7 @@ def test_an_unknown_part_or_task_is_one_line(tmp_path, monkeypatch, capsys):
 
 def test_rows_from_before_and_after_a_setting_was_added_fit_together(cli, tmp_path):
     """A setting younger than the first rows, at the value that means what they did, is no difference."""
-    assert cli("+experiment=table_seismic", "scale=smoke", "strategy=mse")[0] == 0
+    assert cli("+experiment=table_seismic", "scale=smoke", "strategy=mse", "attack=pgd")[0] == 0
     run = only_run(tmp_path)
     new = collect(run, "table_seismic")
     config = yaml.safe_load((run / "config.yaml").read_text())

@@ -1,10 +1,17 @@
-"""A plain transcription of the authors' arithmetic in NumPy, from its description; it imports nothing of the project.
+"""The authors' arithmetic in NumPy, transcribed from a description of their code; it imports nothing of the project.
 
-Complex images are two real channels, k-space is not centred, and nothing is shared or simplified between iterations.
-Shapes: images (B, C, H, W).
+Images are (B, C, H, W); complex ones are two real channels, and k-space is not centred. Nothing is shared or simplified
+between iterations. Every function also takes numbers with an infinitesimal imaginary part, which carries an exact
+derivative through it (the complex step), so that the attack's gradient needs no differences.
 """
 
 import numpy as np
+
+H = 1e-30  # of the complex step: so small that its square vanishes
+
+
+def relu(x):
+    return np.where(x.real > 0, x, 0)
 
 
 def convolve(x, weight, bias=None):
@@ -12,59 +19,79 @@ def convolve(x, weight, bias=None):
     pad = weight.shape[-1] // 2
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     height, width = x.shape[-2:]
-    out = np.zeros((x.shape[0], weight.shape[0], height, width))
+    out = 0
     for i in range(weight.shape[2]):
         for j in range(weight.shape[3]):
             part = padded[:, :, i : i + height, j : j + width]
-            out += np.einsum("bchw,oc->bohw", part, weight[:, :, i, j])
+            out = out + np.einsum("bchw,oc->bohw", part, weight[:, :, i, j])
     return out if bias is None else out + bias[:, None, None]
 
 
-def group_norm(x, groups, weight, bias):
+def group_norm(x, weight, bias, groups=4):
     b, c, h, w = x.shape
     grouped = x.reshape(b, groups, -1)
-    mean, variance = grouped.mean(-1, keepdims=True), grouped.var(-1, keepdims=True)
-    normal = ((grouped - mean) / np.sqrt(variance + 1e-5)).reshape(b, c, h, w)
+    centred = grouped - grouped.mean(-1, keepdims=True)
+    normal = (centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)).reshape(b, c, h, w)
     return normal * weight[:, None, None] + bias[:, None, None]
 
 
-def dncnn(x, layers):
-    """Convolutions without bias: ReLU after the first, GroupNorm(4) and ReLU after the others, none after the last."""
+def mri_network(layers):
+    """DnCNN without biases, with a skip: R(x) = f(x) + x, in the gradient network as in the proximal one."""
     first, middle, last = layers
-    x = np.maximum(convolve(x, first), 0)
-    for weight, scale, shift in middle:
-        x = np.maximum(group_norm(convolve(x, weight), 4, scale, shift), 0)
-    return convolve(x, last)
+
+    def learned(y, x):
+        out = relu(convolve(x, first))
+        for weight, scale, shift in middle:
+            out = relu(group_norm(convolve(out, weight), scale, shift))
+        return convolve(out, last) + x
+
+    return learned
 
 
-def seismic_cnn(y, x, layers):
-    """CNN of (y, x): three convolutions with GroupNorm(4) and ReLU, one to a single channel, one of 1 x 1."""
+def seismic_network(layers):
+    """CNN of (y, x) without a skip: three 3 x 3 layers, one to a single channel, one of 1 x 1."""
     three, (weight, bias), (weight1, bias1) = layers
-    out = np.concatenate([y, x], axis=1)
-    for w, b, scale, shift in three:
-        out = np.maximum(group_norm(convolve(out, w, b), 4, scale, shift), 0)
-    return convolve(convolve(out, weight, bias), weight1, bias1)
+
+    def learned(y, x):
+        out = np.concatenate([y, x], axis=1)
+        for w, b, scale, shift in three:
+            out = relu(group_norm(convolve(out, w, b), scale, shift))
+        return convolve(convolve(out, weight, bias), weight1, bias1)
+
+    return learned
+
+
+def _transform(x, sign):
+    """Orthonormal 2-D Fourier transform of two real channels, as the sums that define it."""
+    re, im = x[:, 0], x[:, 1]
+    for axis, n in ((1, x.shape[-2]), (2, x.shape[-1])):
+        angle = sign * 2 * np.pi * np.outer(np.arange(n), np.arange(n)) / n
+        cos, sin = np.cos(angle) / np.sqrt(n), np.sin(angle) / np.sqrt(n)
+        along = "kh,bhw->bkw" if axis == 1 else "kw,bhw->bhk"
+        re, im = (
+            np.einsum(along, cos, re) - np.einsum(along, sin, im),
+            np.einsum(along, sin, re) + np.einsum(along, cos, im),
+        )
+    return np.stack([re, im], axis=1)
 
 
 class RowMaskedFourier:
-    """A: rows of k-space dropped, then un-centred. The adjoint does not mask."""
+    """A drops rows of k-space, and un-centres it afterwards; its adjoint does not mask."""
 
     def __init__(self, rows):
         self.rows = rows
 
     def forward(self, x):
-        k = np.fft.fft2(np.fft.ifftshift(x[:, 0] + 1j * x[:, 1], axes=(-2, -1)), norm="ortho")
-        k = np.fft.fftshift(k, axes=(-2, -1)) * self.rows[:, None]
-        k = np.fft.ifftshift(k, axes=(-2, -1))
-        return np.stack([k.real, k.imag], axis=1)
+        plane = (-2, -1)
+        k = np.fft.fftshift(_transform(np.fft.ifftshift(x, axes=plane), -1), axes=plane)
+        return np.fft.ifftshift(k * self.rows[:, None], axes=plane)
 
     def adjoint(self, y):
-        x = np.fft.fftshift(np.fft.ifft2(y[:, 0] + 1j * y[:, 1], norm="ortho"), axes=(-2, -1))
-        return np.stack([x.real, x.imag], axis=1)
+        return np.fft.fftshift(_transform(y, 1), axes=(-2, -1))
 
 
 class ColumnConvolution:
-    """A: the same symmetric wavelet down every column; its own adjoint."""
+    """A is the same symmetric wavelet down every column, and its own adjoint."""
 
     def __init__(self, wavelet, size):
         half = len(wavelet) // 2
@@ -75,50 +102,80 @@ class ColumnConvolution:
                     self.matrix[row, column] = wavelet[row - column + half]
 
     def forward(self, x):
-        return np.einsum("ij,bcjw->bciw", self.matrix, x)
+        return self.matrix @ x
 
     def adjoint(self, y):
-        return np.einsum("ji,bcjw->bciw", self.matrix, y)
+        return self.forward(y)
 
 
-def unrolled(form, operator, learned, e, rule, start, count, y, sigma=0.0, noise=None):
+def unrolled(form, task, operator, learned, e, count, y, sigma=0.0, noise=None):
     """All iterates x_0 ... x_K.
 
-    form "gd" steps along the learned gradient, which their MRI network gives a skip connection; "prox" applies it.
-    With jitter, the noise of iteration k is noise[k] * sigma * max(iterate after the data step).
+    With jitter, the noise of iteration k is noise[k] * sigma * max(iterate after the data step): the signed maximum
+    over the whole batch and both channels.
     """
-    step = np.exp(e) if rule == "exp" else 0.1 / (1 + np.exp(-e))
-    x = operator.adjoint(y) if start == "adjoint" else y
+    step = np.exp(e) if task == "mri" else 0.1 / (1 + np.exp(-e))
+    x = operator.adjoint(y) if task == "mri" else y
     iterates = [x]
     for k in range(count):
         data = operator.adjoint(operator.forward(x) - y)
         z = x - step * data
-        w = 0.0 if noise is None else sigma * z.max() * noise[k]
-        # the proximal noise is not scaled by the step: so it is in the code
+        w = 0.0 if noise is None else sigma * z.flat[np.argmax(z.real)] * noise[k]
+        # the proximal noise is scaled by exp(e), also where the step is not
         x = x - step * (data + learned(y, x) + w) if form == "gd" else learned(y, z - np.exp(e) * w)
         iterates.append(x)
     return iterates
 
 
+def loss(prediction, reference):
+    """Mean over everything, both channels included."""
+    return np.mean((prediction - reference) ** 2)
+
+
+def gradient(reconstruct, x, y):
+    """Derivative of one sample's loss by its measurement: y and x are (C, H, W)."""
+    many = np.repeat(y[None].astype(complex), y.size, axis=0)
+    many.reshape(y.size, -1)[np.arange(y.size), np.arange(y.size)] += 1j * H
+    values = np.mean((reconstruct(many) - x) ** 2, axis=(1, 2, 3))
+    return (values.imag / H).reshape(y.shape)
+
+
 def pgd(reconstruct, x, y, epsilon, steps, alpha):
-    """Zero start, normalised-gradient steps, projection per sample, last iterate; gradient by central differences."""
+    """Zero start, normalised-gradient steps on the loss over both channels, projection per sample, last iterate."""
     delta = np.zeros_like(y)
     for _ in range(steps):
-        gradient = np.zeros_like(y)
-        for index in np.ndindex(y.shape):
-            bump = np.zeros_like(y)
-            bump[index] = 1e-6
-            sample = index[0]
-            losses = [np.mean((reconstruct(y + delta + s * bump)[sample] - x[sample]) ** 2) for s in (1, -1)]
-            gradient[index] = (losses[0] - losses[1]) / 2e-6
-        norms = np.sqrt(np.sum(gradient**2, axis=(1, 2, 3), keepdims=True))
-        delta = delta + alpha * gradient / norms
-        size = np.sqrt(np.sum(delta**2, axis=(1, 2, 3), keepdims=True))
-        delta = delta * np.minimum(1, epsilon / size)
+        for i in range(len(y)):
+            slope = gradient(reconstruct, x[i], y[i] + delta[i])
+            moved = delta[i] + alpha * slope / np.linalg.norm(slope)
+            delta[i] = moved * min(1, epsilon / np.linalg.norm(moved))
     return delta
 
 
-def clamped_psnr(prediction, reference):
-    """PSNR of channel 0, the real part; the prediction is clamped to [0, 1], the reference is not."""
-    error = np.mean((np.clip(prediction[:, 0], 0, 1) - reference[:, 0]) ** 2, axis=(1, 2))
-    return -10 * np.log10(error)
+def _psnr(a, b):
+    with np.errstate(divide="ignore"):
+        return -10 * np.log10(np.mean((a - b) ** 2, axis=(1, 2)))
+
+
+def mri_psnr(prediction, reference):
+    """PSNR of the first channels, the real parts, both clamped to [0, 1]."""
+    return _psnr(np.clip(prediction[:, 0], 0, 1), np.clip(reference[:, 0], 0, 1))
+
+
+def seismic_psnr(prediction, reference):
+    """PSNR of a prediction that is clamped to [0, 1], and a reference that is not."""
+    return _psnr(np.clip(prediction[:, 0], 0, 1), reference[:, 0])
+
+
+def seismic_scale(x, y):
+    """A stored section and its noisy trace, both divided by the trace's largest magnitude."""
+    top = np.abs(y).max(axis=(1, 2, 3), keepdims=True)
+    return x / top, y / top
+
+
+def sections(rng, count, size, reflectors):
+    """Reflectivity: in each trace some positions, without replacement, with amplitudes uniform in ±0.4."""
+    x = np.zeros((count, 1, size, size))
+    for section in x[:, 0]:
+        for trace in section.T:
+            trace[rng.choice(size, reflectors, replace=False)] = rng.uniform(-0.4, 0.4, reflectors)
+    return x

@@ -1,0 +1,80 @@
+"""Compute the learned part of a network in another number format."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from sgdj.networks.base import LearnedPart, Reconstructor
+from sgdj.networks.unrolled import Unrolled
+
+
+class InFloat32(nn.Module):
+    """Layer that computes in float32 whatever the layers round it do."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer to x in float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            made: Tensor = self.layer(x.float())
+        return made
+
+
+class InBfloat16(LearnedPart):
+    """Learned part whose convolutions and products compute in bfloat16; its result is of the input's precision.
+
+    Its last layer computes in float32: rounding there goes straight into the image, and was measured to cost three
+    times as much accuracy as rounding in all other layers together.
+
+    Parameters
+    ----------
+    part
+        Learned part with float32 weights.
+    """
+
+    def __init__(self, part: LearnedPart) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Map the iterate x (B, C, H, W) to an image of the same shape and dtype; y is the measurement."""
+        with torch.autocast(x.device.type, torch.bfloat16):
+            made: Tensor = self.part(x, y)
+        return made.to(x.dtype)
+
+
+@contextmanager
+def computing_in(precision: str, network: Reconstructor) -> Iterator[None]:
+    """Let an unrolled network compute its learned part in a number format for the length of the context.
+
+    Data steps, attacks and metrics stay in float32: the Fourier transform has no bfloat16.
+
+    Parameters
+    ----------
+    precision
+        Number format, ``32`` or ``bf16``.
+    network
+        Network whose learned part computes in it.
+
+    Yields
+    ------
+    None
+        Nothing; the caller uses the network.
+    """
+    if precision == "32" or not isinstance(network, Unrolled):
+        yield
+        return
+    part = network.learned
+    *_, name = (name for name, layer in part.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear))
+    last = part.get_submodule(name)
+    part.set_submodule(name, InFloat32(last))
+    network.learned = InBfloat16(part)
+    try:
+        yield
+    finally:
+        network.learned = part
+        part.set_submodule(name, last)

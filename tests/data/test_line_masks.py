@@ -1,0 +1,113 @@
+"""Masks that come from files: what is read, what is refused, and what names the run."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from sgdj.cli import main
+from sgdj.config.composition import parse
+from sgdj.config.load import load
+from sgdj.data.line_masks import built_acquisition, read_line_mask
+from sgdj.draws import Draws
+from sgdj.errors import InputError
+from sgdj.modes.checks import prepared_data
+from sgdj.modes.plan import plan
+
+LINES = np.array([0, 1, 1, 0, 1], dtype=np.int64)
+
+
+def write(path: Path, values: np.ndarray, name: str = "mask") -> Path:
+    if path.suffix == ".npy":
+        np.save(path, values)
+    elif path.suffix == ".npz":
+        np.savez(path, **{name: values})
+    else:
+        with h5py.File(path, "w") as file:
+            file[name] = values
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".hdf5"])
+@pytest.mark.parametrize("form", [LINES, LINES.astype(bool), LINES.reshape(1, 1, 5, 1) * 1.0, np.tile(LINES, (3, 1))])
+def test_every_kind_of_file_gives_its_mask(suffix, form, tmp_path):
+    assert read_line_mask(write(tmp_path / f"own{suffix}", form), "columns") == (0, 1, 1, 0, 1)
+
+
+def broken(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Files that hold no mask, and what is said of each."""
+    (folder / "text.npy").write_text("0 1 1")
+    (folder / "own.mat").write_bytes(b"MATLAB 5.0")
+    np.save(folder / "pickled.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    return {
+        "missing": (folder / "none.npy", "no such file"),
+        "folder": (folder, "no such file"),
+        "format": (folder / "own.mat", "unknown format .mat"),
+        "text": (folder / "text.npy", "no NumPy array begins here"),
+        "objects": (folder / "pickled.npy", "Python objects"),
+        "name": (write(folder / "other.npz", LINES, "lines"), "no array 'mask'"),
+        "dataset": (write(folder / "other.h5", LINES, "lines"), "the dataset is missing"),
+        "nan": (write(folder / "nan.npy", np.array([0, np.nan, 1.0])), "1 values that are neither 0 nor 1"),
+        "weights": (write(folder / "half.npz", np.array([0.5, 1.0])), "1 values that are neither 0 nor 1"),
+        "none": (write(folder / "zeros.h5", np.zeros(4)), "samples no line"),
+        "points": (write(folder / "points.npy", np.eye(4)), "does not keep whole columns"),
+    }
+
+
+def test_what_is_no_mask_is_refused_with_its_place(tmp_path):
+    for path, what in broken(tmp_path).values():
+        with pytest.raises(InputError) as error:
+            read_line_mask(path, "columns")
+        assert what in error.value.what
+        assert str(path) in error.value.where
+        assert error.value.mend
+
+
+def settings(*overrides: str):
+    return load(parse(["task=mri", "scale=smoke", *overrides]))
+
+
+def test_the_mask_of_a_file_is_measured_with(tmp_path):
+    lines = np.arange(32) % 3 == 0
+    path = write(tmp_path / "own.npy", lines)
+    acquisition = built_acquisition(settings(f"operator.mask_file={path}").settings)
+    assert acquisition.operator((32, 32), ("a",), Draws(0)).lines.tolist() == lines.tolist()
+    given = "operator.mask_lines=[" + ",".join(str(int(one)) for one in lines) + "]"
+    assert built_acquisition(settings(given).settings) == acquisition
+
+
+def test_the_content_of_the_file_names_the_run(tmp_path):
+    path = write(tmp_path / "own.npy", np.arange(32) % 3 == 0)
+    job = settings(f"operator.mask_file={path}", f"dataset.directory={tmp_path}")
+    before = plan(job).key
+    assert plan(job).key == before != plan(settings(f"dataset.directory={tmp_path}")).key
+    write(path, np.arange(32) % 4 == 0)
+    assert plan(job).key != before
+
+
+def test_a_mask_of_another_length_is_told_before_a_run(tmp_path):
+    path = write(tmp_path / "own.npy", np.ones(31))
+    planned = plan(settings(f"operator.mask_file={path}", f"dataset.directory={tmp_path / 'data'}"))
+    with pytest.raises(InputError, match="the mask has 31 lines and the image 32 columns"):
+        prepared_data(planned)
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("operator.mask_file=none.npy", "error: no such file: none.npy, operator.mask_file: "),
+        ("operator.mask_file=zeros.npy", "samples no line, operator.mask_file=zeros.npy: mark the columns"),
+        ("operator.mask_file=short.npy", "error: the mask has 5 lines and the image 32 columns"),
+        ("operator.mask_lines=[0,0]", "samples no line, operator.mask_lines: mark the columns"),
+        ("operator.mask_lines=[0,2]", "1 values that are neither 0 nor 1, operator.mask_lines: store 0 and 1"),
+    ],
+)
+def test_the_command_line_tells_it_in_one_line(case, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(Path("zeros.npy"), np.zeros(32))
+    write(Path("short.npy"), LINES)
+    assert main(["task=mri", "scale=smoke", "logger=none", case]) == 2
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error:")]
+    assert said in line
+    assert not (tmp_path / "outputs").exists()
