@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydicom import FileDataset
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
+_LITTLE = 2**26  # bytes, for which there is memory
 _DEFLATED = "1.2.840.10008.1.2.1.99"  # the whole file is compressed: how large it becomes is known too late
 
 
@@ -25,7 +26,12 @@ def _told(path: Path) -> Iterator[None]:
     try:
         with access_told(path):
             yield
-    except (InputError, MemoryError):
+    except MemoryError as error:
+        if path.stat().st_size > _LITTLE:
+            raise
+        what = "an element declares more than the file holds"  # its length is believed
+        raise InputError(what, str(path), "compare it with its source, copy it again") from error
+    except InputError:
         raise
     except Exception as error:  # a damaged file, or a decoder that is missing, fails in many ways
         reason = first_line(error, 100)

@@ -1,17 +1,16 @@
 """Read arrays of MATLAB files, of version 7.3 and of those before."""
 
-import warnings
-import zlib
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdj.data.access import access_told
 from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
+from sgdj.data.matlab_5 import list_variables, read_variable
 from sgdj.data.slices import Reading, Slices, arranged, check_declared
-from sgdj.errors import InputError, first_line
+from sgdj.errors import InputError
 from sgdj.runtime.arrays import Array, Kind
 
 if TYPE_CHECKING:
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".mat",)
 _AXES = {2: "hw", 3: "hws", 4: "hwcs"}
-_NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
-_COMPRESSED = 15  # type of an element of a file of version 5
-_SPARE = 2**16  # bytes that name, dimensions and padding of an element may take
 
 
 def _chosen(shapes: dict[str, tuple[int, ...]], key: str | None, where: str) -> str:
@@ -36,39 +32,13 @@ def _chosen(shapes: dict[str, tuple[int, ...]], key: str | None, where: str) -> 
     raise InputError(what, where, f"name one with --key; the file holds {listed}")
 
 
-def _check_elements(path: Path, names: list[str], name: str, size: int, where: str) -> None:
-    """Refuse compressed elements that hold more than they declare, decompressing no more than that."""
-    content = path.read_bytes()
-    order: Literal["little", "big"] = "little" if content[126:128] == b"IM" else "big"
-    at, elements = 128, list[tuple[int, bytes]]()
-    while at + 8 <= len(content):
-        kind, length = (int.from_bytes(content[i : i + 4], order) for i in (at, at + 4))
-        elements.append((kind, content[at + 8 : at + 8 + length]))
-        at += 8 + length
-    suspects = [elements[names.index(name)]] if len(elements) == len(names) else elements
-    for kind, data in suspects:
-        if kind == _COMPRESSED and len(zlib.decompressobj().decompress(data, size + _SPARE + 1)) > size + _SPARE:
-            raise InputError("an array holds more than it declares", where, "save it again with MATLAB")
-
-
 def _version_5(path: Path, reading: Reading) -> Array:
-    from scipy.io import loadmat, whosmat
-
     where = str(path)
-    try:
-        with access_told(path), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            listed = whosmat(path)
-            shapes = {name: tuple(shape) for name, shape, kind in listed if kind in _NUMBERS}
-            name = _chosen(shapes, reading.key, where)
-            check_declared(shapes[name], 16, where, reading.max_gib)
-            _check_elements(path, [name for name, _, _ in listed], name, prod(shapes[name]) * 16, where)
-            array: Array = loadmat(path, variable_names=[name])[name]
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # a damaged file fails in many ways
-        raise InputError(f"the file cannot be read ({first_line(error, 80)})", where, "save it again") from error
-    return array
+    with access_told(path):
+        found = list_variables(path)
+        name = _chosen({name: variable.shape for name, variable in found.items()}, reading.key, where)
+        check_declared(found[name].shape, 16, where, reading.max_gib)
+        return read_variable(path, found[name])
 
 
 def _version_73(path: Path, reading: Reading) -> Array:

@@ -13,6 +13,7 @@ from scripts import data as script_module
 from sgdj.data.describe import describe_file
 from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
 from sgdj.data.foreign import read_foreign, sampled_columns, suffix
+from sgdj.data.matlab_5 import list_variables, read_variable
 from sgdj.data.slices import Reading, Slices
 from sgdj.errors import InputError
 from sgdj.operators.coil_maps import birdcage
@@ -505,3 +506,21 @@ def test_axes_are_checked(axes, capfd):
 
 def test_suffixes():
     assert [suffix(Path(name)) for name in ("a.NII.GZ", "b.nii", "c.Mat", "d.gz")] == [".nii.gz", ".nii", ".mat", ".gz"]
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "c16", "c8", ">f8", "?"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_matlab_5_reads_what_scipy_wrote_and_scipy_reads_the_same(tmp_path, kind, compressed):
+    path = tmp_path / "a.mat"
+    values = (np.random.default_rng(0).normal(size=(5, 4, 3)) * 50).astype(kind)
+    if values.dtype.kind == "c":
+        values = values * (1 - 0.5j)
+    scipy.io.savemat(
+        path, {"long_name_of_an_array": values, "t": "text", "s": {"x": values}}, do_compression=compressed
+    )
+    variables = list_variables(path)
+    assert list(variables) == ["long_name_of_an_array"]
+    found = read_variable(path, variables["long_name_of_an_array"])
+    assert found.shape == (5, 4, 3)
+    assert np.array_equal(found, scipy.io.loadmat(path)["long_name_of_an_array"])
+    assert np.array_equal(found, values)
