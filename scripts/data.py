@@ -2,6 +2,7 @@
 
 python scripts/data.py describe /data/knee
 python scripts/data.py convert brain.tiff converted --matrix 64
+python scripts/data.py convert scan.mat converted --key kspace --kspace --axes hwcs
 python scripts/data.py generate phantom dataset.size=128 dataset.volumes.train=20 dataset.seed=3
 """
 
@@ -13,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.common import Parser, number, print_csv, status
+from scripts.common import Parser, WrongValue, number, print_csv, status
 from sgdj.config.quoting import argument
 from sgdj.errors import ExitCode, InputError, RunError, as_run_error, first_line
 from sgdj.runtime.output import say
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sgdj.data.describe import Description, Suggestion
+    from sgdj.data.slices import Reading, Slices
 
 
 def _facts(found: "Description") -> str:
@@ -87,24 +89,14 @@ def describe_path(path: Path, max_gib: float | None, as_csv: bool = False) -> in
     return int(ExitCode.DONE if good and len(good) == len(volumes) else ExitCode.CHECK_FAILED)
 
 
-def _complex_stack(path: Path, seed: int, max_gib: float | None) -> "np.ndarray":
-    """Read images (S, H, W): unchanged if they are complex, else with a smooth random phase."""
+def _with_phase(magnitude: "np.ndarray", path: Path, seed: int) -> "np.ndarray":
+    """Give magnitudes (S, H, W) a smooth random phase."""
     import numpy as np
 
-    from sgdj.data.images import check_contrast, read_stack
-    from sgdj.data.numpy_files import read_npy
+    from sgdj.data.images import check_contrast
     from sgdj.data.smooth import smooth_phase
-    from sgdj.data.values import check_values
     from sgdj.draws import Draws
 
-    if path.suffix.lower() == ".npy" and np.iscomplexobj(array := read_npy(path, max_gib)):
-        stack = array if array.ndim == 3 else array[None]
-        if stack.ndim != 3 or 0 in stack.shape:
-            raise InputError(f"the array has shape {array.shape}", str(path), "(S, H, W) or (H, W) is expected")
-        check_values(stack, "the array", str(path))
-        check_contrast(np.abs(stack), str(path))
-        return stack
-    magnitude = read_stack(path, max_gib)
     if magnitude.min() < 0:
         raise InputError("a magnitude cannot be negative", str(path), "save complex images, or magnitudes")
     check_contrast(magnitude, str(path))
@@ -113,63 +105,121 @@ def _complex_stack(path: Path, seed: int, max_gib: float | None) -> "np.ndarray"
     return magnitude * np.exp(1j * np.stack(phases))
 
 
-def _convert_file(path: Path, out: Path, seed: int, matrix: int | None, max_gib: float | None) -> str:
+def _slices(paths: list[Path], seed: int, reading: "Reading") -> "Slices":
+    """Read one volume as complex images or k-space: magnitudes are given a smooth random phase."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from sgdj.data.foreign import is_foreign, read_foreign
+    from sgdj.data.images import check_contrast, read_stack
+    from sgdj.data.numpy_files import read_npy
+    from sgdj.data.slices import Slices
+
+    path = paths[0]
+    array = path.suffix.lower() == ".npy" and (
+        reading.kspace or reading.axes or np.iscomplexobj(read_npy(path, reading.max_gib))
+    )
+    if not array and not is_foreign(path):
+        return Slices(_with_phase(read_stack(path, reading.max_gib), path, seed), False, "")
+    found = read_foreign(paths, reading)
+    if found.kspace:
+        return found
+    if np.iscomplexobj(found.array):
+        check_contrast(np.abs(found.array), str(path))
+        return found
+    return replace(found, array=_with_phase(found.array, path, seed))
+
+
+def _convert_file(paths: list[Path], out: Path, seed: int, matrix: int | None, reading: "Reading") -> str:
     """Write one volume; returns a line that describes it."""
     from sgdj.data.fastmri_layout import write_volume
     from sgdj.data.fft import center_crop, image_to_kspace
+    from sgdj.data.foreign import sampled_columns, stem
 
+    path = paths[0]
     if os.path.lexists(out):
         raise InputError("the file exists", str(out), "choose another folder")
-    stack = _complex_stack(path, seed, max_gib)
-    kspace = image_to_kspace(stack)
+    found = _slices(paths, seed, reading)
+    kspace = found.array if found.kspace else image_to_kspace(found.array)
+    mask = sampled_columns(found) if found.kspace else None
     if matrix is not None:
-        smallest = min(kspace.shape[1:])
+        smallest = min(kspace.shape[-2:])
         if matrix > smallest:
             raise InputError(
-                f"the images of {path} have size {kspace.shape[1:]}", f"--matrix {matrix}", f"give {smallest} at most"
+                f"the images of {path} have size {kspace.shape[-2:]}", f"--matrix {matrix}", f"give {smallest} at most"
             )
         kspace = center_crop(kspace, (matrix, matrix))
-    shape = (kspace.shape[1], kspace.shape[2])
+        if mask is not None:
+            rows = min(matrix, len(mask)) if mask.ndim == 2 else 1
+            mask = center_crop(mask if mask.ndim == 2 else mask[None], (rows, matrix))
+            mask = mask if rows > 1 else mask[0]
+    shape = (kspace.shape[-2], kspace.shape[-1])
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".converting-") as folder:
             partial = Path(folder) / out.name
-            write_volume(partial, kspace, shape, acquisition="CONVERTED", patient_id=path.stem)
+            write_volume(partial, kspace, shape, acquisition="CONVERTED", patient_id=stem(path), mask=mask)
             os.replace(partial, out)
     except OSError as error:
         reason = error.strerror or first_line(error)
         raise as_run_error(error) or InputError(
             f"the volume cannot be written ({reason})", str(out), "choose another folder"
         ) from error
-    return f"{out}: {len(stack)} slices of {shape[0]} x {shape[1]}"
+    coils = f", {kspace.shape[1]} coils" if kspace.ndim == 4 else ""
+    how = f" ({found.how})" if found.how else ""
+    left = "" if mask is None else f"; undersampled ({int(mask.sum())} of {mask.size} sampled): no reference"
+    return f"{out}: {len(kspace)} slices of {shape[0]} x {shape[1]}{coils}{how}{left}"
 
 
-def convert(source: Path, target: Path, seed: int, matrix: int | None, max_gib: float | None) -> int:
-    """Write images, stacks or complex arrays as fully sampled volumes in the fastMRI layout.
+def _volumes(source: Path) -> list[list[Path]]:
+    """List the files to convert, volume by volume: the DICOM files of a series are one."""
+    from sgdj.data import dicom
+    from sgdj.data.foreign import SUFFIXES as FOREIGN
+    from sgdj.data.foreign import is_foreign, suffix
+    from sgdj.data.images import SUFFIXES
+
+    found = [source] if source.is_file() else sorted(source.iterdir())
+    files = [p for p in found if p.is_file() and p.name[0] != "."]
+    plain = [p for p in files if suffix(p) in (*SUFFIXES, *FOREIGN)]
+    for path in (p for p in files if suffix(p) == ".h5"):
+        try:
+            plain += [path] if is_foreign(path) else []
+        except InputError:
+            if source.is_file():
+                raise
+    if not plain:
+        mend = f"give {', '.join((*SUFFIXES, *FOREIGN))} files, or ISMRMRD raw data"
+        raise InputError("no image", str(source), mend)
+    images = sorted(p for p in plain if suffix(p) in dicom.SUFFIXES)
+    volumes = [[p] for p in plain if suffix(p) not in dicom.SUFFIXES]
+    return sorted(volumes + list(dicom.series(images).values() if len(images) > 1 else [[p] for p in images]))
+
+
+def convert(source: Path, target: Path, seed: int, matrix: int | None, reading: "Reading") -> int:
+    """Write images, stacks, arrays or raw data as volumes in the fastMRI layouts.
 
     A smaller matrix keeps the centre of k-space: the same field of view, acquired at a lower resolution.
     """
-    from sgdj.data.images import SUFFIXES
+    from sgdj.data.foreign import stem, suffix
 
     if not source.exists():
         raise InputError("no such file or folder", str(source), "check the path")
-    found = [source] if source.is_file() else sorted(source.iterdir())
-    files = [p for p in found if p.is_file() and p.name[0] != "." and p.suffix.lower() in SUFFIXES]
-    if not files:
-        raise InputError("no image", str(source), f"give {', '.join(SUFFIXES)} files")
-    stems = Counter(path.stem for path in files)
+    volumes = _volumes(source)
+    stems = Counter(stem(paths[0]) for paths in volumes)
     skipped = 0
-    for path in files:
-        stem = path.stem if stems[path.stem] == 1 else f"{path.stem}-{path.suffix[1:]}"
+    for paths in volumes:
+        path = paths[0]
+        name = stem(path) if stems[stem(path)] == 1 else f"{stem(path)}-{suffix(path)[1:]}"
         try:
-            say(_convert_file(path, target / f"{stem}.h5", seed, matrix, max_gib))
+            say(_convert_file(paths, target / f"{name}.h5", seed, matrix, reading))
         except InputError as error:
             if source.is_file():
                 raise
             say(f"skipped {path.name}: {error}", sys.stderr)
             skipped += 1
     if skipped:
-        say(f"{len(files) - skipped} files converted, {skipped} skipped")
+        say(f"{len(volumes) - skipped} files converted, {skipped} skipped")
     return int(ExitCode.CHECK_FAILED if skipped else ExitCode.DONE)
 
 
@@ -191,18 +241,25 @@ def generate(kind: str, overrides: list[str]) -> int:
     return int(ExitCode.DONE)
 
 
+def _axes(text: str) -> str:
+    """Check a word that names axes."""
+    if len(set(text)) < len(text) or not {"h", "w"} <= set(text) <= set("schw"):
+        raise WrongValue(f"{text!r} names no axes", "give h and w, and s and c if there are such, each once, as in hws")
+    return text
+
+
 def parser() -> Parser:
     """Make the parser of the command line."""
     made = Parser("python scripts/data.py", __doc__)
     verbs = made.verbs(
         describe="say what files hold, and which command lines use them",
-        convert="write images or arrays as volumes in the fastMRI layout",
+        convert="write images, arrays or raw data as volumes in the fastMRI layouts",
         generate="generate embedded data of any size, number and seed",
     )
     verbs["describe"].add_argument("path", type=Path, metavar="PATH", help="file or folder")
     verbs["describe"].add_argument("--csv", action="store_true", help="print the files as CSV, and nothing else")
     convert_ = verbs["convert"]
-    convert_.add_argument("source", type=Path, metavar="PATH", help="image or array, or a folder of them")
+    convert_.add_argument("source", type=Path, metavar="PATH", help="image, array or raw data, or a folder of them")
     convert_.add_argument("target", type=Path, metavar="FOLDER", help="where the volumes are written")
     convert_.add_argument(
         "--seed",
@@ -212,6 +269,11 @@ def parser() -> Parser:
     )
     convert_.add_argument(
         "--matrix", type=number(int, 1), help="side of the central k-space to keep: a lower resolution (all of it)"
+    )
+    convert_.add_argument("--kspace", action="store_true", help="the arrays are k-space, zero frequency in the middle")
+    convert_.add_argument("--key", metavar="NAME", help="array of a MATLAB file (its only one)")
+    convert_.add_argument(
+        "--axes", type=_axes, help="meaning of an array's axes: s slices, c coils, h rows, w columns, as in hws"
     )
     for name in ("describe", "convert"):
         verbs[name].add_argument(
@@ -230,7 +292,10 @@ def main(arguments: list[str]) -> int:
     if options.verb == "describe":
         return describe_path(options.path, options.max_gib, options.csv)
     if options.verb == "convert":
-        return convert(options.source, options.target, options.seed, options.matrix, options.max_gib)
+        from sgdj.data.slices import Reading
+
+        reading = Reading(key=options.key, axes=options.axes, kspace=options.kspace, max_gib=options.max_gib)
+        return convert(options.source, options.target, options.seed, options.matrix, reading)
     return generate(options.kind, options.overrides)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "sgdj.operators": ("CartesianFourier", "Convolution", "Identity", "Operator"),
+    "sgdj.operators": ("CartesianFourier", "Convolution", "Identity", "MultiCoil", "Operator", "PointFourier"),
     "sgdj.networks": (
         "DnCNN",
         "GradientDescent",
@@ -31,6 +31,8 @@ _PUBLIC = {
     "sgdj.data.fastmri": ("FastMRISource",),
     "sgdj.data.images": ("ImageSource",),
     "sgdj.data.layered": ("LayeredSource",),
+    "sgdj.data.multi_coil": ("MultiCoilSource",),
+    "sgdj.data.multi_coil_phantom": ("MultiCoilPhantomSource",),
     "sgdj.data.patches": ("PatchSource",),
     "sgdj.data.phantom": ("PhantomSource",),
     "sgdj.data.points": ("PointSource",),

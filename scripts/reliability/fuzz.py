@@ -28,6 +28,7 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from scripts.common import Parser, number, origin, some_of, status
+from scripts.reliability import foreign_files
 from sgdj.errors import InputError, InputErrors, first_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,6 +117,27 @@ def _read_mask(path: Path) -> None:
     target = path.with_name("out.hdf5")
     outcome = form.reconstruct(path, target)
     assert np.isfinite(outcome.reconstruction).all()
+
+
+def _read_foreign(path: Path) -> None:
+    """Read a file of another program as images and as k-space; one of BART is its header and its array in one."""
+    from sgdj.data.foreign import read_foreign
+    from sgdj.data.slices import Reading
+
+    if path.suffix == ".cfl":
+        header, _, content = path.read_bytes().partition(foreign_files.BART_END)
+        path.with_suffix(".hdr").write_bytes(header)
+        path.write_bytes(content)
+    refused = []
+    for kspace in (False, True):
+        try:
+            found = read_foreign([path], Reading(kspace=kspace))
+            assert np.isfinite(found.array).all()
+            assert found.array.ndim in (3, 4)
+        except InputError as error:
+            refused.append(error)
+    if len(refused) == 2:
+        raise refused[0]
 
 
 def _npz() -> list[bytes]:
@@ -342,6 +364,11 @@ READERS = {
     "mask": Reader(
         ".h5", lambda: _hdf5(mask=np.arange(20) % 2), _read_mask, _modules("reconstruction/kspace", "data/hdf5")
     ),
+    "nifti": Reader(".nii", foreign_files.nifti, _read_foreign, _modules("data/nifti", "data/foreign")),
+    "dicom": Reader(".dcm", foreign_files.dicom, _read_foreign, _modules("data/dicom", "data/foreign")),
+    "matlab": Reader(".mat", foreign_files.matlab, _read_foreign, _modules("data/matlab", "data/matlab_5")),
+    "bart": Reader(".cfl", foreign_files.bart, _read_foreign, _modules("data/bart")),
+    "ismrmrd": Reader(".mrd", foreign_files.ismrmrd, _read_foreign, _modules("data/ismrmrd")),
     "npz": Reader(".npz", _npz, _read_section, _modules("data/section", "data/numpy_files")),
     "segy": Reader(".sgy", _segy, _read_section, _modules("data/section", "data/segy")),
     "images": Reader(

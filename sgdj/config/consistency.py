@@ -8,11 +8,12 @@ from sgdj.config.credentials import has_key
 from sgdj.config.nodes import get, nearest
 from sgdj.config.saved import other_architecture
 from sgdj.config.tasks import task_of, tasks
-from sgdj.config.undersampling import is_reachable, unreachable
+from sgdj.config.undersampling import unsuitable
 from sgdj.errors import InputError
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")
+_WITH_COILS = ("multicoil", "multicoil_phantom")  # data sets that bring coil sensitivities
 
 
 def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
@@ -35,9 +36,9 @@ def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
             where = f"evaluation.shift_levels.{name}"
             yield InputError(f"{min(given):g} is no acceleration", where, "give levels of at least 1")
         center = shift["center_fraction"] or operator["center_fraction"]
-        if not is_reachable(max(given), center):
-            what, mend = unreachable(max(given), center)
-            yield InputError(what, f"shift.{name}.center_fraction", mend)
+        wrong = unsuitable(shift["mask"] or operator["mask"], max(given), center)
+        if wrong is not None:
+            yield InputError(wrong[1], f"shift.{name}.{wrong[0]}", wrong[2])
 
 
 def _there(path: str, kind: Callable[[Path], bool]) -> bool:
@@ -73,7 +74,15 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             yield InputError(f"{group} {name} does not fit task {task.name}", group, nearest("", sorted(fitting)))
     yield from _shift_mistakes(config)
     operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
-    if operator.get("name") == "fourier" and architecture.get("start") == "measurement":
+    if dataset.get("name") in _WITH_COILS and operator.get("name") != "multicoil":
+        what = f"dataset {dataset['name']} has several coils, operator {operator.get('name')} one"
+        yield InputError(what, "operator", "set operator=multicoil")
+    reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set
+    if operator.get("masks") == "stored" and reading and dataset.get("grid") != "kspace":
+        where = "dataset.grid" if "grid" in dataset else "operator.masks=stored"
+        mend = "set dataset.grid=kspace" if "grid" in dataset else "choose dataset=fastmri or dataset=multicoil"
+        yield InputError("masks of files need images on the grid of k-space", where, mend)
+    if operator.get("name") in ("fourier", "multicoil") and architecture.get("start") == "measurement":
         yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
     learned = architecture.get("learned", {})
     if "channels" in learned and learned["channels"] != task.channels:
@@ -91,7 +100,6 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             "trainer.batch_size",
             "lower it, or enlarge the data set",
         )
-    reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set
     if reading and "root" in dataset and not _there(dataset["root"], Path.is_dir):
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
     if reading and "path" in dataset and not _there(dataset["path"], Path.exists):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sgdj.draws import Draws
-from sgdj.operators.acquisition import Acquisition
+from sgdj.operators.acquisition import Acquired, Acquisition
 from sgdj.operators.base import Operator
 
 
@@ -24,11 +24,14 @@ class Image:
         Id that no other image has.
     volume
         Id of the volume (patient, section) it belongs to: the unit of all statistics.
+    acquired
+        What the data hold of their own acquisition, such as coil sensitivities; None if it is simulated.
     """
 
     x: Tensor
     sample: str
     volume: str
+    acquired: Acquired | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Problem:
         Where a shift drew something, boolean, shape (B, 1, H, W).
     colour
         Filter that turns white noise of unit variance into correlated noise.
+    acquired
+        What the data hold of their own acquisition, stacked over the batch; None if all of it is simulated.
     peak
         What image and stored noise were divided by, (B, 1, 1, 1); None for 1. See `Acquisition.stored_peak`.
     """
@@ -66,7 +71,13 @@ class Problem:
     noise_key: str = ""
     region: Tensor | None = None
     colour: Callable[[Tensor], Tensor] | None = None
+    acquired: Acquired | None = None
     peak: Tensor | None = None
+
+    def operator(self, acquisition: Acquisition) -> Operator:
+        """Return the operator that an acquisition has for these images."""
+        made = acquisition.operator((self.x.shape[-2], self.x.shape[-1]), self.volumes, self.draws)
+        return acquisition.with_acquired(made, self.acquired or Acquired())
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,8 @@ def pose(images: Sequence[Image], acquisition: Acquisition, draws: Draws) -> Pro
     """Stack images of equal shape into a problem, in the acquisition's units."""
     x = torch.stack([image.x for image in images])
     samples, volumes = zip(*((image.sample, image.volume) for image in images), strict=True)
-    return scaled(Problem(x, samples, volumes, acquisition, draws))
+    acquired = Acquired.stack([image.acquired for image in images])
+    return scaled(Problem(x, samples, volumes, acquisition, draws, acquired=acquired))
 
 
 def scaled(problem: Problem) -> Problem:
@@ -138,8 +150,7 @@ def scaled(problem: Problem) -> Problem:
 def measure(problem: Problem) -> Batch:
     r"""Simulate :math:`y = A x + z`; z lies on its support, one fixed draw per sample and `noise_key`."""
     x, acquisition = problem.x, problem.acquisition
-    shape = (x.shape[-2], x.shape[-1])
-    operator = acquisition.operator(shape, problem.volumes, problem.draws)
+    operator = problem.operator(acquisition)
     clean = operator.forward(x)
     keys = (problem.noise_key,) if problem.noise_key else ()
     white = problem.draws.normal("noise", problem.samples, clean, *keys)
@@ -148,5 +159,5 @@ def measure(problem: Problem) -> Batch:
         noise = noise / problem.peak
     y = clean + acquisition.on_support(noise, operator)
     if problem.assumed is not None:
-        operator = problem.assumed.operator(shape, problem.volumes, problem.draws)
+        operator = problem.operator(problem.assumed)
     return Batch(x, y, operator, problem.samples, problem.volumes, problem.region)

@@ -10,22 +10,28 @@ _TOLERANCE = 1e-3  # files of the fastMRI layout agree to 1e-6; a crop that is o
 _AT_THE_EDGE = 4.0  # energy of the outer half of k-space over that of the inner half; white noise has 1, images < 0.1
 
 
+def magnitude(images: Array) -> Array:
+    """Return the magnitude of an image (H, W), or the root sum of squares over the coils of (C, H, W)."""
+    found = np.abs(images)
+    return found if images.ndim == 2 else np.sqrt((found.astype(np.float64) ** 2).sum(0))
+
+
 def difference(kspace: Array, reference: Array) -> float:
     """Compare a slice's stored reference with the centred orthonormal transform of its k-space.
 
     Parameters
     ----------
     kspace
-        One slice of k-space, complex, shape (H, W).
+        One slice of k-space, complex, shape (H, W), or (C, H, W) for C coils.
     reference
         Stored magnitude image, shape (h, w), at most (H, W).
 
     Returns
     -------
     float
-        Relative difference ‖ |crop(F⁻¹k)| − r ‖ / ‖r‖.
+        Relative difference ‖ |crop(F⁻¹k)| − r ‖ / ‖r‖, where |·| of several coils is their root sum of squares.
     """
-    image = np.abs(center_crop(kspace_to_image(kspace), (reference.shape[0], reference.shape[1])))
+    image = magnitude(center_crop(kspace_to_image(kspace), (reference.shape[0], reference.shape[1])))
     wanted = reference.astype(np.float64)
     return float(np.linalg.norm(image - wanted)) / max(float(np.linalg.norm(wanted)), 1e-300)
 
@@ -38,14 +44,14 @@ def off_centre(kspace: Array) -> bool:
     Parameters
     ----------
     kspace
-        One slice of k-space, complex, shape (H, W).
+        One slice of k-space, complex, shape (H, W), or (C, H, W) for C coils.
 
     Returns
     -------
     bool
         True if zero frequency lies at the edge.
     """
-    energy = np.abs(kspace).astype(np.float64) ** 2
+    energy = magnitude(kspace).astype(np.float64) ** 2
     for axis in (0, 1):
         profile = energy.sum(1 - axis)
         n = len(profile)
@@ -55,17 +61,19 @@ def off_centre(kspace: Array) -> bool:
     return False
 
 
-def check_convention(kspace: Array, reference: Array, where: str) -> None:
+def check_convention(kspace: Array, reference: Array, where: str, name: str = "reconstruction_esc") -> None:
     """Refuse k-space of another convention than fastMRI's: a centred orthonormal transform, cropped at the centre.
 
     Parameters
     ----------
     kspace
-        A fully sampled slice, complex, shape (H, W), finite.
+        A fully sampled slice, complex, shape (H, W), or (C, H, W) for C coils, finite.
     reference
-        Its ``reconstruction_esc``, shape (h, w); a slice of zeros is passed over.
+        Its stored reference, shape (h, w); a slice of zeros is passed over.
     where
         File and slice, for the message.
+    name
+        Name of the reference in the file: ``reconstruction_esc``, or ``reconstruction_rss`` for several coils.
 
     Raises
     ------
@@ -76,18 +84,18 @@ def check_convention(kspace: Array, reference: Array, where: str) -> None:
         return
     found = difference(kspace, reference)
     if not found <= _TOLERANCE:
-        unsampled = int((~kspace.any(0)).sum())
-        hint = f"; {unsampled} of its {kspace.shape[1]} columns are zero" if unsampled > kspace.shape[1] // 2 else ""
+        columns = kspace.reshape(-1, kspace.shape[-1])
+        unsampled = int((~columns.any(0)).sum())
+        hint = f"; {unsampled} of its {kspace.shape[-1]} columns are zero" if unsampled > kspace.shape[-1] // 2 else ""
         raise InputError(
-            f"the centred orthonormal inverse FFT of k-space differs from reconstruction_esc by {found:.3g} "
+            f"the centred orthonormal inverse FFT of k-space differs from {name} by {found:.3g} "
             f"(relative; at most {_TOLERANCE:g} is rounding){hint}",
             where,
             "store fully sampled k-space in fastMRI's convention, and the magnitude that it gives",
         )
     if off_centre(kspace):
         raise InputError(
-            "zero frequency lies at the edge of k-space (its magnitude image agrees with reconstruction_esc all the "
-            "same)",
+            f"zero frequency lies at the edge of k-space (its magnitude image agrees with {name} all the same)",
             where,
             "store k-space with zero frequency in the middle (numpy.fft.fftshift)",
         )

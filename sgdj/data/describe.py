@@ -14,12 +14,18 @@ import numpy as np
 from sgdj.config.quoting import argument
 from sgdj.data.convention import check_convention
 from sgdj.data.fastmri import FastMRIImages, scan_volume
-from sgdj.data.hdf5 import open_hdf5, read_mask, safe_dataset
+from sgdj.data.foreign import NAMES as FOREIGN
+from sgdj.data.foreign import read_foreign, suffix
+from sgdj.data.hdf5 import count_axes, open_hdf5, read_mask, safe_dataset
 from sgdj.data.images import SUFFIXES as IMAGES
 from sgdj.data.images import check_contrast, read_stack
+from sgdj.data.ismrmrd import holds_raw_data
+from sgdj.data.layouts import MULTI_COIL, SINGLE_COIL, Layout
+from sgdj.data.multi_coil import MultiCoilImages
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.section import SUFFIXES as SECTIONS
 from sgdj.data.section import read_section
+from sgdj.data.slices import Reading
 from sgdj.data.values import check_values
 from sgdj.errors import InputError
 from sgdj.metrics.image import SSIM_WINDOW
@@ -27,6 +33,7 @@ from sgdj.runtime.arrays import Array
 
 _READ_WHOLE = 2**30  # bytes of a volume's k-space up to which every slice is read, as a run does
 _USUAL_CROP, _FEW_SLICES = 320, 9  # smallest side and number of slices for the default options of dataset=fastmri
+_CALIBRATION = 24  # default option of dataset=multicoil
 _PANEL, _GAP, _SMALLEST_SHARE = (128, 64), 16, 0.1  # default options of dataset=section
 
 
@@ -39,7 +46,8 @@ class Description:
     path
         File that was looked into.
     kind
-        Kind of data: "fastmri", "section", "images", "complex" or "other".
+        Kind of data: "fastmri", "multicoil", "section", "images", "complex", "nifti", "dicom", "matlab", "bart",
+        "ismrmrd" or "other".
     facts
         What was found, by name, as text for people.
     uses
@@ -88,10 +96,10 @@ def _reason(error: InputError) -> str:
     return f"{error.what}: {error.mend}"
 
 
-def _training(path: Path, found: Description, max_gib: float | None) -> None:
-    """Record whether a volume can be used for training, by the checks of `FastMRISource`."""
+def _training(path: Path, found: Description, max_gib: float | None, layout: Layout) -> None:
+    """Record whether a volume can be used for training, by the checks of its source."""
     try:
-        volume = scan_volume(path, None, max_gib)
+        volume = scan_volume(path, None, max_gib, layout)
         if min(volume.shape) < SSIM_WINDOW:
             raise InputError(
                 f"its images have {volume.shape[0]} x {volume.shape[1]} pixels",
@@ -99,9 +107,12 @@ def _training(path: Path, found: Description, max_gib: float | None) -> None:
                 f"metrics need {SSIM_WINDOW} x {SSIM_WINDOW}",
             )
         with open_hdf5(path) as file:
-            size = safe_dataset(file, "kspace", "c", 3, max_gib).nbytes
+            size = safe_dataset(file, "kspace", "c", layout.axes, max_gib).nbytes
         if size <= _READ_WHOLE:
-            slices = FastMRIImages([volume], [(0, s) for s in range(volume.slices)], "complex", 0, max_gib)
+            listed = [(0, s) for s in range(volume.slices)]
+            slices = FastMRIImages([volume], listed, "complex", 0, max_gib)
+            if layout is MULTI_COIL:
+                slices = MultiCoilImages([volume], listed, "complex", 0, "low_resolution", _CALIBRATION, max_gib)
             for s in range(len(slices)):
                 slices[s]
     except InputError as error:
@@ -113,10 +124,12 @@ def _training(path: Path, found: Description, max_gib: float | None) -> None:
 
 
 def _describe_kspace(path: Path, max_gib: float | None) -> Description:
-    found = Description(path, "fastmri")
     with open_hdf5(path) as file:
-        kspace = safe_dataset(file, "kspace", "c", 3, max_gib)
-        found.facts["k-space"] = f"{kspace.dtype} {kspace.shape} (slices, rows, columns)"
+        layout = MULTI_COIL if count_axes(file, "kspace") == MULTI_COIL.axes else SINGLE_COIL
+        found = Description(path, layout.dataset)
+        kspace = safe_dataset(file, "kspace", "c", layout.axes, max_gib)
+        axes = "(slices, coils, rows, columns)" if layout is MULTI_COIL else "(slices, rows, columns)"
+        found.facts["k-space"] = f"{kspace.dtype} {kspace.shape} {axes}"
         for name in ("acquisition", "patient_id", "acceleration", "num_low_frequency"):
             if name in file.attrs:
                 found.facts[name] = str(file.attrs[name])[:100]
@@ -125,27 +138,28 @@ def _describe_kspace(path: Path, max_gib: float | None) -> Description:
         middle = kspace[kspace.shape[0] // 2]
         check_values(middle, "the middle slice", str(path))
         if "mask" in file:
-            mask = read_mask(file, kspace.shape[2])
-            found.facts["mask"] = f"{int(mask.sum())} of {mask.size} lines, R = {mask.size / mask.sum():.2f}"
+            mask = read_mask(file, kspace.shape[-2:])
+            of = "lines" if mask.ndim == 1 else "points"
+            found.facts["mask"] = f"{int(mask.sum())} of {mask.size} {of}, R = {mask.size / mask.sum():.2f}"
         else:
-            sampled = np.abs(middle).sum(0) > 0
+            sampled = np.abs(middle).reshape(-1, middle.shape[-1]).sum(0) > 0
             found.facts["sampling"] = (
                 "full" if sampled.mean() > 0.8 else f"{int(sampled.sum())} of {sampled.size} lines are not zero"
             )
         found.uses.append("reconstruct")
-        stored = "reconstruction_esc" in file
+        stored = layout.reference in file
         if stored:
-            target = safe_dataset(file, "reconstruction_esc", "f", 3, max_gib)
+            target = safe_dataset(file, layout.reference, "f", 3, max_gib)
             values = target[()]
             span = _span(values) if values.size else "empty"
             found.facts["reference"] = f"{target.dtype} {target.shape}, {span}"
-            fits = target.shape[0] == kspace.shape[0] and all(np.less_equal(target.shape, kspace.shape))
+            fits = target.shape[0] == kspace.shape[0] and all(np.less_equal(target.shape[1:], kspace.shape[-2:]))
             if fits and "mask" not in file:
-                check_convention(middle, values[len(values) // 2], f"{path}:kspace")
+                check_convention(middle, values[len(values) // 2], f"{path}:kspace", layout.reference)
         else:
             found.facts["reference"] = "none (as in the fastMRI test split)"
     if stored:
-        _training(path, found, max_gib)
+        _training(path, found, max_gib, layout)
     return found
 
 
@@ -198,14 +212,36 @@ def _describe_section(path: Path, max_gib: float | None) -> Description:
     return Description(path, "section", facts, uses, problem, settings)
 
 
+def _like_kspace(array: Array) -> bool:
+    """Check whether most of the energy is in the central quarter of rows and columns, as in k-space and in no image."""
+    energy = np.abs(array.reshape(-1, *array.shape[-2:])).astype(np.float64) ** 2
+    rows, columns = (max(n // 4, 1) for n in array.shape[-2:])
+    top, left = (array.shape[-2] - rows) // 2, (array.shape[-1] - columns) // 2
+    return bool(energy[:, top : top + rows, left : left + columns].sum() > 0.5 * energy.sum())
+
+
+def _describe_foreign(path: Path, max_gib: float | None) -> Description:
+    """Describe a file of another program, or a complex array."""
+    found = read_foreign([path], Reading(max_gib=max_gib))
+    array, kind = found.array, FOREIGN.get(suffix(path), "complex")
+    axes = "(slices, coils, rows, columns)" if array.ndim == 4 else "(slices, rows, columns)"
+    values = "complex images" if np.iscomplexobj(array) else "images"
+    facts = {"k-space" if found.kspace else values: f"{array.shape} {axes}, {array.dtype}", "read as": found.how}
+    if np.iscomplexobj(array) and not found.kspace and _like_kspace(array):
+        facts["k-space?"] = "its energy is in the middle: convert it with --kspace if it is k-space"
+    if not np.iscomplexobj(array):
+        facts["values"] = _span(array)
+        check_contrast(array, str(path))
+    return Description(path, "ismrmrd" if found.kspace else kind, facts, ["convert"])
+
+
+def _describe_hdf5(path: Path, max_gib: float | None) -> Description:
+    return _describe_foreign(path, max_gib) if holds_raw_data(path) else _describe_kspace(path, max_gib)
+
+
 def _describe_images(path: Path, max_gib: float | None) -> Description:
-    if path.suffix.lower() == ".npy":
-        array = read_npy(path, max_gib)
-        if np.iscomplexobj(array):
-            check_values(array, "the array", str(path))
-            if array.ndim not in (2, 3) or 0 in array.shape:
-                raise InputError(f"the array has shape {array.shape}", str(path), "(S, H, W) or (H, W) is expected")
-            return Description(path, "complex", {"complex images": f"{array.shape}, {array.dtype}"}, ["convert"])
+    if path.suffix.lower() == ".npy" and np.iscomplexobj(read_npy(path, max_gib)):
+        return _describe_foreign(path, max_gib)
     stack = read_stack(path, max_gib)
     facts = {"images": f"{stack.shape} (images, rows, columns)", "values": _span(stack)}
     check_contrast(stack, str(path))
@@ -217,7 +253,8 @@ def _describe_images(path: Path, max_gib: float | None) -> Description:
 
 
 _KINDS: dict[str, tuple[str, Callable[[Path, float | None], Description]]] = {
-    ".h5": ("fastmri", _describe_kspace),
+    ".h5": ("fastmri", _describe_hdf5),
+    **{suffix: (name, _describe_foreign) for suffix, name in FOREIGN.items()},
     **dict.fromkeys(IMAGES, ("images", _describe_images)),
     **dict.fromkeys((s for s in SECTIONS if s != ".npy"), ("section", _describe_section)),
 }
@@ -238,7 +275,7 @@ def describe_file(path: Path, max_gib: float | None = None) -> Description:
     Description
         Kind, facts, uses and problems of the file.
     """
-    kind, reader = _KINDS.get(path.suffix.lower(), ("other", None))
+    kind, reader = _KINDS.get(suffix(path), ("other", None))
     if reader is None:
         return Description(path, kind, problem="not a data file")
     try:
@@ -292,26 +329,27 @@ def _trains(items: Sequence[Description]) -> bool:
 def _run(task: str, dataset: str, settings: dict[str, object], train: bool) -> Suggestion:
     words = f"python run.py task={task}" if train else "python run.py mode=evaluate checkpoint=CHECKPOINT"
     place = next(iter(settings))
-    everything = {"dataset": dataset, place: settings[place]} | ({} if train else {"dataset.partition": "none"})
+    coils = {"operator": "multicoil"} if dataset == MULTI_COIL.dataset else {}
+    everything = coils | {"dataset": dataset, place: settings[place]} | ({} if train else {"dataset.partition": "none"})
     everything |= settings
     return Suggestion(words, everything, task)
 
 
-def _kspace_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestion]:
-    folders = _by_folder([d for d in found if d.kind == "fastmri"])
+def _kspace_lines(path: Path, found: Sequence[Description], layout: Layout) -> Iterator[Suggestion]:
+    folders = _by_folder([d for d in found if d.kind == layout.dataset])
     if path.is_file():  # a data set is a folder, of which only one file was looked at
         folders = {folder: items for folder, items in folders.items() if _volumes_in(folder) == 1}
-    halves = {folder.parent for folder in folders if folder.name == "singlecoil_train" and _trains(folders[folder])}
+    halves = {folder.parent for folder in folders if folder.name == layout.folders[0] and _trains(folders[folder])}
     for parent in sorted(halves):
-        parts = [folders.get(parent / name, []) for name in ("singlecoil_train", "singlecoil_val")]
+        parts = [folders.get(parent / name, []) for name in layout.folders]
         settings = next((d.settings for part in parts for d in part if d.settings), {})
         if all(map(_trains, parts)) and len(parts[1]) >= 2:
-            yield _run("mri", "fastmri", {"dataset.root": str(parent), **settings}, True)
+            yield _run("mri", layout.dataset, {"dataset.root": str(parent), **settings}, True)
             folders = {folder: items for folder, items in folders.items() if folder.parent != parent}
     for folder, items in folders.items():
         if _trains(items):
             settings = next((d.settings for d in items if d.settings), {})
-            yield _run("mri", "fastmri", {"dataset.root": str(folder), **settings}, len(items) >= 3)
+            yield _run("mri", layout.dataset, {"dataset.root": str(folder), **settings}, len(items) >= 3)
 
 
 def _image_lines(path: Path, found: Sequence[Description]) -> Iterator[Suggestion]:
@@ -340,13 +378,13 @@ def suggestions(path: Path, found: list[Description]) -> list[Suggestion]:
     list of Suggestion
         One suggestion per possible use.
     """
-    lines = [*_kspace_lines(path, found)]
+    lines = [line for layout in (SINGLE_COIL, MULTI_COIL) for line in _kspace_lines(path, found, layout)]
     usable = [d for d in found if not d.problem]
     for section in (d for d in usable if d.kind == "section" and "train" in d.uses):
         settings = {"dataset": "section", "dataset.path": str(section.path), **section.settings}
         lines.append(Suggestion("python run.py task=seismic", settings, "seismic"))
     lines += _image_lines(path, found)
-    for kinds, of in ((("fastmri",), "k-space"), (("section",), "sections"), (("images",), "images")):
+    for kinds, of in ((("fastmri", "multicoil"), "k-space"), (("section",), "sections"), (("images",), "images")):
         items = [d for d in usable if d.kind in kinds and "reconstruct" in d.uses]
         places = [path] if path.is_file() else sorted({d.path.parent for d in items})
         for place in places if items else []:
@@ -354,7 +392,7 @@ def suggestions(path: Path, found: list[Description]) -> list[Suggestion]:
                 f"python run.py mode=reconstruct checkpoint=CHECKPOINT {argument('input', str(place))} output=FOLDER"
             )
             lines.append(Suggestion(f"{words}  # {of}"))
-    pictures = [d for d in usable if d.kind in ("images", "complex")]
+    pictures = [d for d in usable if d.kind in ("images", "complex", *FOREIGN.values())]
     for place in [path] if path.is_file() and pictures else sorted({d.path.parent for d in pictures}):
         words = f"python scripts/data.py convert {shlex.quote(str(place))} FOLDER"
         lines.append(Suggestion(f"{words}  # to the fastMRI layout"))

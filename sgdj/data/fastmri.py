@@ -13,21 +13,26 @@ from sgdj.data.apart import check_apart, content
 from sgdj.data.batch import Image
 from sgdj.data.convention import check_convention
 from sgdj.data.fft import center_crop, kspace_to_image
-from sgdj.data.hdf5 import damage_told, open_hdf5, safe_dataset
+from sgdj.data.hdf5 import damage_told, open_hdf5, read_mask, safe_dataset
+from sgdj.data.layouts import SINGLE_COIL, Layout
 from sgdj.data.partition import partition_volumes
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import SMALLEST, check_values
 from sgdj.draws import Draws
-from sgdj.errors import InputError
+from sgdj.errors import InputError, SettingError
+from sgdj.operators.acquisition import Acquired
 from sgdj.runtime.arrays import Array
 from sgdj.runtime.hashing import file_digests
 
-_FOLDERS = ("singlecoil_train", "singlecoil_val")
+#: Grid of images: that of the stored reference, or that of k-space.
+Grid = Literal["reference", "kspace"]
 _CHECK_AHEAD = 8 * 2**30  # bytes of slices that are read before anything runs; the rest is checked when it is used
 
 
 @dataclass(frozen=True)
-class _Volume:
+class Volume:
+    """Findings about a volume file."""
+
     path: Path
     slices: int
     shape: tuple[int, int]
@@ -35,9 +40,18 @@ class _Volume:
     """Maximum of the reference over the whole volume, its unit."""
     images: frozenset[str]
     """Hashes of the reference's slices, without those that are constant."""
+    coils: int = 1
+    mask: torch.Tensor | None = None
+    """Sampled columns (W,) or points (H, W), boolean, of a file with a mask, where images have the grid of k-space."""
 
 
-def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _Volume:
+def scan_volume(
+    path: Path,
+    crop: int | None,
+    max_gib: float | None = None,
+    layout: Layout = SINGLE_COIL,
+    grid: Grid = "reference",
+) -> Volume:
     """Look into a volume: its shapes and types, the reference, and whether k-space gives that reference.
 
     Parameters
@@ -48,10 +62,14 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _
         Side of the central square that will be used, in pixels; None for the stored size.
     max_gib
         Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+    layout
+        Names of its parts, of single-coil or multi-coil files.
+    grid
+        Grid of the images that will be used; see `FastMRISource`.
 
     Returns
     -------
-    _Volume
+    Volume
         Shapes, the reference's maximum, and the hashes of its images.
 
     Raises
@@ -60,19 +78,20 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _
         If the file cannot be used for training.
     """
     with open_hdf5(path) as file:
-        kspace = safe_dataset(file, "kspace", "c", 3, max_gib)
+        kspace = safe_dataset(file, "kspace", "c", layout.axes, max_gib)
         if kspace.shape[0] == 0 or min(kspace.shape) == 0:
             raise InputError(f"the volume has no slices (shape {kspace.shape})", str(path), "store one at least")
-        if "reconstruction_esc" not in file:
+        if layout.reference not in file:
             raise InputError(
-                "the file has no reference image (reconstruction_esc), as in the fastMRI test split",
+                f"the file has no reference image ({layout.reference}), as in the fastMRI test split",
                 str(path),
                 "use volumes of the train or val split",
             )
-        target = safe_dataset(file, "reconstruction_esc", "f", 3, max_gib)
-        if target.shape[0] != kspace.shape[0] or target.shape[1] > kspace.shape[1] or target.shape[2] > kspace.shape[2]:
+        target = safe_dataset(file, layout.reference, "f", 3, max_gib)
+        height, width = kspace.shape[-2:]
+        if target.shape[0] != kspace.shape[0] or target.shape[1] > height or target.shape[2] > width:
             raise InputError(
-                f"reconstruction_esc has shape {target.shape} and kspace {kspace.shape}",
+                f"{layout.reference} has shape {target.shape} and kspace {kspace.shape}",
                 str(path),
                 "the reference must be a centre crop of the k-space's image",
             )
@@ -82,28 +101,34 @@ def scan_volume(path: Path, crop: int | None, max_gib: float | None = None) -> _
                 f"the crop {crop} exceeds the stored image {shape}", str(path), f"set dataset.crop={min(shape)} or null"
             )
         reference = target[()]
-        check_values(reference, "the reference", f"{path}:reconstruction_esc")
+        check_values(reference, "the reference", f"{path}:{layout.reference}")
         peak = float(reference.max())
         if peak < SMALLEST:
             raise InputError(
-                "the reference is zero everywhere", f"{path}:reconstruction_esc", "store the image that k-space gives"
+                "the reference is zero everywhere", f"{path}:{layout.reference}", "store the image that k-space gives"
             )
         if peak == float(reference.min()):
             raise InputError(
-                "the reference is constant", f"{path}:reconstruction_esc", "store the image that k-space gives"
+                "the reference is constant", f"{path}:{layout.reference}", "store the image that k-space gives"
             )
         middle = len(reference) // 2
         if not np.any(reference[middle]):
             middle = int(reference.max((1, 2)).argmax())
-        _compare(kspace[middle], reference[middle], path, middle)
+        compare(kspace[middle], reference[middle], path, middle, layout)
         images = content(reference.astype(np.float32, copy=False))
-        return _Volume(path, kspace.shape[0], shape if crop is None else (crop, crop), peak, images)
+        coils = 1 if layout is SINGLE_COIL else kspace.shape[1]
+        size = (height, width) if grid == "kspace" else shape if crop is None else (crop, crop)
+        mask = None
+        if grid == "kspace" and "mask" in file:
+            mask = torch.from_numpy(read_mask(file, (height, width)))
+        return Volume(path, kspace.shape[0], size, peak, images, coils, mask)
 
 
-def _compare(kspace: Array, reference: Array, path: Path, s: int) -> None:
+def compare(kspace: Array, reference: Array, path: Path, s: int, layout: Layout) -> None:
+    """Refuse a slice whose k-space is not finite, or does not give the reference that is stored beside it."""
     where = f"{path}:kspace"
     check_values(kspace, f"slice {s}", where)
-    check_convention(kspace, reference, f"{where}, slice {s}")
+    check_convention(kspace, reference, f"{where}, slice {s}", layout.reference)
 
 
 class FastMRIImages(ImageSet):
@@ -125,7 +150,7 @@ class FastMRIImages(ImageSet):
 
     def __init__(
         self,
-        volumes: Sequence[_Volume],
+        volumes: Sequence[Volume],
         slices: Sequence[tuple[int, int]],
         reference: str,
         cache_gib: float,
@@ -134,7 +159,7 @@ class FastMRIImages(ImageSet):
         self.volumes, self.slices, self.reference = list(volumes), list(slices), reference
         self.max_gib = max_gib
         self._room = cache_gib * 2**30
-        self._cache: dict[int, torch.Tensor] = {}
+        self._cache: dict[int, tuple[torch.Tensor, Acquired | None]] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out the cache: a worker that is spawned reads what it needs, one that is forked shares it."""
@@ -150,16 +175,17 @@ class FastMRIImages(ImageSet):
     def __getitem__(self, index: int) -> Image:
         v, s = self.slices[index]
         volume = self.volumes[v]
-        x = self._cache.get(index)
-        if x is None:
-            x = self._read(volume, s)
-            size = x.numel() * x.element_size()
+        found = self._cache.get(index)
+        if found is None:
+            found = self._read(volume, s)
+            size = found[0].nbytes + (0 if found[1] is None else found[1].nbytes)
             if size <= self._room:
                 self._room -= size
-                self._cache[index] = x
-        return Image(x, f"{volume.path.stem}/{s:03d}", volume.path.name)
+                self._cache[index] = found
+        x, acquired = found
+        return Image(x, f"{volume.path.stem}/{s:03d}", volume.path.name, acquired)
 
-    def _read(self, volume: _Volume, s: int) -> torch.Tensor:
+    def _read(self, volume: Volume, s: int) -> tuple[torch.Tensor, Acquired | None]:
         where = f"{volume.path}, slice {s}"
         with open_hdf5(volume.path) as file, damage_told(where):
             reference = safe_dataset(file, "reconstruction_esc", "f", 3, self.max_gib)[s]
@@ -168,9 +194,10 @@ class FastMRIImages(ImageSet):
             check_values(reference, f"slice {s}", f"{volume.path}:reconstruction_esc")
             image = center_crop(reference, volume.shape)
         else:
-            _compare(kspace, reference, volume.path, s)
+            compare(kspace, reference, volume.path, s, SINGLE_COIL)
             image = center_crop(kspace_to_image(kspace), volume.shape)
-        return torch.from_numpy((image / volume.peak).astype(np.complex64))[None]
+        x = torch.from_numpy((image / volume.peak).astype(np.complex64))[None]
+        return x, None if volume.mask is None else Acquired(mask=volume.mask)
 
 
 class FastMRISource(Source):
@@ -201,9 +228,18 @@ class FastMRISource(Source):
         Memory for slices that were read, in GiB.
     max_gib
         Largest size that a file may declare, in GiB; None for a quarter of the machine's memory.
+    grid
+        "reference": images have the stored reference's size; "kspace": they have all columns and rows of k-space, so
+        that the ``mask`` of each file can be used (`operator.masks=stored`).
+
+    Raises
+    ------
+    SettingError
+        If images on the grid of k-space are to be cropped, or compared with a stored reference.
     """
 
     fastmri_layout = True
+    layout = SINGLE_COIL
 
     def __init__(
         self,
@@ -216,7 +252,13 @@ class FastMRISource(Source):
         volumes: Volumes,
         cache_gib: NonNegative,
         max_gib: Positive | None = None,
+        grid: Grid = "reference",
     ) -> None:
+        if grid == "kspace" and crop is not None:
+            raise SettingError("crop", "images on the grid of k-space are not cropped", "set {key}.crop=null")
+        if grid == "kspace" and reference != "complex":
+            raise SettingError("reference", "the stored reference has a grid of its own", "set {key}.reference=complex")
+        self.grid = grid
         self.root, self.seed, self.crop = Path(root), seed, crop
         self.slice_offsets = None if slice_offsets is None else list(slice_offsets)
         self.reference, self.partition, self.cache_gib, self.max_gib = reference, partition, cache_gib, max_gib
@@ -230,7 +272,8 @@ class FastMRISource(Source):
             self._notes.append(f"{folder}: passed over {', '.join(strays[:5])}{' …' if len(strays) > 5 else ''}")
         found = [path for path in files if path.suffix.lower() == ".h5"]
         if not found:
-            raise InputError("no .h5 file", f"dataset.root={folder}", "give a folder of fastMRI single-coil files")
+            kind = "single-coil" if self.layout is SINGLE_COIL else "multi-coil"
+            raise InputError("no .h5 file", f"dataset.root={folder}", f"give a folder of fastMRI {kind} files")
         return found
 
     def prepare(self) -> None:
@@ -243,7 +286,7 @@ class FastMRISource(Source):
         """
         if not self.root.is_dir():
             raise InputError("no such folder", f"dataset.root={self.root}", "give a folder of fastMRI files")
-        folders = [self.root / name for name in _FOLDERS]
+        folders = [self.root / name for name in self.layout.folders]
         by_folder = self.partition == "folder" or (self.partition == "auto" and all(f.is_dir() for f in folders))
         if by_folder:
             for folder in folders:
@@ -255,19 +298,31 @@ class FastMRISource(Source):
         rng = Draws(self.seed).generator("split")
         chosen = partition_volumes(groups, self.volumes, rng, self.partition == "none", str(self.root))
         self.scanned = {
-            split: [scan_volume(path, self.crop, self.max_gib) for path in paths] for split, paths in chosen.items()
+            split: [scan_volume(path, self.crop, self.max_gib, self.layout, self.grid) for path in paths]
+            for split, paths in chosen.items()
         }
+        self._check_masks()
         check_apart(
             {split: {v.path.name: v.images for v in volumes} for split, volumes in self.scanned.items()}, str(self.root)
         )
         self._slices = {split: self._select(volumes) for split, volumes in self.scanned.items()}
-        self._images = {
-            split: FastMRIImages(self.scanned[split], slices, self.reference, self.cache_gib, self.max_gib)
-            for split, slices in self._slices.items()
-        }
+        self._images = {split: self._image_set(self.scanned[split], slices) for split, slices in self._slices.items()}
         self._check_slices()
         paths = [volume.path for volumes in self.scanned.values() for volume in volumes]
         self._digests = file_digests(paths, "hashing the volumes")  # last: it takes longest, and finds no fault
+
+    def _image_set(self, volumes: Sequence[Volume], slices: Sequence[tuple[int, int]]) -> FastMRIImages:
+        return FastMRIImages(volumes, slices, self.reference, self.cache_gib, self.max_gib)
+
+    def _check_masks(self) -> None:
+        """Refuse volumes with masks beside volumes without."""
+        paths = {v.mask is None: v.path for volumes in self.scanned.values() for v in volumes}
+        if len(paths) > 1:
+            raise InputError(
+                f"{paths[False].name} holds a mask, and {paths[True].name} none",
+                f"dataset.root={self.root}",
+                "store a mask in every file, or in none",
+            )
 
     def _check_slices(self) -> None:
         """Read the slices, so that a damaged one is reported before a training and not in the middle of it.
@@ -283,7 +338,7 @@ class FastMRISource(Source):
                     break
                 room -= images[index].x.numel() * 8
 
-    def _select(self, volumes: Sequence[_Volume]) -> list[tuple[int, int]]:
+    def _select(self, volumes: Sequence[Volume]) -> list[tuple[int, int]]:
         selected = []
         for v, volume in enumerate(volumes):
             middle = volume.slices // 2
@@ -292,7 +347,7 @@ class FastMRISource(Source):
             )
             with open_hdf5(volume.path) as file:
                 inside = [s for s in wanted if 0 <= s < volume.slices]
-                target = safe_dataset(file, "reconstruction_esc", "f", 3, self.max_gib)
+                target = safe_dataset(file, self.layout.reference, "f", 3, self.max_gib)
                 empty = [s for s in inside if not np.any(target[s])]
             if empty:
                 self._notes.append(f"{volume.path.name}: excluded {len(empty)} all-zero slices {empty}")
@@ -313,6 +368,7 @@ class FastMRISource(Source):
             "crop": self.crop,
             "slice_offsets": self.slice_offsets,
             "reference": self.reference,
+            **({"grid": self.grid} if self.grid != "reference" else {}),
         }
 
     def images(self, split: Split) -> ImageSet:

@@ -97,11 +97,16 @@ def damage_told(where: str) -> Iterator[None]:
         ) from error
 
 
-def _own(file: h5py.File, name: str) -> h5py.Dataset:
-    """Return a dataset that the file itself holds, behind no link."""
+def _place(parent: h5py.File | h5py.Group, name: str) -> str:
+    """Name a dataset for messages, by its file and its path in it."""
+    return f"{parent.file.filename}:{parent.name.strip('/')}{'/' if parent.name != '/' else ''}{name}"
+
+
+def own_dataset(file: h5py.File | h5py.Group, name: str) -> h5py.Dataset:
+    """Return a dataset that the file itself holds, behind no link; its size is not yet checked."""
     import h5py
 
-    where = f"{file.filename}:{name}"
+    where = _place(file, name)
     link = file.get(name, getlink=True)
     if link is None:
         raise InputError(
@@ -115,6 +120,24 @@ def _own(file: h5py.File, name: str) -> h5py.Dataset:
     if node.external or node.is_virtual:
         raise InputError("the dataset keeps its data outside the file", where, "store the data in the file itself")
     return node
+
+
+def own_group(file: h5py.File, name: str) -> h5py.Group:
+    """Return a group at the root of a file, behind no link to another place."""
+    import h5py
+
+    where = f"{file.filename}:{name}"
+    node = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(node, h5py.Group):
+        raise InputError(
+            "the group is missing", where, f"the file holds {', '.join(sorted(map(str, file))) or 'nothing'}"
+        )
+    return node
+
+
+def count_axes(file: h5py.File, name: str) -> int:
+    """Return the number of axes of a dataset at the root of a file, which must hold it itself."""
+    return int(own_dataset(file, name).ndim)
 
 
 def _check_filters(node: h5py.Dataset, where: str) -> None:
@@ -189,6 +212,13 @@ def _check_chunks(node: h5py.Dataset, where: str) -> None:
     _checked.add(identity)
 
 
+def check_stored(node: h5py.Dataset, where: str, max_gib: float | None) -> None:
+    """Refuse a dataset that declares more than is allowed or stored, in all or in a chunk, or cannot be unpacked."""
+    _check_storage(node, where, max_gib)
+    _check_filters(node, where)
+    _check_chunks(node, where)
+
+
 def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gib: float | None = None) -> h5py.Dataset:
     """Return a dataset that holds its own data, of the right kind and a credible size.
 
@@ -199,7 +229,7 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
     name
         Name at the root of the file.
     kind
-        NumPy kind: "c" complex, "f" floating, "b" boolean or number (a mask).
+        NumPy kind: "c" complex, "f" floating, "b" boolean or number (a mask), "n" number of any kind or pair of them.
     ndim
         Expected rank; None for any.
     max_gib
@@ -217,27 +247,26 @@ def safe_dataset(file: h5py.File, name: str, kind: str, ndim: int | None, max_gi
         with an unknown filter, or declares too much, as a whole or in one chunk.
     """
     where = f"{file.filename}:{name}"
-    node = _own(file, name)
-    if node.dtype.kind not in ("biuf" if kind == "b" else kind):
-        wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number"}[kind]
+    node = own_dataset(file, name)
+    if node.dtype.kind not in {"b": "biuf", "n": "biufcV"}.get(kind, kind):
+        wanted = {"c": "complex", "f": "floating-point", "b": "boolean or number", "n": "number"}[kind]
         raise InputError(f"the dataset has type {node.dtype}", where, f"{wanted} values are expected")
     if ndim is not None and node.ndim != ndim:
-        raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected (single-coil data)")
-    _check_storage(node, where, max_gib)
-    _check_filters(node, where)
-    _check_chunks(node, where)
+        other = {3: " (single-coil data)", 4: " (multi-coil data)"}.get(ndim, "")
+        raise InputError(f"the dataset has shape {node.shape}", where, f"{ndim} axes are expected{other}")
+    check_stored(node, where, max_gib)
     return node
 
 
-def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
-    """Read a text at the root of a file, such as ``ismrmrd_header``.
+def read_text(file: h5py.File | h5py.Group, name: str, max_gib: float | None = None) -> str:
+    """Read a text of a file, such as ``ismrmrd_header``.
 
     Parameters
     ----------
     file
-        Open file to look into.
+        Open file or group to look into.
     name
-        Name at the root of the file.
+        Name in it.
     max_gib
         Largest size that the text may declare, in GiB; None for 16 MiB, since no header has more.
 
@@ -253,8 +282,8 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     """
     from h5py import check_string_dtype
 
-    where = f"{file.filename}:{name}"
-    node = _own(file, name)
+    where = _place(file, name)
+    node = own_dataset(file, name)
     if node.size != 1 or (node.dtype.kind != "S" and check_string_dtype(node.dtype) is None):
         raise InputError(f"the text has shape {node.shape} and type {node.dtype}", where, "store one string")
     chunk = prod(node.chunks) * node.dtype.itemsize if node.chunks is not None else 0
@@ -266,36 +295,64 @@ def read_text(file: h5py.File, name: str, max_gib: float | None = None) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def read_mask(file: h5py.File, columns: int, name: str = "mask") -> Array:
-    """Read the sampling mask of a file: which columns of k-space were measured.
+def as_mask(values: Array, shape: tuple[int, int], where: str) -> Array:
+    """Check a sampling mask, and bring it to its shortest form.
+
+    Parameters
+    ----------
+    values
+        Zeros and ones, of shape (W,) or (H, W), with axes of length 1 anywhere, such as fastMRI's (1, 1, W, 1).
+    shape
+        Size (H, W) of k-space.
+    where
+        File and dataset, for the message.
+
+    Returns
+    -------
+    np.ndarray
+        Boolean mask with at least one True: the columns that were measured, shape (W,), or the points, shape (H, W).
+
+    Raises
+    ------
+    InputError
+        If it fits neither, has values besides 0 and 1 (NaN, for example), or samples nothing.
+    """
+    height, width = shape
+    if values.shape == shape or (min(shape) > 1 and np.squeeze(values).shape == shape):
+        mask = values.reshape(shape)
+    elif values.size == width and width in (1, *values.shape):
+        mask = values.reshape(1, width)
+    else:
+        what = f"the mask has shape {values.shape}, k-space {height} rows and {width} columns"
+        raise InputError(what, where, "store one value for each column, or for each point")
+    bad = int((~np.isin(mask, (0, 1))).sum())
+    if bad:
+        raise InputError(f"the mask holds {bad} values that are neither 0 nor 1", where, "store 0 and 1")
+    if not mask.any():
+        raise InputError(f"the mask has shape {values.shape}, 0 lines", where, "mark the columns that were measured")
+    return (mask[0] if (mask == mask[:1]).all() else mask).astype(bool)
+
+
+def read_mask(file: h5py.File, shape: tuple[int, int], name: str = "mask") -> Array:
+    """Read the sampling mask of a file: which columns or points of k-space were measured.
 
     Parameters
     ----------
     file
         Open file to look into.
-    columns
-        Number of columns of its k-space.
+    shape
+        Size (H, W) of its k-space.
     name
         Name of the dataset at the root of the file.
 
     Returns
     -------
     np.ndarray
-        Boolean mask, shape (columns,), with at least one True.
+        Boolean mask, shape (W,) or (H, W); see `as_mask`.
 
     Raises
     ------
     InputError
-        If it has another length, values besides 0 and 1 (NaN, for example), or samples nothing.
+        If it is no mask of k-space.
     """
-    where = f"{file.filename}:{name}"
-    node = safe_dataset(file, name, "b", 1)
-    if node.shape != (columns,):
-        raise InputError(f"the mask has shape {node.shape}, k-space {columns} columns", where, "store one value each")
-    values = node[()]
-    bad = int((~np.isin(values, (0, 1))).sum())
-    if bad:
-        raise InputError(f"the mask holds {bad} values that are neither 0 nor 1", where, "store 0 and 1")
-    if not values.any():
-        raise InputError(f"the mask has shape {node.shape}, 0 lines", where, "mark the columns that were measured")
-    return values.astype(bool)
+    return as_mask(safe_dataset(file, name, "b", None)[()], shape, f"{file.filename}:{name}")

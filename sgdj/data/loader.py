@@ -40,16 +40,16 @@ class EpochOrder(Sampler[int]):
 
 
 class ShapeBatches(Sampler[list[int]]):
-    """Batches of images of equal shape, in the order of `sampler`.
+    """Batches of images alike in shape and coils, in the order of `sampler`.
 
-    A shape's incomplete batch comes last, or is left out with `drop_last`.
+    An incomplete batch of a kind comes last, or is left out with `drop_last`.
     """
 
     def __init__(self, sampler: EpochOrder, images: ImageSet, batch_size: int, drop_last: bool = False) -> None:
         self.sampler, self.images, self.batch_size, self.drop_last = sampler, images, batch_size, drop_last
-        counts: dict[tuple[int, int], int] = {}
+        counts: dict[tuple[int, ...], int] = {}
         for i in range(len(images)):
-            counts[images.shape(i)] = counts.get(images.shape(i), 0) + 1
+            counts[images.alike(i)] = counts.get(images.alike(i), 0) + 1
         spare = 0 if drop_last else batch_size - 1
         self._length = sum((count + spare) // batch_size for count in counts.values())
 
@@ -57,12 +57,12 @@ class ShapeBatches(Sampler[list[int]]):
         return self._length
 
     def __iter__(self) -> Iterator[list[int]]:
-        waiting: dict[tuple[int, int], list[int]] = {}
+        waiting: dict[tuple[int, ...], list[int]] = {}
         for index in self.sampler:
-            batch = waiting.setdefault(self.images.shape(index), [])
+            batch = waiting.setdefault(self.images.alike(index), [])
             batch.append(index)
             if len(batch) == self.batch_size:
-                yield waiting.pop(self.images.shape(index))
+                yield waiting.pop(self.images.alike(index))
         if not self.drop_last:
             yield from waiting.values()
 

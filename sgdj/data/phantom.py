@@ -12,6 +12,7 @@ from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import image_to_kspace
 from sgdj.data.generate import generate_once
 from sgdj.data.generated import GeneratedSource
+from sgdj.data.layouts import SINGLE_COIL
 from sgdj.data.smooth import smooth_noise
 from sgdj.data.source import ImageSet, Split
 from sgdj.draws import Draws
@@ -181,6 +182,7 @@ class PhantomSource(GeneratedSource):
     generator = "phantom"
     version = 11
     fastmri_layout = True
+    layout = SINGLE_COIL
 
     def __init__(
         self,
@@ -211,26 +213,30 @@ class PhantomSource(GeneratedSource):
         matrix = (2 * self.size, 2 * round(1.15 * self.size / 2))
         jobs = [(split, i) for split in ("train", "val", "test") for i in range(self.volumes[split])]
         for number, (split, i) in enumerate(follow(jobs, len(jobs), "generating phantom volumes")):
-            target = folder / ("singlecoil_train" if split == "train" else "singlecoil_val")
+            target = folder / self.layout.folders[split != "train"]
             target.mkdir(exist_ok=True)
             rng = draws.generator("data", split, i)
             drawn = (2 * round(0.55 * self.size), matrix[1])  # rows further out are air
             images = _SCALE * rng.uniform(0.5, 2.0) * knee_volume(self.slices, drawn, self.size, rng)
             border = (matrix[0] - drawn[0]) // 2
-            kspace = image_to_kspace(np.pad(images, ((0, 0), (border, border), (0, 0))))
-            write_volume(
-                target / f"file{number:07d}.h5",
-                kspace,
-                (self.size, self.size),
-                acquisition="PHANTOM",
-                patient_id=f"phantom-{self.seed}-{split}-{i}",
-            )
+            padded = np.pad(images, ((0, 0), (border, border), (0, 0)))
+            self.write(target / f"file{number:07d}.h5", padded, f"phantom-{self.seed}-{split}-{i}")
+
+    def write(self, path: Path, images: Array, patient_id: str) -> None:
+        """Write one volume of complex images (S, H, W) with its k-space."""
+        shape = (self.size, self.size)
+        write_volume(path, image_to_kspace(images), shape, acquisition="PHANTOM", patient_id=patient_id)
 
     def prepare(self) -> None:
         """Generate the files unless they are there, and open them."""
-        spec = {key: value for key, value in self.manifest().items() if key != "reference"}
+        spec = super().manifest()
         self.folder = generate_once(self.directory, spec, self.build)
-        self.reader = FastMRISource(
+        self.reader = self.open()
+        self.reader.prepare()
+
+    def open(self) -> FastMRISource:
+        """Return the reader of the generated files."""
+        return FastMRISource(
             root=str(self.folder),
             seed=self.seed,
             crop=None,
@@ -241,7 +247,6 @@ class PhantomSource(GeneratedSource):
             cache_gib=self.cache_gib,
             max_gib=self.max_gib,
         )
-        self.reader.prepare()
 
     def images(self, split: Split) -> ImageSet:
         """Return the slices of a split, read by `FastMRISource`."""

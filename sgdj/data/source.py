@@ -25,6 +25,10 @@ class ImageSet(Dataset[Image], ABC):
     def shape(self, index: int) -> tuple[int, int]:
         """Return (H, W) of an image, without reading it."""
 
+    def alike(self, index: int) -> tuple[int, ...]:
+        """Return what images of one batch have in common: their shape, and the number of their coils if they differ."""
+        return self.shape(index)
+
 
 class Source(ABC):
     """A data set with its three splits; no volume is in two of them."""

@@ -373,3 +373,6 @@ class _First(ImageSet):
 
     def shape(self, index: int) -> tuple[int, int]:
         return self._images.shape(index)
+
+    def alike(self, index: int) -> tuple[int, ...]:
+        return self._images.alike(index)

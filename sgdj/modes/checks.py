@@ -1,6 +1,7 @@
 """Check everything before the first file is written, so that a mistake costs nothing."""
 
 from sgdj.config.instantiate import build
+from sgdj.data.batch import pose
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.sizes import check_sizes
 from sgdj.data.source import Split
@@ -53,12 +54,12 @@ def prepared_data(plan: Plan) -> str:
 
 
 def _check_operators(plan: Plan) -> None:
-    """Make the operator of every image size: a mask that was given may have another number of lines."""
+    """Make the operator of every kind of image: a mask may have another number of lines, or be missing in the files."""
     splits: list[Split] = [plan.settings.evaluation.split]
     splits += ["train", "val"] if plan.trains else []
     for images in map(plan.source.images, splits):
-        for shape in {images.shape(i) for i in range(len(images))}:
-            plan.acquisition.operator(shape, ("",), Draws(plan.data_seed))
+        for i in {images.alike(i): i for i in range(len(images))}.values():
+            pose([images[i]], plan.acquisition, Draws(plan.data_seed)).operator(plan.acquisition)
 
 
 def try_out(plan: Plan, network: Reconstructor) -> None:

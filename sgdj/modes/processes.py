@@ -37,7 +37,7 @@ def check_shares(plan: Plan) -> None:
     """Check that every process has a sample of every batch, now that the data are there."""
     for split, node in (("train", "trainer"), ("val", "evaluation")):
         images = plan.source.images("train" if split == "train" else "val")
-        for number in Counter(images.shape(i) for i in range(len(images))).values():
+        for number in Counter(images.alike(i) for i in range(len(images))).values():
             _check_share(plan, split, node, number)
 
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import torch
 
 from sgdj.config.identity import RESULT_VERSION
+from sgdj.data.batch import pose
 from sgdj.draws import Draws
 from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
-from sgdj.operators import CartesianFourier
 from sgdj.runtime import provenance
 from sgdj.runtime.contents import Record
 from sgdj.runtime.ranks import world
@@ -71,8 +71,9 @@ def _acceleration(plan: Plan) -> dict[str, float] | None:
     """Measure the acceleration of the masks of the test data, which a drawn mask has on average only."""
     images, draws, values = plan.source.images("test"), Draws(plan.data_seed), []
     for i in range(len(images)):
-        operator = plan.acquisition.operator(images.shape(i), [images[i].volume], draws)
-        if not isinstance(operator, CartesianFourier):
+        operator = pose([images[i]], plan.acquisition, draws).operator(plan.acquisition)
+        found = operator.acceleration()
+        if found is None:
             return None
-        values.append(float(operator.acceleration().mean()))
+        values.append(float(found.mean()))
     return {"mean": sum(values) / len(values), "min": min(values), "max": max(values)}

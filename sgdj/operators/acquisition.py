@@ -15,15 +15,62 @@ import torch
 from torch import Tensor
 
 from sgdj.config.types import Acceleration, Count, NonEmpty, NonNegative, Positive, Share
-from sgdj.config.undersampling import is_reachable, unreachable
+from sgdj.config.undersampling import POINT_MASKS, Mask, unsuitable
 from sgdj.draws import Draws
 from sgdj.errors import InputError, SettingError
 from sgdj.operators.base import Operator, Support
+from sgdj.operators.coil_maps import birdcage
 from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
-from sgdj.operators.masks import fastmri_mask, gaussian_density, line_mask, upstream_density
+from sgdj.operators.masks import (
+    fastmri_mask,
+    gaussian_density,
+    line_mask,
+    partial_fourier,
+    sampled_points,
+    upstream_density,
+)
+from sgdj.operators.multi_coil import MultiCoil
+from sgdj.operators.point_fourier import PointFourier
 from sgdj.operators.wavelets import ricker, rotate_phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquired:
+    """Hold what data bring of their own acquisition; None is simulated.
+
+    Parameters
+    ----------
+    maps
+        Coil sensitivities, complex, shape (C, H, W) of an image, (B, C, H, W) of a batch.
+    mask
+        Sampled columns (W,) or points (H, W) of k-space, boolean; (B, W) or (B, H, W) of a batch.
+    """
+
+    maps: Tensor | None = None
+    mask: Tensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
+        return sum(tensor.nbytes for tensor in (self.maps, self.mask) if tensor is not None)
+
+    @staticmethod
+    def stack(images: Sequence["Acquired | None"]) -> "Acquired | None":
+        """Collect what belongs to the images of a batch; None unless each of them has something of its own."""
+        found = [one for one in images if one is not None]
+        if len(found) < len(images):
+            return None
+        maps = [one.maps for one in found if one.maps is not None]
+        masks = [one.mask for one in found if one.mask is not None]
+        if len({mask.ndim for mask in masks}) > 1:  # lines beside points: the lines are points, too
+            (shape,) = {mask.shape for mask in masks if mask.ndim == 2}
+            masks = [mask.expand(shape) for mask in masks]
+        return Acquired(
+            maps=torch.stack(maps) if len(maps) == len(found) else None,
+            mask=torch.stack(masks) if len(masks) == len(found) else None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +104,23 @@ class Acquisition(ABC):
         Operator
             Operator for images of shape (B, C, H, W).
         """
+
+    def with_acquired(self, operator: Operator, acquired: Acquired) -> Operator:
+        """Put what the data hold of their own acquisition in the place of what `operator` simulates.
+
+        Parameters
+        ----------
+        operator
+            Operator that `operator` has built for the batch.
+        acquired
+            What was acquired with the images of the batch.
+
+        Returns
+        -------
+        Operator
+            Operator that the images are measured with; by default the simulated one.
+        """
+        return operator
 
     def normalise(self, x: Tensor) -> Tensor:
         """Scale images (B, C, H, W) to the unit in which noise and budgets are stated."""
@@ -149,25 +213,37 @@ class ConvolutionAcquisition(Acquisition):
         return y.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
 
 
+@lru_cache(maxsize=64)
+def _points(
+    kind: str, shape: tuple[int, int], acceleration: float, center_fraction: float, draws: Draws, name: str
+) -> Tensor:
+    rng = draws.generator("mask", name)
+    return torch.from_numpy(sampled_points(kind, shape, acceleration, center_fraction, rng))
+
+
 @dataclass(frozen=True, kw_only=True)
 class CartesianAcquisition(Acquisition):
-    """Undersample Cartesian k-space line by line (single-coil MRI).
+    """Undersample Cartesian k-space by lines or by points (single-coil MRI).
 
     Parameters
     ----------
     noise
         Standard deviation of the noise per real and per imaginary entry of k-space, where the volume's maximum is 1.
     mask
-        "gaussian" (density that falls off from the centre, exact number of lines), fastMRI's "random" and
-        "equispaced", or "upstream" (the authors' density, drawn with replacement; always the same mask).
+        Of lines: "gaussian" (density that falls off from the centre, exact number of lines), fastMRI's "random" and
+        "equispaced", "upstream" (the authors' density, drawn with replacement; always the same mask), or
+        "partial_fourier" (one half of k-space and the centre of the other). Of points, for two
+        directions of phase encoding: "points" (uniform density), "variable_density", or "elliptical" (the same without
+        the corners of k-space).
     acceleration
-        R, the number of lines of the full grid per sampled line, at least 1.
+        R, the number of lines or points of the full grid per sampled one, at least 1.
     center_fraction
-        Share of all lines that is fully sampled around the centre, between 0 and 1.
+        Share of all lines or points that is fully sampled around the centre, between 0 and 1.
     axis
-        Image axis that is undersampled: "columns" (fastMRI's convention) or "rows" (the authors' code).
+        Image axis along which lines are left out: "columns" (fastMRI's convention) or "rows" (the authors' code).
     masks
-        "fixed": one mask for all volumes, as in the paper; "per_volume": a mask drawn from each volume's name.
+        "fixed": one mask for all volumes, as in the paper; "per_volume": a mask drawn from each volume's name;
+        "stored": the mask that each volume's file holds.
     mask_adjoint
         False reproduces the authors' unmasked adjoint; see `CartesianFourier`.
     noise_support
@@ -182,14 +258,15 @@ class CartesianAcquisition(Acquisition):
     Raises
     ------
     SettingError
-        If the centre alone holds more lines than the acceleration allows, or `mask_lines` is no mask of lines.
+        If the mask cannot have this acceleration with this centre, `mask_lines` is no mask of lines, or two masks are
+        given.
     """
 
-    mask: Literal["gaussian", "random", "equispaced", "upstream"]
+    mask: Mask
     acceleration: Acceleration
     center_fraction: Share
     axis: Literal["columns", "rows"]
-    masks: Literal["fixed", "per_volume"]
+    masks: Literal["fixed", "per_volume", "stored"]
     mask_adjoint: bool
     noise_support: Support = "measured"
     mask_lines: tuple[int, ...] | None = None
@@ -200,8 +277,16 @@ class CartesianAcquisition(Acquisition):
             if self.mask_file is not None:
                 raise SettingError("mask_file", "mask_lines gives a mask, too", "set one of them to null")
             object.__setattr__(self, "mask_lines", line_mask(np.asarray(self.mask_lines), self.axis))
-        if not is_reachable(self.acceleration, self.center_fraction):
-            raise SettingError("center_fraction", *unreachable(self.acceleration, self.center_fraction))
+        if self.masks == "stored" and (self.mask_lines is not None or self.mask_file is not None):
+            raise SettingError("masks", "a mask is given, too", "set {key}.masks=fixed")
+        wrong = unsuitable(self.mask, self.acceleration, self.center_fraction)
+        if wrong is not None:
+            raise SettingError(*wrong)
+
+    @property
+    def by_points(self) -> bool:
+        """Whether single points are sampled rather than lines."""
+        return self.mask in POINT_MASKS and self.mask_lines is None and self.mask_file is None
 
     def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
         """Restrict noise to the sampled lines, or leave it on all of k-space, as `noise_support` says."""
@@ -234,7 +319,9 @@ class CartesianAcquisition(Acquisition):
         if self.mask_lines is not None:
             return self._given(count)
         name = volume if self.masks == "per_volume" else ""
-        if self.mask == "upstream":
+        if self.mask == "partial_fourier":
+            drawn = partial_fourier(count, self.acceleration, self.center_fraction)
+        elif self.mask == "upstream":
             drawn = upstream_density(count, self.acceleration, self.center_fraction)
         elif self.mask == "gaussian":
             rng = draws.generator("mask", name)
@@ -254,11 +341,82 @@ class CartesianAcquisition(Acquisition):
             raise InputError(what, "operator.mask_lines or operator.mask_file", mend)
         return given
 
+    def points(self, shape: tuple[int, int], volume: str, draws: Draws) -> Tensor:
+        """Draw the sampled points of a volume, boolean, shape (H, W); see `lines`."""
+        name = volume if self.masks == "per_volume" else ""
+        return _points(self.mask, shape, self.acceleration, self.center_fraction, draws, name)
+
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
         """Return the Fourier operator with the mask of each volume."""
+        per_volume = self.masks == "per_volume"
+        if self.by_points:
+            drawn = [self.points(shape, volume, draws) for volume in (volumes if per_volume else ("",))]
+            return PointFourier(torch.stack(drawn) if per_volume else drawn[0], self.mask_adjoint)
         axis = -1 if self.axis == "columns" else -2
-        if self.masks == "fixed":
+        if not per_volume:
             mask = self.lines(shape[axis], "", draws)
         else:
             mask = torch.stack([self.lines(shape[axis], volume, draws) for volume in volumes])
         return CartesianFourier(mask, axis, self.mask_adjoint)
+
+    def with_acquired(self, operator: Operator, acquired: Acquired) -> Operator:
+        """Put the masks that the files hold in the place of the drawn one, where `masks` is "stored".
+
+        Parameters
+        ----------
+        operator
+            Operator with a drawn mask.
+        acquired
+            What was acquired with the images of the batch.
+
+        Returns
+        -------
+        Operator
+            Operator with the mask of each volume's file.
+
+        Raises
+        ------
+        InputError
+            If masks of files are wanted and there are none.
+        """
+        if self.masks != "stored":
+            return operator
+        if acquired.mask is None:
+            raise InputError("the files hold no mask", "operator.masks=stored", "set operator.masks=per_volume")
+        if acquired.mask.ndim == 2:
+            return CartesianFourier(acquired.mask, -1, self.mask_adjoint)
+        return PointFourier(acquired.mask, self.mask_adjoint)
+
+
+@lru_cache(maxsize=8)
+def _birdcage(coils: int, shape: tuple[int, int]) -> Tensor:
+    return birdcage(coils, shape).to(torch.complex64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiCoilAcquisition(CartesianAcquisition):
+    """Undersample the Cartesian k-space of several coils (parallel MRI).
+
+    Every coil has the same mask and noise of its own. Data with coils of their own are measured with their
+    sensitivities; for others coils are simulated.
+
+    Parameters
+    ----------
+    coils
+        Number of simulated coils, on a circle around the image; see `sgdj.operators.coil_maps.birdcage`. With one, the
+        operator is that of a single coil.
+    noise, mask, acceleration, center_fraction, axis, masks, mask_adjoint, noise_support
+        Undersampling and noise of each coil; see `CartesianAcquisition`.
+    """
+
+    coils: Count
+
+    def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
+        """Return the Fourier operator with the mask of each volume, behind simulated coils."""
+        return MultiCoil(super().operator(shape, volumes, draws), _birdcage(self.coils, shape))
+
+    def with_acquired(self, operator: Operator, acquired: Acquired) -> Operator:
+        """Put the data's own sensitivities and masks in the place of the simulated ones."""
+        assert isinstance(operator, MultiCoil)  # it comes from `operator`
+        encoding = super().with_acquired(operator.encoding, acquired)
+        return MultiCoil(encoding, operator.maps if acquired.maps is None else acquired.maps)

@@ -41,6 +41,10 @@ class Operator(ABC):
         """Set to zero the entries of y that are not measured; noise and attacks pass through here."""
         return y
 
+    def acceleration(self) -> Tensor | None:
+        """Return the actual undersampling R, shape () or (B,); None for an operator that does not undersample."""
+        return None
+
     def repeat(self, count: int) -> "Operator":
         """Return the operator for the batch repeated `count` times, one copy after the other."""
         return self

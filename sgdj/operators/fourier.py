@@ -8,6 +8,18 @@ from sgdj.operators.base import Operator
 _PLANE = (-2, -1)
 
 
+def kspace_of(x: Tensor) -> Tensor:
+    """Apply the centred orthonormal 2-D FFT over the last two axes."""
+    k = torch.fft.ifftshift(x, dim=_PLANE)
+    return torch.fft.fftshift(torch.fft.fft2(k, norm="ortho"), dim=_PLANE)
+
+
+def image_of(k: Tensor) -> Tensor:
+    """Apply the centred orthonormal 2-D inverse FFT over the last two axes."""
+    shifted = torch.fft.ifftshift(k, dim=_PLANE)
+    return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=_PLANE)
+
+
 class CartesianFourier(Operator):
     """Line-sampled Fourier operator :math:`A = M F`.
 
@@ -55,15 +67,12 @@ class CartesianFourier(Operator):
     def forward(self, x: Tensor) -> Tensor:
         """Return the sampled k-space, complex, of the shape of x, exactly zero off the mask."""
         self._check(x)
-        k = torch.fft.ifftshift(x, dim=_PLANE)
-        k = torch.fft.fftshift(torch.fft.fft2(k, norm="ortho"), dim=_PLANE)
-        return self.restrict(k)
+        return self.restrict(kspace_of(x))
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Return the zero-filled image, complex, of the shape of y."""
         self._check(y)
-        k = torch.fft.ifftshift(self.restrict(y) if self.mask_adjoint else y, dim=_PLANE)
-        return torch.fft.fftshift(torch.fft.ifft2(k, norm="ortho"), dim=_PLANE)
+        return image_of(self.restrict(y) if self.mask_adjoint else y)
 
     def gram(self, x: Tensor) -> Tensor:
         """Apply AᴴA by two 1-D transforms along the undersampled axis."""

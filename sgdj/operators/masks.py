@@ -197,3 +197,72 @@ def fastmri_mask(
     mask, _ = function((1, lines, 2), seed=seed)
     sampled: npt.NDArray[np.bool_] = mask.numpy().reshape(lines).astype(bool)
     return sampled if sampled.any() else _central(lines, 1)
+
+
+def partial_fourier(lines: int, acceleration: float, center_fraction: float) -> npt.NDArray[np.bool_]:
+    """Return the last round(n / R) lines: one half of k-space, and the centre of the other.
+
+    Parameters
+    ----------
+    lines
+        Number of lines n of the full grid.
+    acceleration
+        R, the number of lines of the full grid per sampled line, below 2.
+    center_fraction
+        Share of all lines that is fully sampled around the centre.
+
+    Returns
+    -------
+    np.ndarray
+        Boolean mask, shape (n,).
+    """
+    wanted, center = _counts(lines, acceleration, center_fraction)
+    mask = _central(lines, center)
+    mask[lines - max(wanted, lines - lines // 2) :] = True  # zero frequency is among them
+    return mask
+
+
+def sampled_points(
+    kind: str, shape: tuple[int, int], acceleration: float, center_fraction: float, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Draw points of k-space without replacement, around a fully sampled elliptical centre.
+
+    Parameters
+    ----------
+    kind
+        "points" (uniform density), "variable_density" (a Gaussian density in both directions), or "elliptical" (the
+        same within the ellipse that touches the edges of k-space, its corners left out).
+    shape
+        Size (H, W) of the full grid.
+    acceleration
+        R, the number of points of the full grid per sampled point.
+    center_fraction
+        Share of all points that is fully sampled around the centre.
+    rng
+        Random generator that is drawn from once.
+
+    Returns
+    -------
+    np.ndarray
+        Boolean mask, shape (H, W), with exactly round(HW / R) sampled points, or all points of the ellipse if it has
+        fewer.
+
+    Raises
+    ------
+    ValueError
+        If the centre alone holds more points than the acceleration allows.
+    """
+    total = shape[0] * shape[1]
+    wanted, center = _counts(total, acceleration, center_fraction)
+    offsets = np.meshgrid(*((np.arange(n) - n // 2) / n for n in shape), indexing="ij")
+    squared = (offsets[0] ** 2 + offsets[1] ** 2).ravel()  # of the distance, 1/4 where the ellipse touches the edges
+    mask = np.zeros(total, dtype=bool)
+    mask[np.argsort(squared, kind="stable")[: max(center, 1)]] = True
+    density = np.ones(total) if kind == "points" else np.exp(-0.5 * squared / _GAUSSIAN_STD**2)
+    if kind == "elliptical":
+        density[squared > 0.25] = 0.0
+    density[mask] = 0.0
+    left = min(wanted - int(mask.sum()), int(np.count_nonzero(density)))
+    if left > 0:
+        mask[rng.choice(total, left, replace=False, p=density / density.sum())] = True
+    return mask.reshape(shape)

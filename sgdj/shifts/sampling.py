@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Literal
 
 from sgdj.config.types import Acceleration, Share
+from sgdj.config.undersampling import Mask
 from sgdj.data.batch import Problem
 from sgdj.operators.acquisition import CartesianAcquisition
 from sgdj.shifts.base import Shift, measured_with, needed
 
 
 class Sampling(Shift):
-    """Change the undersampling of k-space.
+    """Change the undersampling of k-space; masks that files hold are replaced by drawn ones.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ class Sampling(Shift):
         self,
         acceleration: Acceleration | None,
         center_fraction: Share | None,
-        mask: Literal["gaussian", "random", "equispaced"] | None,
+        mask: Mask | None,
         axis: Literal["columns", "rows"] | None,
         told: bool,
     ) -> None:
@@ -49,6 +50,8 @@ class Sampling(Shift):
         acquisition = needed(problem, CartesianAcquisition, "only k-space is undersampled", "mri")
         given = {name: getattr(self, name) for name in ("acceleration", "center_fraction", "mask", "axis")}
         changes = {name: value for name, value in given.items() if value is not None}
+        if changes and acquisition.masks == "stored":
+            acquisition = replace(acquisition, masks="per_volume")
         if changes:  # a mask of the user's own gives way to one that is drawn
             changes |= {"mask_lines": None, "mask_file": None}
         return measured_with(problem, replace(acquisition, **changes), self.told)

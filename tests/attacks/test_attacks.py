@@ -23,7 +23,8 @@ from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.metrics.image import squared_error
 from sgdj.networks import DnCNN, GradientDescent, Reconstructor, StepSize
-from sgdj.operators import CartesianFourier, Convolution, Identity
+from sgdj.operators import CartesianFourier, Convolution, Identity, MultiCoil
+from sgdj.operators.coil_maps import birdcage
 from sgdj.operators.wavelets import ricker
 from tests.helper import CUTS, detached
 
@@ -35,6 +36,8 @@ def problems():
     x = torch.randn(3, 1, 8, 8, dtype=torch.complex128, generator=generator)
     names = ("a", "b", "c")
     yield Batch(x, fourier.forward(x), fourier, names, names)
+    coils = MultiCoil(fourier, birdcage(3, (8, 8)))
+    yield Batch(x, coils.forward(x), coils, names, names)
     convolution = Convolution(ricker(9, 2.0), 10)
     x = torch.randn(3, 1, 10, 4, dtype=torch.float64, generator=generator)
     yield Batch(x, convolution.forward(x), convolution, names, names)
@@ -42,7 +45,7 @@ def problems():
     yield Batch(x, x + 0.1 * torch.randn(x.shape, dtype=x.dtype, generator=generator), Identity(), names, names)
 
 
-NAMES = ["fourier", "convolution", "identity"]
+NAMES = ["fourier", "multicoil", "convolution", "identity"]
 
 
 @pytest.mark.parametrize("data", list(problems()), ids=NAMES)

@@ -13,7 +13,12 @@ from sgdj.data.batch import Problem, measure
 from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, Reconstructor, StepSize
 from sgdj.networks.external import External
-from sgdj.operators.acquisition import CartesianAcquisition, ConvolutionAcquisition, IdentityAcquisition
+from sgdj.operators.acquisition import (
+    CartesianAcquisition,
+    ConvolutionAcquisition,
+    IdentityAcquisition,
+    MultiCoilAcquisition,
+)
 from tests.conftest import only_run
 from tests.helper import CUTS
 
@@ -22,6 +27,16 @@ FOURIER = CartesianAcquisition(
 )
 ACQUISITIONS = {
     "fourier": FOURIER,
+    "multicoil": MultiCoilAcquisition(
+        noise=0.05,
+        mask="gaussian",
+        acceleration=2,
+        center_fraction=0.1,
+        axis="columns",
+        masks="fixed",
+        mask_adjoint=True,
+        coils=3,
+    ),
     "convolution": ConvolutionAcquisition(noise=0.01, length=21, width=3.0),
     "identity": IdentityAcquisition(noise=0.1),
 }
@@ -30,12 +45,12 @@ ACQUISITIONS = {
 def images(kind: str) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     smooth = nn.functional.avg_pool2d(torch.rand(3, 1, 20, 20, generator=generator), 5, stride=1)
-    return smooth.to(torch.complex64) if kind == "fourier" else smooth
+    return smooth.to(torch.complex64) if kind in ("fourier", "multicoil") else smooth
 
 
 def network(kind: str, cls=GradientDescent) -> Reconstructor:
     torch.manual_seed(0)
-    channels = 2 if kind == "fourier" else 1
+    channels = 2 if kind in ("fourier", "multicoil") else 1
     step = StepSize("sigmoid", 0.02, 0.0, True) if kind == "convolution" else StepSize("exp", 0.5, 0.0, True)
     learned = DnCNN(channels, 3, 8, 4, residual=cls is ProximalGradient)
     for p in learned.parameters():

@@ -20,7 +20,7 @@ def composed():
             continue
         for option in config_options(group):
             choice = f"{'+' if group == 'experiment' else ''}{group}={option}"
-            config = compose_config([choice, *NEEDED.get(option, [])])
+            config = compose_config([choice, *(NEEDED.get(option, []) if group != "operator" else [])])
             yield from [*config, *(key for key, _ in leaves(config))]
 
 

@@ -146,7 +146,7 @@ def bad_files(root):
     Image.fromarray(photograph()).save(root / "b-good.png")
     tifffile.imwrite(root / "b-good.tiff", photograph(3), photometric="minisblack")
     array = RNG.normal(size=(2, 24, 20)) + 0j
-    np.save(root / "c-4d.npy", array[None])
+    np.save(root / "c-5d.npy", array[None, None])
     array[1, 2, 3] = np.nan
     np.save(root / "d-nan.npy", array)
     np.save(root / "e-object.npy", np.array([{}], dtype=object))

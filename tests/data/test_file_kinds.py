@@ -322,9 +322,9 @@ def test_masks(tmp_path, values, words):
         file["mask"] = np.array(values, float)
         file["good"] = np.array([1, 0, 0, 1], np.uint8)
     with open_hdf5(tmp_path / "a.h5") as file:
-        assert read_mask(file, 4, "good").tolist() == [True, False, False, True]
+        assert read_mask(file, (5, 4), "good").tolist() == [True, False, False, True]
         with pytest.raises(InputError, match=words):
-            read_mask(file, 4)
+            read_mask(file, (5, 4))
 
 
 def test_a_constant_reference_is_refused(tmp_path):
