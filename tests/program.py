@@ -6,7 +6,7 @@ id, working directory, environment, arguments, output and exit code; signals, SI
 What it shares with the others is the seed of `hash`. Tests of the start itself and of what that seed could change start
 a new interpreter.
 
-A campaign starts the program for every job, and a training for every rank: with ``jobs=True`` these are forked, too.
+A training starts the program for every rank: with ``jobs=True`` these are forked, too.
 """
 
 import os
@@ -80,12 +80,10 @@ def _begin(
 def _fork_jobs(server: str) -> None:
     """Let the program's jobs and ranks, in this process, be forked from the process that it was forked from."""
     from sgdj.runtime import distributed
-    from sgdj.study import campaign
 
     forkserver._forkserver._forkserver_address = server
     forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
-    for module in (campaign, distributed):
-        module.subprocess = SimpleNamespace(Popen=_job, PIPE=PIPE, STDOUT=STDOUT, TimeoutExpired=TimeoutExpired)
+    distributed.subprocess = SimpleNamespace(Popen=_job, PIPE=PIPE, STDOUT=STDOUT, TimeoutExpired=TimeoutExpired)
 
 
 def _job(

@@ -1,16 +1,16 @@
 """The cost model against costs of a known form, and the measuring script at small sizes."""
 
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
+from scripts.benchmarks import scaling
 from scripts.benchmarks.cost_model import CostModel, Point, duration
+from tests.program import run
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(64, 2, 5), (96, 1, 3), (96, 2, 2), (96, 4, 4), (128, 2, 5), (160, 1, 2), (224, 2, 2)]
 
 
@@ -51,11 +51,27 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-def test_the_script_measures_and_says_what_follows(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "benchmarks" / "scaling.py"), "--quick", "--repeats", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def _forked(command, cwd, **_):
+    """Run the program as `subprocess.run` does, from a process that has imported everything."""
+    done = run(Path(command[1]), *command[2:], cwd=Path(cwd), jobs=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("held out") == 4  # a point and a column for each
+    return done
+
+
+def test_the_script_measures_and_says_what_follows(tmp_path, monkeypatch, capsys):
+    """Steps are measured in this process, where their memory cannot be told apart."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scaling, "_apart", lambda *given: scaling.one_step(*given) | {"mib": 1.0 + given[1] ** 2})
+    monkeypatch.setattr(scaling, "subprocess", SimpleNamespace(run=_forked))
+    assert scaling.main(["--quick", "--repeats", "1"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("held out") == 4  # a point and a column for each
     for heading in ("# How cost grows", "## The model", "## What follows, by the model"):
-        assert heading in done.stdout
+        assert heading in told
     assert not list(tmp_path.iterdir())
+
+
+def test_a_step_is_measured_in_a_process_of_its_own():
+    measured = scaling._apart("seismic", 24, 2, 1, 1)
+    assert measured["seconds"] > 0
+    assert measured["mib"] > 0

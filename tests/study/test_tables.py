@@ -535,7 +535,7 @@ def _campaign(folder: Path) -> Program:
     """Start a campaign in a process group of its own, with its jobs in it."""
     folder.mkdir(exist_ok=True)
     chosen = ("--scale", "smoke", "--tasks", "seismic", "--parts", "tables", "--jobs", "2")
-    return Program(SCRIPT, "run", *chosen, cwd=folder, group=0, jobs=True)
+    return Program(SCRIPT, "run", *chosen, cwd=folder, group=0)
 
 
 def _trained_but_unfinished(folder: Path) -> int:
