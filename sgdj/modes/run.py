@@ -22,6 +22,7 @@ from sgdj.runs.verification import hashes
 from sgdj.runtime.contents import Metrics, Record
 from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.runtime.ranks import local_world, rank, tell, world
+from sgdj.runtime.threads import threads_for
 
 Log = Callable[[Metrics], None]
 
@@ -76,6 +77,7 @@ def conduct(plan: Plan, steps: Steps) -> Record:
     check_parts(plan)
     network = steps.network()
     data_hash = prepared_data(plan)
+    _choose_threads(plan, network)
     try_out(plan, network)
     if processes(plan) > 1:
         check_shares(plan)
@@ -90,13 +92,21 @@ def conduct(plan: Plan, steps: Steps) -> Record:
 
 
 def _settle_torch(plan: Plan) -> None:
-    """Set threads and determinism as asked for."""
+    """Set determinism as asked for."""
     trainer = plan.settings.trainer
     if trainer.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:  # it imports the compiler, for seconds
         torch.use_deterministic_algorithms(trainer.deterministic)
-    torch.set_num_threads(trainer.threads or max((os.cpu_count() or 1) // local_world(), 1))
+
+
+def _choose_threads(plan: Plan, network: Reconstructor) -> None:
+    """Set the number of threads, as asked for or as it fits the network and the images."""
+    settings = plan.settings
+    height, width = plan.source.images(settings.evaluation.split).shape(0)
+    batch = settings.trainer.batch_size if plan.trains else settings.evaluation.batch_size
+    weights = sum(weight.numel() for weight in network.parameters())
+    torch.set_num_threads(settings.trainer.threads or threads_for(weights, height * width, batch, local_world()))
 
 
 def _claimed(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, data_hash: str) -> Record:
