@@ -1,5 +1,7 @@
 """Measure single-coil Cartesian MRI: a masked, centred, orthonormal 2-D Fourier transform."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -20,12 +22,56 @@ def image_of(k: Tensor) -> Tensor:
     return torch.fft.fftshift(torch.fft.ifft2(shifted, norm="ortho"), dim=_PLANE)
 
 
-class CartesianFourier(Operator):
+class SampledFourier(Operator):
+    """Sampled Fourier operator :math:`A = M F`, whatever M keeps of k-space.
+
+    F is the centred orthonormal transform of fastMRI (``ifftshift``, ``fft2``, ``fftshift``).
+
+    Parameters
+    ----------
+    mask
+        What is sampled, boolean, in a shape that k-space (B, 1, H, W) broadcasts with.
+    mask_adjoint
+        False leaves M out of the adjoint, as the authors' code does. Then k-space entries outside the mask reach the
+        image, and the map is no longer the adjoint of A.
+    """
+
+    def __init__(self, mask: Tensor, mask_adjoint: bool) -> None:
+        self._mask, self.mask_adjoint = mask, mask_adjoint
+
+    @abstractmethod
+    def _check(self, x: Tensor) -> None:
+        """Refuse an image or k-space that the mask does not fit."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the sampled k-space, complex, of the shape of x, exactly zero off the mask."""
+        self._check(x)
+        return self.restrict(kspace_of(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Return the zero-filled image, complex, of the shape of y."""
+        self._check(y)
+        return image_of(self.restrict(y) if self.mask_adjoint else y)
+
+    def norm(self) -> float:
+        """Return 1: F is unitary, and M a projection that keeps something."""
+        return 1.0
+
+    def singular_values(self) -> Tensor:
+        """Return 1, and 0 where something is left out."""
+        return torch.tensor([1.0] if bool(self._mask.all()) else [0.0, 1.0], dtype=torch.float64)
+
+    def restrict(self, y: Tensor) -> Tensor:
+        """Set y to zero where nothing is sampled (never to -0.0, which a product would leave)."""
+        return torch.where(self._mask, y, torch.zeros((), dtype=y.dtype, device=y.device))
+
+
+class CartesianFourier(SampledFourier):
     """Line-sampled Fourier operator :math:`A = M F`.
 
-    F is the centred orthonormal transform of fastMRI (``ifftshift``, ``fft2``, ``fftshift``); M keeps the sampled
-    lines. Because M is constant along the other axis, the gram operator needs a 1-D transform only: :math:`A^H A =
-    F_a^H M F_a` along the undersampled axis a. The shifts cancel in it, once the mask is shifted instead.
+    M keeps the sampled lines; see `SampledFourier` for F. Because M is constant along the other axis, the gram operator
+    needs a 1-D transform only: :math:`A^H A = F_a^H M F_a` along the undersampled axis a. The shifts cancel in it, once
+    the mask is shifted instead.
 
     Parameters
     ----------
@@ -34,8 +80,7 @@ class CartesianFourier(Operator):
     axis
         Image axis that the mask undersamples: -1 for columns (the fastMRI convention), -2 for rows.
     mask_adjoint
-        False leaves M out of the adjoint, as the authors' code does. Then k-space entries outside the mask reach the
-        image, and the map is no longer the adjoint of A.
+        False leaves M out of the adjoint; see `SampledFourier`.
 
     Raises
     ------
@@ -51,8 +96,8 @@ class CartesianFourier(Operator):
         mask = mask.bool()
         if not mask.any(-1).all():
             raise ValueError("the mask samples no line")
-        self.lines, self.axis, self.mask_adjoint = mask, axis, mask_adjoint
-        self._mask = self._along_axis(mask)
+        self.lines, self.axis = mask, axis
+        super().__init__(self._along_axis(mask), mask_adjoint)
         self._weight = self._along_axis(torch.fft.ifftshift(mask, dim=-1)).float()
 
     def _along_axis(self, lines: Tensor) -> Tensor:
@@ -64,32 +109,10 @@ class CartesianFourier(Operator):
         if x.shape[self.axis] != n:
             raise ValueError(f"expected {n} lines along axis {self.axis}, got {tuple(x.shape)}")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the sampled k-space, complex, of the shape of x, exactly zero off the mask."""
-        self._check(x)
-        return self.restrict(kspace_of(x))
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Return the zero-filled image, complex, of the shape of y."""
-        self._check(y)
-        return image_of(self.restrict(y) if self.mask_adjoint else y)
-
     def gram(self, x: Tensor) -> Tensor:
         """Apply AᴴA by two 1-D transforms along the undersampled axis."""
         self._check(x)
         return torch.fft.ifft(self._weight * torch.fft.fft(x, dim=self.axis), dim=self.axis)
-
-    def norm(self) -> float:
-        """Return 1: F is unitary, and M a projection that keeps at least one line."""
-        return 1.0
-
-    def singular_values(self) -> Tensor:
-        """Return 1, and 0 where a line is left out."""
-        return torch.tensor([1.0] if bool(self.lines.all()) else [0.0, 1.0], dtype=torch.float64)
-
-    def restrict(self, y: Tensor) -> Tensor:
-        """Set y to zero off the sampled lines (never to -0.0, which a product would leave)."""
-        return torch.where(self._mask, y, torch.zeros((), dtype=y.dtype, device=y.device))
 
     def acceleration(self) -> Tensor:
         """Return the actual R = lines / sampled lines, shape () or (B,)."""

@@ -3,22 +3,21 @@
 import torch
 from torch import Tensor
 
-from sgdj.operators.base import Operator
-from sgdj.operators.fourier import image_of, kspace_of
+from sgdj.operators.fourier import SampledFourier
 
 
-class PointFourier(Operator):
+class PointFourier(SampledFourier):
     """Point-sampled Fourier operator :math:`A = M F`.
 
-    F is the centred orthonormal transform of fastMRI, as in `CartesianFourier`; M keeps the sampled points. The shifts
-    cancel in the gram operator :math:`A^H A = F^H M F`, once the mask is shifted instead.
+    M keeps the sampled points; see `SampledFourier` for F. The shifts cancel in the gram operator
+    :math:`A^H A = F^H M F`, once the mask is shifted instead.
 
     Parameters
     ----------
     mask
         Sampled points, boolean, shape (H, W), or (B, H, W) for one mask per sample.
     mask_adjoint
-        False leaves M out of the adjoint; see `CartesianFourier`.
+        False leaves M out of the adjoint; see `SampledFourier`.
 
     Raises
     ------
@@ -32,36 +31,18 @@ class PointFourier(Operator):
         mask = mask.bool()
         if not mask.flatten(-2).any(-1).all():
             raise ValueError("the mask samples no point")
-        self.points, self.mask_adjoint = mask, mask_adjoint
-        self._mask = mask if mask.ndim == 2 else mask[:, None]
+        self.points = mask
+        super().__init__(mask if mask.ndim == 2 else mask[:, None], mask_adjoint)
         self._weight = torch.fft.ifftshift(self._mask, dim=(-2, -1)).float()
 
     def _check(self, x: Tensor) -> None:
         if x.shape[-2:] != self.points.shape[-2:]:
             raise ValueError(f"expected {tuple(self.points.shape[-2:])} points, got {tuple(x.shape)}")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the sampled k-space, complex, of the shape of x, exactly zero off the mask."""
-        self._check(x)
-        return self.restrict(kspace_of(x))
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Return the zero-filled image, complex, of the shape of y."""
-        self._check(y)
-        return image_of(self.restrict(y) if self.mask_adjoint else y)
-
     def gram(self, x: Tensor) -> Tensor:
         """Apply AᴴA by two 2-D transforms without shifts."""
         self._check(x)
         return torch.fft.ifft2(self._weight * torch.fft.fft2(x))
-
-    def norm(self) -> float:
-        """Return 1: F is unitary, and M a projection that keeps at least one point."""
-        return 1.0
-
-    def restrict(self, y: Tensor) -> Tensor:
-        """Set y to zero off the sampled points (never to -0.0, which a product would leave)."""
-        return torch.where(self._mask, y, torch.zeros((), dtype=y.dtype, device=y.device))
 
     def acceleration(self) -> Tensor:
         """Return the actual R = points / sampled points, shape () or (B,)."""

@@ -39,7 +39,7 @@ def broken(folder: Path) -> dict[str, tuple[Path, str]]:
     """Files that hold no mask, and what is said of each."""
     (folder / "text.npy").write_text("0 1 1")
     (folder / "own.mat").write_bytes(b"MATLAB 5.0")
-    np.save(folder / "pickled.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(folder / "pickled.npy", np.array([{"a": 1}], dtype=object))  # NumPy pickles objects
     return {
         "missing": (folder / "none.npy", "no such file"),
         "folder": (folder, "no such file"),
