@@ -22,6 +22,7 @@ VERBS = {
     "keep_demo": (),
     "benchmarks.attack": (),
     "benchmarks.bench": (),
+    "benchmarks.paper_scale": (),
     "benchmarks.peers": (),
     "benchmarks.scaling": (),
     "reliability.faults": (),
