@@ -9,7 +9,15 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "sgdj.operators": ("CartesianFourier", "Convolution", "Identity", "MultiCoil", "Operator", "PointFourier"),
+    "sgdj.operators": (
+        "CartesianFourier",
+        "Convolution",
+        "Identity",
+        "LongConvolution",
+        "MultiCoil",
+        "Operator",
+        "PointFourier",
+    ),
     "sgdj.networks": (
         "DnCNN",
         "GradientDescent",

@@ -12,6 +12,7 @@ from sgdj.operators.base import Operator
 from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
+from sgdj.operators.long_convolution import LongConvolution
 from sgdj.operators.multi_coil import MultiCoil
 from sgdj.operators.point_fourier import PointFourier
 
@@ -24,6 +25,7 @@ __all__ = [
     "ConvolutionAcquisition",
     "Identity",
     "IdentityAcquisition",
+    "LongConvolution",
     "MultiCoil",
     "MultiCoilAcquisition",
     "Operator",

@@ -23,6 +23,7 @@ from sgdj.operators.coil_maps import birdcage
 from sgdj.operators.convolution import Convolution
 from sgdj.operators.fourier import CartesianFourier
 from sgdj.operators.identity import Identity
+from sgdj.operators.long_convolution import LongConvolution
 from sgdj.operators.masks import (
     fastmri_mask,
     gaussian_density,
@@ -165,9 +166,14 @@ class IdentityAcquisition(Acquisition):
         return Identity()
 
 
+#: Longest image, in samples, whose convolution is a matrix product; beyond, transforms take less time and memory.
+LONGEST_MATRIX = 1024
+
+
 @lru_cache(maxsize=8)
-def _ricker_convolution(length: int, width: float, phase: float, size: int) -> Convolution:
-    return Convolution(rotate_phase(ricker(length, width), phase), size, axis=-2)
+def _ricker_convolution(length: int, width: float, phase: float, size: int) -> Operator:
+    wavelet = rotate_phase(ricker(length, width), phase)
+    return Convolution(wavelet, size) if size <= LONGEST_MATRIX else LongConvolution(wavelet, size)
 
 
 @dataclass(frozen=True, kw_only=True)

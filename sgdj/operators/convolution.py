@@ -6,6 +6,33 @@ from torch import Tensor
 from sgdj.operators.base import Operator
 
 
+def checked(kernel: Tensor, axis: int) -> Tensor:
+    """Return the kernel, which must be a real vector; the axis must be -1 or -2.
+
+    Parameters
+    ----------
+    kernel
+        Wavelet h, a real vector of shape (L,).
+    axis
+        Image axis to convolve along.
+
+    Returns
+    -------
+    Tensor
+        The kernel itself.
+
+    Raises
+    ------
+    ValueError
+        If the kernel is not a real vector or the axis is neither -1 nor -2.
+    """
+    if kernel.ndim != 1 or kernel.is_complex() or kernel.numel() == 0:
+        raise ValueError(f"the kernel must be a real vector, got {kernel.shape=} {kernel.dtype=}")
+    if axis not in (-1, -2):
+        raise ValueError(f"the axis must be -1 or -2, got {axis=}")
+    return kernel
+
+
 class Convolution(Operator):
     r"""Convolution of every column (or row) with a wavelet, zero padded, of unchanged length.
 
@@ -30,11 +57,7 @@ class Convolution(Operator):
     """
 
     def __init__(self, kernel: Tensor, size: int, axis: int = -2) -> None:
-        if kernel.ndim != 1 or kernel.is_complex() or kernel.numel() == 0:
-            raise ValueError(f"the kernel must be a real vector, got {kernel.shape=} {kernel.dtype=}")
-        if axis not in (-1, -2):
-            raise ValueError(f"the axis must be -1 or -2, got {axis=}")
-        self.kernel, self.size, self.axis = kernel, size, axis
+        self.kernel, self.size, self.axis = checked(kernel, axis), size, axis
         length = kernel.numel()
         lag = torch.arange(size)[:, None] - torch.arange(size)[None, :] + (length - 1) // 2
         inside = (lag >= 0) & (lag < length)
