@@ -3,6 +3,7 @@
 python scripts/data.py describe /data/knee
 python scripts/data.py convert brain.tiff converted --matrix 64
 python scripts/data.py convert scan.mat converted --key kspace --kspace --axes hwcs
+python scripts/data.py wavelet line.sgy wavelet.npy --taps 51
 python scripts/data.py generate phantom dataset.size=128 dataset.volumes.train=20 dataset.seed=3
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from scripts.common import Parser, WrongValue, number, print_csv, status
 from sgdj.config.quoting import argument
-from sgdj.errors import ExitCode, InputError, RunError, as_run_error, first_line
+from sgdj.errors import ExitCode, InputError, RunError, SettingError, as_run_error, first_line
 from sgdj.runtime.output import say
 
 if TYPE_CHECKING:
@@ -241,6 +242,31 @@ def generate(kind: str, overrides: list[str]) -> int:
     return int(ExitCode.DONE)
 
 
+def wavelet(source: Path, target: Path, taps: int, key: str | None, max_gib: float | None) -> int:
+    """Estimate a zero-phase wavelet from a section of traces, and write it as an array for `operator.wavelet_file`."""
+    import io
+
+    import numpy as np
+
+    from sgdj.data.section import read_section
+    from sgdj.operators.wavelets import estimated_wavelet
+    from sgdj.runtime.writing import write_atomically
+
+    if target.suffix != ".npy":
+        raise InputError("a wavelet is written as an array", str(target), "name it .npy")
+    if target.exists():
+        raise InputError("the file exists", str(target), "name another one, or move it away")
+    try:
+        found = estimated_wavelet(read_section(source, key, max_gib), taps)
+    except SettingError as error:
+        raise InputError(error.what, "--taps", error.mend) from error
+    content = io.BytesIO()
+    np.save(content, np.array(found), allow_pickle=False)
+    write_atomically(target, content.getvalue())
+    say(f"{target}: {taps} taps of a zero-phase wavelet; operator.wavelet_file={target} operator.phase=0")
+    return int(ExitCode.DONE)
+
+
 def _axes(text: str) -> str:
     """Check a word that names axes."""
     if len(set(text)) < len(text) or not {"h", "w"} <= set(text) <= set("schw"):
@@ -254,6 +280,7 @@ def parser() -> Parser:
     verbs = made.verbs(
         describe="say what files hold, and which command lines use them",
         convert="write images, arrays or raw data as volumes in the fastMRI layouts",
+        wavelet="estimate the wavelet of a section of traces",
         generate="generate embedded data of any size, number and seed",
     )
     verbs["describe"].add_argument("path", type=Path, metavar="PATH", help="file or folder")
@@ -275,7 +302,12 @@ def parser() -> Parser:
     convert_.add_argument(
         "--axes", type=_axes, help="meaning of an array's axes: s slices, c coils, h rows, w columns, as in hws"
     )
-    for name in ("describe", "convert"):
+    wavelet_ = verbs["wavelet"]
+    wavelet_.add_argument("source", type=Path, metavar="PATH", help="SEG-Y, NPY or NPZ file of traces")
+    wavelet_.add_argument("target", type=Path, metavar="FILE.npy", help="where the wavelet is written")
+    wavelet_.add_argument("--taps", type=number(int, 3), default=51, help="samples of the wavelet, odd (%(default)s)")
+    wavelet_.add_argument("--key", metavar="NAME", help="array of an NPZ file (the first known name)")
+    for name in ("describe", "convert", "wavelet"):
         verbs[name].add_argument(
             "--max-gib", type=number(float), metavar="GIB", help="what a file may declare (dataset.max_gib)"
         )
@@ -296,6 +328,8 @@ def main(arguments: list[str]) -> int:
 
         reading = Reading(key=options.key, axes=options.axes, kspace=options.kspace, max_gib=options.max_gib)
         return convert(options.source, options.target, options.seed, options.matrix, reading)
+    if options.verb == "wavelet":
+        return wavelet(options.source, options.target, options.taps, options.key, options.max_gib)
     return generate(options.kind, options.overrides)
 
 

@@ -55,7 +55,7 @@ def train(target: Path, seconds: float, overrides: list[str]) -> None:
     from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
     from sgdj.config.load import load
-    from sgdj.data.line_masks import built_acquisition
+    from sgdj.data.acquisition_files import built_acquisition
     from sgdj.data.loader import Measure, batches
     from sgdj.draws import Draws
 

@@ -13,6 +13,8 @@ from sgdj.errors import InputError
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")
+#: Settings of an acquisition that name a file, whose content decides the numbers.
+ACQUISITION_FILES = ("mask_file", "wavelet_file")
 _WITH_COILS = ("multicoil", "multicoil_phantom")  # data sets that bring coil sensitivities
 
 
@@ -104,9 +106,11 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"no such folder: {dataset['root']}", "dataset.root", "give a folder of fastMRI .h5 files")
     if reading and "path" in dataset and not _there(dataset["path"], Path.exists):
         yield InputError(f"no such file: {dataset['path']}", "dataset.path", "give a file that exists")
-    mask = operator.get("mask_file")
-    if isinstance(mask, str) and config["mode"] != "verify" and not _there(mask, Path.is_file):
-        yield InputError(f"no such file: {mask}", "operator.mask_file", "give an NPY, NPZ or HDF5 file of a mask")
+    for key in ACQUISITION_FILES:
+        file = operator.get(key)
+        if isinstance(file, str) and config["mode"] != "verify" and not _there(file, Path.is_file):
+            mend = f"give a file of a {key.removesuffix('_file')}"
+            yield InputError(f"no such file: {file}", f"operator.{key}", mend)
     if "kind" in dataset and dataset["name"] == "images" and dataset["kind"] != task.images:
         yield InputError(f"task {task.name} needs {task.images} images", "dataset.kind", f"set it to {task.images}")
     yield from _transfer_mistakes(config["attack"], "attack")

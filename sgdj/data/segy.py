@@ -1,7 +1,7 @@
 """Read SEG-Y files that hold one 2-D post-stack section, or say what they hold instead."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,11 +16,29 @@ if TYPE_CHECKING:
 _TEXT, _HEADERS, _TRACE_HEADER = 3200, 3600, 240  # lengths in bytes
 _WIDTHS = {1: 4, 2: 4, 3: 2, 5: 4, 6: 8, 8: 1, 9: 8, 10: 4, 11: 2, 12: 8, 16: 1}  # bytes of a sample, by format code
 _OFFSET, _CDP, _INLINE, _CROSSLINE, _SAMPLES = 37, 21, 189, 193, 115  # byte positions in the trace header
+ByteOrder = Literal["big", "little"]
 _MEND = "extract one stacked 2-D section, or save it as NPY (depth, traces)"
 
 
-def _check_binary_header(path: Path, where: str, max_gib: float | None) -> None:
-    """Compare what the binary header declares with the file's size."""
+def byte_order(header: bytes) -> ByteOrder:
+    """Tell in which byte order a binary header is written: the one that makes its sample format one of the standard's.
+
+    Parameters
+    ----------
+    header
+        Binary header, 400 bytes.
+
+    Returns
+    -------
+    str
+        "little" for what the standard's second revision allows and desktop programs write; else "big".
+    """
+    codes = {order: int.from_bytes(header[24:26], order) for order in ("big", "little")}
+    return "little" if codes["big"] not in _WIDTHS and codes["little"] in _WIDTHS else "big"
+
+
+def _check_binary_header(path: Path, where: str, max_gib: float | None) -> ByteOrder:
+    """Compare what the binary header declares with the file's size; returns its byte order."""
     with path.open("rb") as file:
         start = file.read(_HEADERS)
     size = path.stat().st_size
@@ -31,19 +49,15 @@ def _check_binary_header(path: Path, where: str, max_gib: float | None) -> None:
             "copy it again from its source",
         )
     header = start[_TEXT:]
-    samples, code = (int.from_bytes(header[at : at + 2], "big") for at in (20, 24))
-    swapped = int.from_bytes(header[24:26], "little")
+    order = byte_order(header)
+    samples, code = (int.from_bytes(header[at : at + 2], order) for at in (20, 24))
     if code not in _WIDTHS:
-        if swapped in _WIDTHS:
-            raise InputError(
-                "this is little-endian SEG-Y", where, "write it big-endian, as the standard's first revision has it"
-            )
         raise InputError(
             f"the SEG-Y file has the sample format {code}",
             where,
             f"write it with one of the formats {', '.join(map(str, _WIDTHS))}",
         )
-    extended = max(int.from_bytes(header[304:306], "big", signed=True), 0) * _TEXT
+    extended = max(int.from_bytes(header[304:306], order, signed=True), 0) * _TEXT
     trace = _TRACE_HEADER + samples * _WIDTHS[code]
     traces, rest = divmod(size - _HEADERS - extended, trace)
     check_size(traces * samples * 8, f"the section ({samples} samples, {traces} traces)", where, max_gib)
@@ -54,6 +68,7 @@ def _check_binary_header(path: Path, where: str, max_gib: float | None) -> None:
             where,
             "copy it again if it is cut off, else write the true trace length into the binary header",
         )
+    return order
 
 
 def _check_geometry(file: "segyio.SegyFile", where: str) -> None:
@@ -89,6 +104,8 @@ def _check_geometry(file: "segyio.SegyFile", where: str) -> None:
 def read_segy(path: Path, max_gib: float | None = None) -> Array:
     """Read the traces of a post-stack SEG-Y file as the columns of an array (depth, traces), in file order.
 
+    Big-endian and little-endian files are told apart by their binary header.
+
     Parameters
     ----------
     path
@@ -111,9 +128,9 @@ def read_segy(path: Path, max_gib: float | None = None) -> Array:
 
     where = str(path)
     with access_told(path):
-        _check_binary_header(path, where, max_gib)
+        order = _check_binary_header(path, where, max_gib)
     try:
-        with segyio.open(path, ignore_geometry=True) as file:
+        with segyio.open(path, ignore_geometry=True, endian=order) as file:
             _check_geometry(file, where)
             return np.asarray(file.trace.raw[:], dtype=np.float64).T
     except (InputError, MemoryError):

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from sgdj.config.consistency import TRAINING
+from sgdj.config.consistency import ACQUISITION_FILES, TRAINING
 from sgdj.config.identity import identity
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.config.settings import Settings
+from sgdj.data.acquisition_files import built_acquisition
 from sgdj.data.generated import GeneratedSource
-from sgdj.data.line_masks import built_acquisition
 from sgdj.data.source import ImageSet, Source
 from sgdj.networks.external import source_file
 from sgdj.operators import Acquisition
@@ -77,8 +77,9 @@ class Plan:
             given_network(settings)  # it is told before anything is written if this fails
             file = source_file(settings.reconstructor)
             found["reconstructor"] = "unknown" if file is None else file_digest(file)
-        if mask := settings.operator.get("mask_file", str):
-            found["mask_file"] = file_digest(Path(mask))
+        for key in ACQUISITION_FILES:
+            if file := settings.operator.get(key, str):
+                found[key] = file_digest(Path(file))
         return found
 
     @cached_property

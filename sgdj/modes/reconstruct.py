@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from sgdj.config.consistency import ACQUISITION_FILES
 from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.load import Job
 from sgdj.config.tasks import tasks
@@ -39,8 +40,9 @@ def reconstruct(job: Job) -> Record:
     output = str(settings.output)  # input and output are there, as they were checked
     digest = file_digest(Path(str(settings.checkpoint)))
     deciding = trained.settings | {"result_version": RESULT_VERSION}
-    if mask := settings.operator.get("mask_file", str):
-        deciding |= {"mask_file": file_digest(Path(mask))}
+    for key in ACQUISITION_FILES:
+        if file := settings.operator.get(key, str):
+            deciding |= {key: file_digest(Path(file))}
     folder = OutputFolder(Path(output), digest, deciding, settings.force, settings.plugins)
     picture = figures.file_panel if settings.evaluation.panels else None
     done = reconstruct_files(formats, Path(str(settings.input)), folder, tell, picture)

@@ -34,7 +34,7 @@ from sgdj.operators.masks import (
 )
 from sgdj.operators.multi_coil import MultiCoil
 from sgdj.operators.point_fourier import PointFourier
-from sgdj.operators.wavelets import ricker, rotate_phase
+from sgdj.operators.wavelets import checked_wavelet, ricker, rotate_phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,14 +171,14 @@ LONGEST_MATRIX = 1024
 
 
 @lru_cache(maxsize=8)
-def _ricker_convolution(length: int, width: float, phase: float, size: int) -> Operator:
-    wavelet = rotate_phase(ricker(length, width), phase)
-    return Convolution(wavelet, size) if size <= LONGEST_MATRIX else LongConvolution(wavelet, size)
+def _convolution(acquisition: "ConvolutionAcquisition", size: int) -> Operator:
+    kernel = acquisition.kernel()
+    return Convolution(kernel, size) if size <= LONGEST_MATRIX else LongConvolution(kernel, size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionAcquisition(Acquisition):
-    """Convolve reflectivity trace by trace with a Ricker wavelet (seismic deconvolution).
+    """Convolve reflectivity trace by trace with a wavelet, Ricker's or one's own (seismic deconvolution).
 
     Parameters
     ----------
@@ -194,27 +194,59 @@ class ConvolutionAcquisition(Acquisition):
         Measurement whose largest magnitude a sample is divided by: "clean", without noise, or "noisy", with its stored
         noise (the authors' code). Then stored measurements have maximum magnitude 1 with their noise, which is divided
         too, and noise that is drawn anew for a test is not.
+    wavelet
+        A wavelet of one's own, in place of Ricker's: its taps, as `sgdj.operators.wavelets.checked_wavelet` takes them.
+    wavelet_file
+        NPY, NPZ, HDF5 or text file of such a wavelet, which `sgdj.data.acquisition_files.built_acquisition` reads.
+
+    Raises
+    ------
+    SettingError
+        If `wavelet` is none, or two wavelets are given.
     """
 
     length: Count
     width: Positive
     phase: float = 0.0
     scaling: Literal["clean", "noisy"] = "clean"
+    wavelet: tuple[float, ...] | None = None
+    wavelet_file: NonEmpty | None = None
+
+    def __post_init__(self) -> None:
+        if self.wavelet is None:
+            return
+        if self.wavelet_file is not None:
+            raise SettingError("wavelet_file", "wavelet gives a wavelet, too", "set one of them to null")
+        object.__setattr__(self, "wavelet", checked_wavelet(self.wavelet))
+
+    def kernel(self) -> Tensor:
+        """Return the wavelet, of shape (L,), float64.
+
+        Raises
+        ------
+        InputError
+            If it is in a file that was not read.
+        """
+        if self.wavelet_file is not None:
+            raise InputError("the wavelet was not read", "operator.wavelet_file", "see sgdj.data.acquisition_files")
+        if self.wavelet is None:
+            return rotate_phase(ricker(self.length, self.width), self.phase)
+        return rotate_phase(torch.tensor(self.wavelet, dtype=torch.float64), self.phase)
 
     def operator(self, shape: tuple[int, int], volumes: Sequence[str], draws: Draws) -> Operator:
         """Return the convolution down the columns; one serves the whole batch."""
-        return _ricker_convolution(self.length, self.width, self.phase, shape[0])
+        return _convolution(self, shape[0])
 
     def normalise(self, x: Tensor) -> Tensor:
         """Scale each sample so that its noise-free measurement has maximum magnitude 1."""
-        y = _ricker_convolution(self.length, self.width, self.phase, x.shape[-2]).forward(x)
+        y = _convolution(self, x.shape[-2]).forward(x)
         return x / y.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
 
     def stored_peak(self, x: Tensor, samples: Sequence[str], draws: Draws) -> Tensor | None:
         """Return the largest magnitude of each noisy measurement if that is the scale, else None."""
         if self.scaling == "clean":
             return None
-        y = _ricker_convolution(self.length, self.width, self.phase, x.shape[-2]).forward(x)
+        y = _convolution(self, x.shape[-2]).forward(x)
         y = y + self.noise * draws.normal("noise", samples, y)
         return y.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
 
@@ -259,7 +291,7 @@ class CartesianAcquisition(Acquisition):
         A mask of one's own, in place of all that is drawn: 1 for each sampled line and 0 for others, from the first row
         or column of centred k-space to the last; also as an array, see `sgdj.operators.masks.line_mask`.
     mask_file
-        NPY, NPZ or HDF5 file of such a mask, which `sgdj.data.line_masks.built_acquisition` reads.
+        NPY, NPZ or HDF5 file of such a mask, which `sgdj.data.acquisition_files.built_acquisition` reads.
 
     Raises
     ------
@@ -321,7 +353,7 @@ class CartesianAcquisition(Acquisition):
             If a mask is given, and it has another number of lines.
         """
         if self.mask_file is not None:
-            raise InputError("the mask was not read", "operator.mask_file", "build it with sgdj.data.line_masks")
+            raise InputError("the mask was not read", "operator.mask_file", "build it with sgdj.data.acquisition_files")
         if self.mask_lines is not None:
             return self._given(count)
         name = volume if self.masks == "per_volume" else ""

@@ -1,7 +1,13 @@
-"""Compute seismic source wavelets."""
+"""Compute seismic source wavelets, check those that are given, and estimate them from traces."""
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
+
+from sgdj.errors import SettingError
+
+_SMOOTHING = 5  # frequencies over which an amplitude spectrum is averaged
 
 
 def ricker(length: int, width: float) -> Tensor:
@@ -45,3 +51,68 @@ def rotate_phase(wavelet: Tensor, degrees: float) -> Tensor:
 
     analytic = torch.from_numpy(hilbert(wavelet.numpy(), N=8 * len(wavelet))[: len(wavelet)])
     return (analytic * torch.polar(torch.tensor(1.0).double(), torch.tensor(degrees).double().deg2rad())).real
+
+
+def checked_wavelet(values: ArrayLike) -> tuple[float, ...]:
+    """Check a wavelet that was given, and scale it as Ricker's is: its largest magnitude is 1.
+
+    Parameters
+    ----------
+    values
+        Real taps; sample (L - 1) // 2 of L is time zero. Axes of length 1 are left out.
+
+    Returns
+    -------
+    tuple
+        Taps of the wavelet.
+
+    Raises
+    ------
+    SettingError
+        If they are no real vector, not finite, or all zero.
+    """
+    taps = np.squeeze(np.asarray(values))
+    if taps.ndim > 1 or taps.size < 2 or taps.dtype.kind not in "fiu":
+        what = f"a wavelet of shape {taps.shape} and type {taps.dtype}"
+        raise SettingError("wavelet", what, "give a list of real numbers, one for each sample")
+    taps = taps.astype(np.float64)
+    if not np.isfinite(taps).all():
+        raise SettingError("wavelet", "the wavelet has values that are not finite", "mend them")
+    if not taps.any():
+        raise SettingError("wavelet", "the wavelet is zero", "give another one")
+    return tuple(float(tap) for tap in taps / np.abs(taps).max())
+
+
+def estimated_wavelet(traces: ArrayLike, length: int) -> tuple[float, ...]:
+    """Estimate a zero-phase wavelet from the amplitude spectrum of traces.
+
+    The reflectivity is taken to be white, so that the mean spectrum of the traces is the wavelet's; its phase cannot be
+    seen in it, and is taken to be zero (`operator.phase` rotates it).
+
+    Parameters
+    ----------
+    traces
+        Section, shape (samples, traces).
+    length
+        Number of taps L of the wavelet, odd, at most the number of samples.
+
+    Returns
+    -------
+    tuple
+        Taps of the wavelet, symmetric, its largest magnitude being 1.
+
+    Raises
+    ------
+    SettingError
+        If the length is even or exceeds the traces, or the traces are zero.
+    """
+    section = np.asarray(traces, dtype=np.float64)
+    if length % 2 == 0 or not 2 < length <= len(section):
+        mend = f"give an odd number from 3 to {len(section)}"
+        raise SettingError("length", f"{length} taps of traces of {len(section)} samples", mend)
+    samples = 2 * len(section)
+    power = (np.abs(np.fft.rfft(section, samples, axis=0)) ** 2).mean(axis=1)
+    smooth = np.convolve(np.pad(power, _SMOOTHING, "reflect"), np.hanning(2 * _SMOOTHING + 1), "same")
+    amplitude = np.sqrt(smooth[_SMOOTHING:-_SMOOTHING])
+    centred = np.roll(np.fft.irfft(amplitude, samples), length // 2)[:length]
+    return checked_wavelet(centred * np.hanning(length + 2)[1:-1])

@@ -11,7 +11,7 @@ from sgdj.config.instantiate import build, made
 from sgdj.config.load import network_settings
 from sgdj.config.saved import other_architecture
 from sgdj.config.settings import Settings
-from sgdj.data.line_masks import built_acquisition
+from sgdj.data.acquisition_files import built_acquisition
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import external

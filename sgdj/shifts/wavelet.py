@@ -14,7 +14,8 @@ class Wavelet(Shift):
     Parameters
     ----------
     width
-        Ricker width a in samples; its peak frequency is inversely proportional to it. None keeps that of training.
+        Ricker width a in samples; its peak frequency is inversely proportional to it. A wavelet of one's own gives way
+        to it. None keeps the wavelet of training.
     phase
         Constant phase rotation of the wavelet, in degrees.
     told
@@ -33,5 +34,6 @@ class Wavelet(Shift):
     def __call__(self, problem: Problem) -> Problem:
         """Replace the wavelet of the measurement."""
         acquisition = needed(problem, ConvolutionAcquisition, "only seismic data has a wavelet", "seismic")
-        width = acquisition.width if self.width is None else self.width
-        return measured_with(problem, replace(acquisition, width=width, phase=self.phase), self.told)
+        if self.width is not None:
+            acquisition = replace(acquisition, width=self.width, wavelet=None)
+        return measured_with(problem, replace(acquisition, phase=self.phase), self.told)

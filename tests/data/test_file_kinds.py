@@ -519,10 +519,11 @@ def test_constant_images(tmp_path):
 # SEG-Y
 
 
-def segy(path, traces, code=5, **headers):
+def segy(path, traces, code=5, endian="big", **headers):
     """Traces (n, samples) with the trace headers given by byte."""
     spec = segyio.spec()
     spec.format, spec.samples, spec.tracecount = code, np.arange(traces.shape[1]) * 4, len(traces)
+    spec.endian = endian
     with segyio.create(str(path), spec) as file:
         file.bin.update(hns=traces.shape[1], hdt=4000, format=code)
         for i, trace in enumerate(traces):
@@ -553,7 +554,7 @@ SEGY = {
     "two lines": (lambda p: segy(p, TRACES, cdp=NUMBER % 12), "24 traces of 12 CDPs"),
     "trace headers": (lambda p: segy(p, TRACES, ns=np.where(NUMBER == 3, 39, 40)), "39, 40 samples"),
     "format": (patched(3224, b"\x00\x07"), "sample format 7"),
-    "little-endian": (patched(3224, b"\x05\x00"), "little-endian"),
+    "two byte orders": (patched(3224, b"\x05\x00"), "does not fit traces of 10240 samples"),
     "samples": (patched(3220, b"\x00\x29"), "does not fit traces of 41 samples"),
 }
 
@@ -576,6 +577,16 @@ def test_sections_in_segy_are_read(tmp_path):
         assert np.array_equal(read_section(tmp_path / f"{name}.sgy", None), TRACES.T)
     segy(tmp_path / "integers.sgy", np.round(TRACES), code=3)
     assert np.array_equal(read_section(tmp_path / "integers.sgy", None), np.round(TRACES.T))
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 5, 8])
+def test_little_endian_segy_is_told_by_its_header(tmp_path, code):
+    traces = TRACES if code in (1, 5) else np.round(TRACES).clip(-127, 127)
+    segy(tmp_path / "big.sgy", traces, code=code)
+    segy(tmp_path / "little.sgy", traces, code=code, endian="little")
+    read = [read_section(tmp_path / f"{order}.sgy", None) for order in ("big", "little")]
+    assert np.array_equal(*read)
+    np.testing.assert_allclose(read[0], traces.T, rtol=1e-6)
 
 
 # Splits

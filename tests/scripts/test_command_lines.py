@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VERBS = {
     "tables": ("run", "missing", "build", "check", "choose", "rehash"),
     "runs": ("list", "compare", "sync", "tidy"),
-    "data": ("describe", "convert", "generate"),
+    "data": ("describe", "convert", "wavelet", "generate"),
     "unet": (),
     "keep_demo": (),
     "benchmarks.attack": (),

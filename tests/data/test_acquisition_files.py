@@ -1,4 +1,4 @@
-"""Masks that come from files: what is read, what is refused, and what names the run."""
+"""Masks and wavelets that come from files: what is read, what is refused, and what names the run."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 from sgdj.cli import main
 from sgdj.config.composition import parse
 from sgdj.config.load import load
-from sgdj.data.line_masks import built_acquisition, read_line_mask
+from sgdj.data.acquisition_files import built_acquisition, read_line_mask, read_wavelet
 from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.modes.checks import prepared_data
@@ -111,3 +111,58 @@ def test_the_command_line_tells_it_in_one_line(case, said, tmp_path, monkeypatch
     (line,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error:")]
     assert said in line
     assert not (tmp_path / "outputs").exists()
+
+
+WAVELET = np.array([0.0, 1.0, -4.0, 2.0])
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".txt", ".csv"])
+def test_every_kind_of_file_gives_its_wavelet(suffix, tmp_path):
+    path = tmp_path / f"own{suffix}"
+    if suffix in (".txt", ".csv"):
+        path.write_text("# amplitude\n0, 1\n-4.0e0 2 # last\n")
+    else:
+        write(path, WAVELET.reshape(-1, 1), "wavelet")
+    assert read_wavelet(path) == (0.0, 0.25, -1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("1 2 three", "not a list of numbers"), ("", "of shape"), ("nan 1", "not finite"), ("0 0 0", "is zero"),
+        ("1 " * 600_000, "more than 1000000 bytes"),
+    ],
+    ids=["words", "empty", "nan", "zero", "long"],
+)  # fmt: skip
+def test_text_that_is_no_wavelet_is_refused(content, what, tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text(content)
+    with pytest.raises(InputError, match=what) as error:
+        read_wavelet(path)
+    assert error.value.where == f"operator.wavelet_file={path}"
+
+
+def test_a_wavelet_file_is_measured_with_and_names_the_run(tmp_path):
+    path = write(tmp_path / "own.npy", WAVELET)
+    given = ["task=seismic", "scale=smoke", f"dataset.directory={tmp_path}"]
+    job = load(parse([*given, f"operator.wavelet_file={path}"]))
+    acquisition = built_acquisition(job.settings)
+    assert acquisition.kernel().tolist() == [0.0, 0.25, -1.0, 0.5]
+    before = plan(job).key
+    assert before != plan(load(parse(given))).key
+    write(path, WAVELET[::-1])
+    assert plan(job).key != before
+
+
+def test_an_estimated_wavelet_is_written_for_use(tmp_path, capsys):
+    from scripts.data import main as data
+
+    traces = np.random.default_rng(0).normal(size=(200, 5))
+    section, target = write(tmp_path / "line.npy", traces), tmp_path / "wavelet.npy"
+    assert data(["wavelet", str(section), str(target), "--taps", "21"]) == 0
+    assert f"operator.wavelet_file={target}" in capsys.readouterr().out
+    assert len(read_wavelet(target)) == 21
+    with pytest.raises(InputError, match="the file exists"):
+        data(["wavelet", str(section), str(target)])
+    with pytest.raises(InputError, match="22 taps of traces of 200 samples"):
+        data(["wavelet", str(section), str(tmp_path / "other.npy"), "--taps", "22"])
