@@ -29,6 +29,13 @@ _PUBLIC = {
         "StartingPoint",
         "StepSize",
     ),
+    "sgdj.networks.bridges": (
+        "DeepInverseModel",
+        "DeepInverseReconstructor",
+        "LinearOperator",
+        "OperatorPhysics",
+        "PhysicsOperator",
+    ),
     "sgdj.strategies": ("MSE", "Adversarial", "InputJitter", "Jitter", "Strategy"),
     "sgdj.attacks": ("APGD", "PGD", "SPSA", "Attack", "Gaussian", "WorstOf"),
     "sgdj.attacks.transfer": ("Transfer",),

@@ -78,8 +78,8 @@ class Plan:
             file = source_file(settings.reconstructor)
             found["reconstructor"] = "unknown" if file is None else file_digest(file)
         for key in ACQUISITION_FILES:
-            if file := settings.operator.get(key, str):
-                found[key] = file_digest(Path(file))
+            if named := settings.operator.get(key, str):
+                found[key] = file_digest(Path(named))
         return found
 
     @cached_property

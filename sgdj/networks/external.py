@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sgdj.config.instantiate import called
 from sgdj.errors import InputError, RunError, as_run_error, first_line
 from sgdj.networks.base import Perturb, Reconstructor
+from sgdj.networks.bridges import DeepInverseModel, is_deepinverse
 from sgdj.networks.channels import from_channels, to_channels
 from sgdj.operators.base import Operator
 
@@ -187,9 +188,9 @@ def external(name: str, weights: Path | None, settings: Mapping[str, object] | N
     Parameters
     ----------
     name
-        ``MODULE:NAME`` of a function (y, operator) -> x̂, of a module that takes the same, of a class, or of a function
-        without required arguments that makes one; or a TorchScript file, a network from image to image that is given
-        Aᴴy.
+        ``MODULE:NAME`` of a function (y, operator) -> x̂, of a module that takes the same, of a model (y, physics) of
+        DeepInverse, of a class, or of a function without required arguments that makes one; or a TorchScript file, a
+        network from image to image that is given Aᴴy.
     weights
         File with the module's state dictionary, read without running code.
     settings
@@ -237,6 +238,8 @@ def external(name: str, weights: Path | None, settings: Mapping[str, object] | N
             raise InputError(
                 f"the weights do not fit ({line})", f"checkpoint={weights}", "give its state_dict"
             ) from error
+    if isinstance(found, nn.Module) and is_deepinverse(found):
+        found = DeepInverseModel(found)
     unrolled = isinstance(found, Reconstructor) and hasattr(found, "iterations")
     return ExternalUnrolled(found) if unrolled else External(found)
 

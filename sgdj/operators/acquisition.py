@@ -220,7 +220,12 @@ class ConvolutionAcquisition(Acquisition):
         object.__setattr__(self, "wavelet", checked_wavelet(self.wavelet))
 
     def kernel(self) -> Tensor:
-        """Return the wavelet, of shape (L,), float64.
+        """Return the wavelet, with its phase.
+
+        Returns
+        -------
+        Tensor
+            Taps, shape (L,), float64.
 
         Raises
         ------
