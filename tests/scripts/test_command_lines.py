@@ -18,6 +18,7 @@ VERBS = {
     "tables": ("run", "missing", "build", "check", "choose", "rehash"),
     "runs": ("list", "compare", "sync", "tidy"),
     "data": ("describe", "convert", "wavelet", "generate"),
+    "export": (),
     "unet": (),
     "keep_demo": (),
     "benchmarks.attack": (),
