@@ -5,11 +5,10 @@ from pathlib import Path
 
 import torch
 
-from sgdj.config.identity import RESULT_VERSION
-from sgdj.config.load import Job
 from sgdj.config.tasks import tasks
-from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError
+from sgdj.jobs import identity
+from sgdj.jobs.load import Job
 from sgdj.reconstruction.files import FORMATS, Done
 from sgdj.reconstruction.files import reconstruct as reconstruct_files
 from sgdj.reconstruction.output_folder import OutputFolder
@@ -17,6 +16,7 @@ from sgdj.reporting import figures
 from sgdj.runs.network import trained_network
 from sgdj.runtime.contents import Record
 from sgdj.runtime.devices import torch_device
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.hashing import file_digest
 from sgdj.runtime.output import say
 from sgdj.runtime.ranks import tell
@@ -38,10 +38,11 @@ def reconstruct(job: Job) -> Record:
         form.max_gib = settings.dataset.get("max_gib", float)
     output = str(settings.output)  # input and output are there, as they were checked
     digest = file_digest(Path(str(settings.checkpoint)))
-    deciding = trained.settings | {"result_version": RESULT_VERSION}
+    decides = trained.settings | {"result_version": identity.RESULT_VERSION}
     if mask := settings.operator.get("mask_file", str):
-        deciding |= {"mask_file": file_digest(Path(mask))}
-    folder = OutputFolder(Path(output), digest, deciding, settings.force, settings.plugins)
+        decides |= {"mask_file": file_digest(Path(mask))}
+    deciding = identity.settings(decides, settings.plugins)
+    folder = OutputFolder(Path(output), digest, deciding, settings.force, identity.renewed)
     picture = figures.file_panel if settings.evaluation.panels else None
     done = reconstruct_files(formats, Path(str(settings.input)), folder, tell, picture)
     return _told(done, output)
