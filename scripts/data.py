@@ -33,10 +33,10 @@ def _facts(found: "Description") -> str:
 
 def _tried(line: "Suggestion", max_gib: float | None) -> tuple[str, str]:
     """Return the completed command line, and why a run would refuse its data (empty if it accepts them)."""
-    from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
-    from sgdj.config.load import load
     from sgdj.data.source import SPLITS
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
 
     given = {key: value for key, value in line.dataset.items() if key != "dataset.partition"}
     words = [word for key, value in given.items() for word in shlex.split(argument(key, value))]
@@ -96,7 +96,7 @@ def _with_phase(magnitude: "np.ndarray", path: Path, seed: int) -> "np.ndarray":
 
     from sgdj.data.images import check_contrast
     from sgdj.data.smooth import smooth_phase
-    from sgdj.draws import Draws
+    from sgdj.runtime.draws import Draws
 
     if magnitude.min() < 0:
         raise InputError("a magnitude cannot be negative", str(path), "save complex images, or magnitudes")
@@ -226,9 +226,9 @@ def convert(source: Path, target: Path, seed: int, matrix: int | None, reading: 
 
 def generate(kind: str, overrides: list[str]) -> int:
     """Generate embedded data of any size, number and seed."""
-    from sgdj.config.composition import parse
-    from sgdj.config.load import load
     from sgdj.config.tasks import tasks
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
 
     fitting = [task.name for task in tasks().values() if kind in task.datasets]
     if not fitting or kind in ("fastmri", "section", "images"):

@@ -67,8 +67,8 @@ def export(checkpoint: Path, shape: tuple[int, int], plugins: tuple[str, ...]) -
     InputError
         If the network cannot be exported.
     """
-    from sgdj.draws import Draws
     from sgdj.runs.network import load
+    from sgdj.runtime.draws import Draws
 
     trained = load(checkpoint, plugins)
     operator = trained.acquisition.operator(shape, ("exported",), Draws(trained.settings["dataset"]["seed"]))

@@ -6,14 +6,21 @@ python scripts/runs.py compare RUN_A RUN_B
 """
 
 import argparse
+import csv
 import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
+from rich.table import Table
+
 from scripts.common import Parser, WrongValue, print_csv, status
-from sgdj.errors import ExitCode
+from sgdj.config.nodes import leaves
+from sgdj.errors import ExitCode, InputError
+from sgdj.metrics.volumes import volume_averages
 from sgdj.runs import catalogue
 from sgdj.runtime.output import say
+from sgdj.runtime.text import from_cell, printable
 
 
 def _folder(text: str) -> Path:
@@ -51,13 +58,77 @@ def _found(options: argparse.Namespace) -> list[catalogue.RunView]:
     return catalogue.find(options.folders or [Path("outputs")], wanted)
 
 
+def _volumes(run: catalogue.RunView, metric: str) -> dict[str, dict[str, float]]:
+    """Return the volume means of the network's metric by condition."""
+    path = run.path / "evaluation" / "samples.csv"
+    if not path.is_file():
+        raise InputError("no evaluation/samples.csv", str(run.path), "finish the run first")
+    values: dict[str, list[tuple[str, float]]] = {}
+    try:
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row["reconstructor"] == "network" and row[metric]:
+                    values.setdefault(from_cell(row["condition"]), []).append(
+                        (from_cell(row["volume"]), float(row[metric]))
+                    )
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise InputError("the samples cannot be read", str(path), "evaluate the run again") from error
+    return {condition: volume_averages(pairs) for condition, pairs in values.items()}
+
+
+def compare(first: Path, second: Path) -> list[Table]:
+    """Compare two runs: differences of configuration, and of metrics paired by volume.
+
+    Parameters
+    ----------
+    first
+        Folder of one run.
+    second
+        Folder of the other run.
+
+    Returns
+    -------
+    list of Table
+        Tables for the terminal.
+
+    Raises
+    ------
+    InputError
+        If a run is not finished.
+    """
+    a, b = catalogue.view(first), catalogue.view(second)
+    left, right = dict(leaves(a.config)), dict(leaves(b.config))
+    settings = Table(title="configuration", title_justify="left")
+    for name in ("key", str(first), str(second)):
+        settings.add_column(printable(name), overflow="fold")
+    for key in sorted(left.keys() | right.keys()):
+        if left.get(key) != right.get(key):
+            settings.add_row(*map(printable, (key, left.get(key, ""), right.get(key, ""))))
+    paired = Table(title="second minus first, paired by volume", title_justify="left")
+    for name in ("condition", "metric", "mean difference", "std over volumes", "n volumes"):
+        paired.add_column(name, justify="right" if name != "condition" else "left")
+    for metric in ("psnr", "ssim"):
+        one, two = _volumes(a, metric), _volumes(b, metric)
+        for condition in (c for c in one if c in two):
+            common = sorted(one[condition].keys() & two[condition].keys())
+            if not common:
+                continue
+            difference = np.array([two[condition][v] - one[condition][v] for v in common])
+            spread = f"{difference.std(ddof=1):.4f}" if len(common) > 1 else ""
+            paired.add_row(printable(condition), metric, f"{difference.mean():+.4f}", spread, str(len(common)))
+    content = {run.record["content_hash"] for run in (a, b) if "content_hash" in run.record}
+    if a.record.get("data_hash") != b.record.get("data_hash") or len(content) > 1:
+        paired.caption = "the runs used different data: only volumes of the same name are paired"
+    return [settings, paired]
+
+
 def main(arguments: list[str]) -> int:
     """Run the chosen verb."""
     from sgdj.reporting.terminal import show
 
     options = parser().parse_args(arguments)
     if options.verb == "compare":
-        for table in catalogue.compare(options.first, options.second):
+        for table in compare(options.first, options.second):
             show(table)
         return int(ExitCode.DONE)
     found = _found(options)

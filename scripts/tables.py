@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from scripts.common import Parser, number, numbers, one_of, print_csv, some_of, status
-from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.search_path import config_options
 from sgdj.errors import ExitCode, InputError
+from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.runtime.output import say
 from sgdj.study.design import COMMITTED, PARTS, TASKS, Cell, cells, folder
 

@@ -52,12 +52,12 @@ def train(target: Path, seconds: float, overrides: list[str]) -> None:
     """
     if not target.absolute().parent.is_dir():
         raise InputError("no such folder", str(target.parent), "make it first")
-    from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
-    from sgdj.config.load import load
     from sgdj.data.acquisition_files import built_acquisition
     from sgdj.data.loader import Measure, batches
-    from sgdj.draws import Draws
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
+    from sgdj.runtime.draws import Draws
 
     settings = load(parse(["task=mri", *overrides])).settings
     source, acquisition = build(settings, "dataset"), built_acquisition(settings)

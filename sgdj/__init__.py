@@ -53,7 +53,7 @@ _PUBLIC = {
     "sgdj.data.points": ("PointSource",),
     "sgdj.data.section": ("SectionSource",),
     "sgdj.data.subspace": ("SubspaceSource",),
-    "sgdj.draws": ("Draws",),
+    "sgdj.runtime.draws": ("Draws",),
     "sgdj.evaluation.evaluate": ("Condition", "evaluate"),
     "sgdj.metrics.image": ("sample_metrics",),
     "sgdj.runs.network": ("Trained", "load"),

@@ -1,6 +1,6 @@
 """``python -m sgdj`` and the command ``sgdj`` do what ``run.py`` does."""
 
-from sgdj.cli import program
+from sgdj.modes.cli import program
 
 if __name__ == "__main__":
     program()

@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does 
 import torch
 from matplotlib.figure import Figure
 
-from sgdj.cli import main
+from sgdj.modes.cli import main
 
 #: What a test of something else leaves out of its runs.
 QUIET = ("logger=none", "evaluation.panels=0")

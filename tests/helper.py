@@ -5,9 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.config.settings import Evaluation
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.operators import Operator
 
 

@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sgdj"
 #: From the ground up: a room may use those before it, and itself.
 ORDER = (
-    "errors", "draws", "metrics", "theory", "config", "runtime", "operators", "data", "networks", "runs",
-    "shifts", "attacks", "reconstruction", "audit", "certificates", "strategies", "evaluation", "training", "reporting",
-    "modes", "study", "cli", "__main__",
+    "errors", "metrics", "theory", "runtime", "config", "jobs", "operators", "data", "networks", "runs", "shifts",
+    "attacks", "reconstruction", "audit", "certificates", "strategies", "evaluation", "training", "reporting",
+    "modes", "study", "__main__",
 )  # fmt: skip
 
 
@@ -60,8 +60,12 @@ def test_rooms_know_only_those_below(room):
 
 
 def test_settings_travel_as_they_were_checked():
-    """Plain dictionaries of settings end at config/, and weights are read into a network in one place."""
-    beyond = {module: path.read_text() for module, path in MODULES.items() if not module.startswith("sgdj.config")}
+    """Plain dictionaries of settings end at config/ and jobs/, and weights are read into a network in one place."""
+    beyond = {
+        module: path.read_text()
+        for module, path in MODULES.items()
+        if not module.startswith(("sgdj.config", "sgdj.jobs"))
+    }
     scripts = {str(path): path.read_text() for path in (ROOT / "scripts").rglob("*.py")}
     assert [name for name, text in (beyond | scripts).items() if re.search(r"""\bconfig\[["']""", text)] == []
     assert [name for name, text in beyond.items() if "load_weights(" in text] == ["sgdj.runs.network"]

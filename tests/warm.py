@@ -18,8 +18,8 @@ import scipy.signal
 import scipy.stats
 import torchmetrics.functional.image
 
-import sgdj.cli
 import sgdj.modes.audit
+import sgdj.modes.cli
 import sgdj.modes.evaluate
 import sgdj.modes.reconstruct
 import sgdj.modes.sweep

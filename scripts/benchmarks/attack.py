@@ -18,14 +18,14 @@ from torch import Tensor
 from scripts.common import Parser, status
 from sgdj.attacks import APGD, PGD
 from sgdj.attacks.iterative import Iterative
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.data.loader import Measure, batches
-from sgdj.draws import Draws
 from sgdj.errors import ExitCode
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.metrics.image import squared_error
 from sgdj.modes.plan import plan
 from sgdj.runs.network import given_network
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.text import markdown_table
 
 STEPS = 60  # of the default attack, conf/attack/apgd.yaml

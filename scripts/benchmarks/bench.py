@@ -26,10 +26,10 @@ from scripts.benchmarks.plain import Plain, PlainConvolution, PlainFourier, pgd,
 from scripts.common import Parser, number, origin, status
 from sgdj.attacks import PGD
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, StepSize
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter
 

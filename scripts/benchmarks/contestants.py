@@ -13,10 +13,10 @@ from scripts.benchmarks.authors import AuthorsFourier, AuthorsNetwork, Noise
 from scripts.benchmarks.plain import PlainConvolution
 from sgdj.attacks import PGD
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, SeismicCNN, StepSize, Unrolled
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
+from sgdj.runtime.draws import Draws
 from sgdj.strategies import MSE, Adversarial, Jitter
 from sgdj.strategies.base import Strategy
 

@@ -35,12 +35,12 @@ def one_step(task: str, size: int, batch: int, iterations: int, repeats: int, *m
     """Measure seconds and memory of a training step of a configured network on random images."""
     import torch
 
-    from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
-    from sgdj.config.load import load
     from sgdj.data.batch import Image
     from sgdj.data.loader import Measure
-    from sgdj.draws import Draws
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
+    from sgdj.runtime.draws import Draws
     from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 
     torch.set_num_threads(os.cpu_count() or 1)
@@ -112,13 +112,13 @@ def workers(quick: bool, counts: tuple[int, ...] = (0, 1, 2)) -> dict[str, float
     """Measure batches per second, read from files in the fastMRI layout and measured."""
     import numpy as np
 
-    from sgdj.config.composition import parse
     from sgdj.config.instantiate import build
-    from sgdj.config.load import load
     from sgdj.data.fastmri import FastMRISource
     from sgdj.data.fastmri_layout import write_volume
     from sgdj.data.loader import Measure, batches
-    from sgdj.draws import Draws
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
+    from sgdj.runtime.draws import Draws
 
     shape, volumes = ((4, 48, 40), 2) if quick else ((20, 640, 368), 4)
     rng = np.random.default_rng(0)
@@ -180,8 +180,8 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     found = measure(options.repeats, options.quick)
     from scripts.benchmarks.cost_model import markdown, write
-    from sgdj.config.composition import parse
-    from sgdj.config.load import load
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
 
     found |= origin("python -m scripts.benchmarks.scaling", arguments) | {
         "threads": os.cpu_count(),

@@ -181,7 +181,7 @@ def _start(folder: Path, arguments: list[str], phase: str = "", count: int = 0) 
 def _child(arguments: list[str]) -> int:
     phase, count, *rest = arguments
     Killer(phase, int(count), Path("journal.txt")).install()
-    from sgdj.cli import main as program
+    from sgdj.modes.cli import main as program
 
     return program(rest)
 

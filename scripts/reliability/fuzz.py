@@ -104,10 +104,10 @@ def _read_hdf5(path: Path) -> None:
 def _read_mask(path: Path) -> None:
     import torch
 
-    from sgdj.draws import Draws
     from sgdj.networks import StartingPoint
     from sgdj.operators.acquisition import CartesianAcquisition
     from sgdj.reconstruction.files import FORMATS
+    from sgdj.runtime.draws import Draws
 
     acquisition = CartesianAcquisition(
         noise=0.0, mask="gaussian", acceleration=2.0, center_fraction=0.1, axis="columns", masks="fixed",
@@ -267,8 +267,8 @@ def _config() -> list[bytes]:
 
 def _read_config(path: Path) -> None:
     """Read the file as a command line, one argument per line."""
-    from sgdj.config.composition import expand, parse
-    from sgdj.config.load import load
+    from sgdj.jobs.composition import expand, parse
+    from sgdj.jobs.load import load
 
     arguments = path.read_bytes().decode(errors="replace").replace("\0", "").split("\n")
     for job in expand(parse([a for a in arguments if a and not a.startswith("-")]))[:3]:
@@ -279,8 +279,8 @@ def _saved() -> list[bytes]:
     """Make resolved configurations, as they lie beside checkpoints."""
     from omegaconf import OmegaConf
 
-    from sgdj.config.composition import parse
-    from sgdj.config.load import load
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
 
     lines = ("task=toy strategy=adversarial", "task=mri strategy=jitter attack=worst_of", "task=seismic shift=[block]")
     configs = [load(parse([*line.split(), "scale=smoke"])).settings.plain() for line in lines]
@@ -292,8 +292,8 @@ def _read_saved(path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from sgdj.config.composition import parse
-    from sgdj.config.load import load
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
     from sgdj.runs.model_card import FORMAT, KEY
 
     content = path.read_bytes()
@@ -330,7 +330,8 @@ def _record() -> list[bytes]:
 
 def _read_record(path: Path) -> None:
     """Read the content as every record that a later call reads."""
-    from sgdj.config.plain_yaml import read_mapping
+    from sgdj.jobs.identity import renewed
+    from sgdj.jobs.plain_yaml import read_mapping
     from sgdj.reconstruction.output_folder import OutputFolder
     from sgdj.reconstruction.record import RECORD
     from sgdj.runs.catalogue import find, listing
@@ -344,7 +345,7 @@ def _read_record(path: Path) -> None:
     listing(find([path.parent], {}))
     for read in (
         lambda: differences(path.parent),
-        lambda: OutputFolder(path.parent, "3" * 64, {}, force=False).read(),
+        lambda: OutputFolder(path.parent, "3" * 64, {}, False, renewed).read(),
         lambda: read_mapping(path.parent / "config.yaml"),
     ):
         try:
@@ -378,16 +379,16 @@ READERS = {
         ".safetensors",
         _checkpoint,
         _read_checkpoint,
-        _modules("runs/checkpoints", "runs/model_card", "config/model_metadata"),
+        _modules("runs/checkpoints", "runs/model_card", "jobs/model_metadata"),
     ),
     "config": Reader(
         ".txt",
         _config,
         _read_config,
         _modules(
-            "config/composition",
-            "config/load",
-            "config/consistency",
+            "jobs/composition",
+            "jobs/load",
+            "jobs/consistency",
             "config/messages",
             "config/nodes",
             "config/quoting",
@@ -398,7 +399,7 @@ READERS = {
         ".yaml",
         _saved,
         _read_saved,
-        _modules("config/saved", "config/trained", "config/plain_yaml", "config/model_metadata"),
+        _modules("jobs/saved", "jobs/trained", "jobs/plain_yaml", "jobs/model_metadata"),
     ),
     "record": Reader(
         ".json",

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import LearnedPart, Perturb, Reconstructor
 from sgdj.operators import Identity
 from sgdj.operators.base import Operator
+from sgdj.runtime.draws import Draws
 from sgdj.strategies.base import Strategy
 
 

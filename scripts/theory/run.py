@@ -16,13 +16,13 @@ from scripts.common import Parser, status
 from scripts.theory import figures as theory_figures
 from scripts.theory.laboratory import Shrinkage, TwoGains, fit, orthonormal
 from sgdj import attacks, networks, strategies
-from sgdj.config.composition import parse
 from sgdj.config.instantiate import build
-from sgdj.config.load import load
 from sgdj.data.points import spiral
-from sgdj.draws import Draws
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.modes.plan import plan
 from sgdj.runs.network import load_network
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.text import Markup, markdown_table, plus_minus
 from sgdj.theory.iteration import Iteration, simulate, whole_space_threshold
 from sgdj.theory.rate import mean_squared_gradient

@@ -9,7 +9,7 @@ from torch import Tensor
 from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.iterative import Iterative
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
+from sgdj.runtime.draws import Draws
 
 _MOMENTUM = 0.75
 _IMPROVED = 0.75  # share of steps since the last checkpoint that must have improved the objective

@@ -11,10 +11,10 @@ from torch import Tensor
 from sgdj.attacks.ball import BALLS, Ball, Norm
 from sgdj.config.types import NonNegative
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.errors import SettingError
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.base import Operator, Support
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from torch import Tensor
 from sgdj.attacks.base import Attack, Found
 from sgdj.attacks.iterative import Iterative
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from sgdj.attacks.base import Attack
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(eq=False, kw_only=True)

@@ -6,7 +6,7 @@ from torch import Tensor
 from sgdj.attacks.ball import Ball
 from sgdj.attacks.hill import Best, Hill
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
+from sgdj.runtime.draws import Draws
 
 
 @torch.no_grad()

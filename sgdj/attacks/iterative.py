@@ -15,8 +15,8 @@ from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.objective import Goal, objective
 from sgdj.config.types import Count
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 
 #: Effort of the search that stands in for one without a usable gradient; see `climb_without_gradients`.
 _FEWEST_STEPS, _DIRECTIONS, _WIDTH = 20, 10, 0.3

@@ -9,7 +9,7 @@ from sgdj.attacks.hill import Best, Hill
 from sgdj.attacks.iterative import Iterative
 from sgdj.config.types import Count, Positive
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(eq=False, kw_only=True)

@@ -13,9 +13,9 @@ from sgdj.attacks.base import Attack, Found
 from sgdj.attacks.chance import DRAWS, is_weaker, strongest_draw
 from sgdj.config.types import Count, NonEmpty
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
 from sgdj.runs.network import load_network
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(eq=False, kw_only=True)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from sgdj.attacks.base import Attack, Found
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(eq=False, kw_only=True)

@@ -22,13 +22,13 @@ from sgdj.attacks.spsa import SPSA
 from sgdj.audit.self_test import GradientMasked, linear_share
 from sgdj.audit.worst_case import TOLERANCE, Direction, Linearised
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.errors import InputError, RunError
 from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependence
 from sgdj.networks.starting_point import StartingPoint
 from sgdj.operators.base import Operator, Support
+from sgdj.runtime.draws import Draws
 
 SMALL = 10
 #: Relative budgets ρ at which an attack may be compared with the exact worst case of the linearised network.
@@ -392,7 +392,7 @@ class Audit:
         return _check(20, name, passed, f"{shown}; linear within 1 % up to ρ = {limit:.2g}", rule)
 
     def _is_repeatable(self) -> bool:
-        return is_repeatable(self.network, self.batch)
+        return is_repeatable(self.network, self.batch.y, self.batch.operator)
 
     def _repeatable(self) -> Check:
         same = self._is_repeatable()
@@ -442,7 +442,7 @@ class Audit:
         if not self._is_repeatable():
             return _check(19, name, None, "random at test", rule)
         try:
-            change = neighbour_dependence(self.network, self.batch)
+            change = neighbour_dependence(self.network, self.batch.y, self.batch.operator)
         except InputError as error:
             return _check(19, name, False, f"alone {error.what}", rule)
         return _check(19, name, change <= ROUNDING, f"{change:.1e} between alone and in a batch", rule)

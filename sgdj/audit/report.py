@@ -15,10 +15,10 @@ from sgdj.audit.sensitivity import sensitivity
 from sgdj.audit.worst_case import Direction
 from sgdj.data.loader import Measure
 from sgdj.data.source import ImageSet
-from sgdj.draws import Draws
 from sgdj.errors import RunError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.text import bold, markdown_table, printable
 from sgdj.runtime.text import markdown as plain
 

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from sgdj.attacks.base import Attack
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.operators.base import Operator
+from sgdj.runtime.draws import Draws
 
 
 class LinearMap(Reconstructor):

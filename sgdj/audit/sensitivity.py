@@ -8,8 +8,8 @@ from torch import Tensor
 from sgdj.attacks.ball import sample_norm, unit
 from sgdj.audit.jacobian import Jacobian
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(frozen=True)

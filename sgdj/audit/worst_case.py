@@ -14,8 +14,8 @@ from torch import Tensor
 from sgdj.attacks.ball import sample_norm
 from sgdj.audit.jacobian import Jacobian
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 
 #: Residual of a solution, relative to ‖Jᵀe‖, and of a singular pair, relative to σ².
 TOLERANCE = 1e-8

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sgdj.draws import Draws
 from sgdj.operators.acquisition import Acquired, Acquisition
 from sgdj.operators.base import Operator
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(frozen=True)

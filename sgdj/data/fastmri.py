@@ -18,10 +18,10 @@ from sgdj.data.layouts import SINGLE_COIL, Layout
 from sgdj.data.partition import partition_volumes
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.values import SMALLEST, check_values
-from sgdj.draws import Draws
 from sgdj.errors import InputError, SettingError
 from sgdj.operators.acquisition import Acquired
 from sgdj.runtime.arrays import Array
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.hashing import file_digests
 
 #: Grid of images: that of the stored reference, or that of k-space.

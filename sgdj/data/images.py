@@ -20,9 +20,9 @@ from sgdj.data.smooth import smooth_phase
 from sgdj.data.source import ImageSet, Source, Split
 from sgdj.data.tiff import read_tiff
 from sgdj.data.values import check_values
-from sgdj.draws import Draws
 from sgdj.errors import InputError, first_line
 from sgdj.runtime.arrays import Array
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.hashing import file_digests
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")

@@ -7,8 +7,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from sgdj.data.batch import Batch, Image, Problem, measure, pose
 from sgdj.data.source import ImageSet
-from sgdj.draws import Draws
 from sgdj.operators.acquisition import Acquisition
+from sgdj.runtime.draws import Draws
 
 
 class EpochOrder(Sampler[int]):

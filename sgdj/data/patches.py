@@ -12,7 +12,7 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.images import StackImages, read_stack
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
-from sgdj.draws import Draws
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.hashing import file_digest
 
 #: Photographs that scikit-image packages; no photograph is in two splits.

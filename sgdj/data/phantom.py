@@ -15,8 +15,8 @@ from sgdj.data.generated import GeneratedSource
 from sgdj.data.layouts import SINGLE_COIL
 from sgdj.data.smooth import smooth_noise
 from sgdj.data.source import ImageSet, Split
-from sgdj.draws import Draws
 from sgdj.runtime.arrays import Array
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.progress import follow
 
 _SCALE = 1e-4  # magnitude of the images, of the order of fastMRI's

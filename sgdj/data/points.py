@@ -11,8 +11,8 @@ from sgdj.data.generate import write_array
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.source import SPLITS, ImageSet, Split
-from sgdj.draws import Draws
 from sgdj.runtime.arrays import Array
+from sgdj.runtime.draws import Draws
 
 
 def spiral(t: Array) -> Array:

@@ -18,7 +18,6 @@ from sgdj.config.settings import Evaluation
 from sgdj.data.batch import Batch, Image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import ImageSet
-from sgdj.draws import Draws
 from sgdj.evaluation.conditions import Condition
 from sgdj.evaluation.summary import SAMPLE_METRICS, VolumePairs, summarise
 from sgdj.metrics.image import definitions, local_psnr, sample_metrics, to_real
@@ -28,6 +27,7 @@ from sgdj.networks.neighbours import ROUNDING, is_repeatable, neighbour_dependen
 from sgdj.networks.unrolled import Unrolled
 from sgdj.operators.acquisition import Acquisition
 from sgdj.runtime.contents import SampleRow, Summary
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.progress import follow
 
 COLUMNS = (
@@ -250,9 +250,9 @@ class _Table:
         for name, reconstructor in self.reconstructors.items():
             if not isinstance(reconstructor, Foreign):
                 continue
-            if not is_repeatable(reconstructor, batch):
+            if not is_repeatable(reconstructor, batch.y, batch.operator):
                 self.notes.append(f"{name}: two passes differ; attack.average averages over its randomness")
-            elif neighbour_dependence(reconstructor, batch, 1) > ROUNDING:
+            elif neighbour_dependence(reconstructor, batch.y, batch.operator, 1) > ROUNDING:
                 self.dependent.add(name)
 
     def _doubt(self, name: str, condition: str, doubtful: Tensor, why: str) -> None:

@@ -4,10 +4,10 @@ import sys
 from functools import partial
 
 from sgdj.audit.report import audit_network, table, write
-from sgdj.config import measured
 from sgdj.config.instantiate import build
-from sgdj.config.load import Job
 from sgdj.errors import ExitCode
+from sgdj.jobs import measured
+from sgdj.jobs.load import Job
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor

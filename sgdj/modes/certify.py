@@ -12,14 +12,13 @@ from sgdj.certificates.certificate import Certificate, certify_network
 from sgdj.certificates.floors import COLUMNS, Floor, floors, table
 from sgdj.certificates.ingredients import check_theorem
 from sgdj.config.instantiate import build
-from sgdj.config.load import Job
 from sgdj.data.batch import Batch
 from sgdj.data.loader import Measure, batches
-from sgdj.draws import Draws
 from sgdj.errors import CheckFailed, ExitCode, InputError, RunError, as_run_error
 from sgdj.evaluation.conditions import conditions
 from sgdj.evaluation.evaluate import COLUMNS as SAMPLE_COLUMNS
 from sgdj.evaluation.evaluate import Result, evaluate, measured_images
+from sgdj.jobs.load import Job
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Steps, conduct
 from sgdj.networks import Reconstructor, StartingPoint
@@ -29,6 +28,7 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.network import given_network
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.contents import Record
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.output import say
 from sgdj.runtime.text import label
 

@@ -5,11 +5,11 @@ from sgdj.data.batch import pose
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.sizes import check_sizes
 from sgdj.data.source import Split
-from sgdj.draws import Draws
 from sgdj.errors import writing
 from sgdj.evaluation.evaluate import trial
 from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.hashing import digest
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from sgdj.config.identity import settings
 from sgdj.config.nodes import get, leaves
 from sgdj.errors import CheckFailed, InputError
+from sgdj.jobs.identity import settings
 from sgdj.modes.plan import Plan
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.earlier import Earlier, look

@@ -3,10 +3,10 @@
 from functools import partial
 
 from sgdj.config.instantiate import build
-from sgdj.config.load import Job
 from sgdj.evaluation.conditions import conditions
 from sgdj.evaluation.evaluate import COLUMNS, Result
 from sgdj.evaluation.evaluate import evaluate as evaluate_networks
+from sgdj.jobs.load import Job
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.report import report
 from sgdj.modes.run import Steps, conduct

@@ -13,7 +13,7 @@ from sgdj.runtime.ranks import rank
 from sgdj.runtime.signals import stop
 
 if TYPE_CHECKING:
-    from sgdj.config.load import Job
+    from sgdj.jobs.load import Job
 
 #: Module of a mode, where it is not named after the mode.
 _PAGES = {"tune": "train"}
@@ -41,8 +41,8 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> Record:
         `exit_code`, and the run's record if there is one.
     """
     try:
-        from sgdj.config.composition import parse
-        from sgdj.config.load import load
+        from sgdj.jobs.composition import parse
+        from sgdj.jobs.load import load
 
         job = load(parse(overrides), in_sweep)
         from sgdj.runtime.devices import torch_device

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import torch
 
-from sgdj.config.consistency import ACQUISITION_FILES
-from sgdj.config.identity import RESULT_VERSION
-from sgdj.config.load import Job
 from sgdj.config.tasks import tasks
-from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError
+from sgdj.jobs import identity
+from sgdj.jobs.consistency import ACQUISITION_FILES
+from sgdj.jobs.load import Job
 from sgdj.reconstruction.files import FORMATS, Done
 from sgdj.reconstruction.files import reconstruct as reconstruct_files
 from sgdj.reconstruction.output_folder import OutputFolder
@@ -18,6 +17,7 @@ from sgdj.reporting import figures
 from sgdj.runs.network import trained_network
 from sgdj.runtime.contents import Record
 from sgdj.runtime.devices import torch_device
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.hashing import file_digest
 from sgdj.runtime.output import say
 from sgdj.runtime.ranks import tell
@@ -39,11 +39,12 @@ def reconstruct(job: Job) -> Record:
         form.max_gib = settings.dataset.get("max_gib", float)
     output = str(settings.output)  # input and output are there, as they were checked
     digest = file_digest(Path(str(settings.checkpoint)))
-    deciding = trained.settings | {"result_version": RESULT_VERSION}
+    decides = trained.settings | {"result_version": identity.RESULT_VERSION}
     for key in ACQUISITION_FILES:
-        if file := settings.operator.get(key, str):
-            deciding |= {key: file_digest(Path(file))}
-    folder = OutputFolder(Path(output), digest, deciding, settings.force, settings.plugins)
+        if named := settings.operator.get(key, str):
+            decides |= {key: file_digest(Path(named))}
+    deciding = identity.settings(decides, settings.plugins)
+    folder = OutputFolder(Path(output), digest, deciding, settings.force, identity.renewed)
     picture = figures.file_panel if settings.evaluation.panels else None
     done = reconstruct_files(formats, Path(str(settings.input)), folder, tell, picture)
     return _told(done, output)

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import torch
 
-from sgdj.config.identity import RESULT_VERSION
 from sgdj.data.batch import pose
-from sgdj.draws import Draws
+from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.modes.plan import Plan
 from sgdj.networks import Reconstructor
 from sgdj.runtime import provenance
 from sgdj.runtime.contents import Record
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.ranks import world
 
 

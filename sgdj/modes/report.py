@@ -1,9 +1,9 @@
 """Report a finished evaluation: figures, points of curves, W&B, a table on the terminal."""
 
-from sgdj.config import measured
 from sgdj.config.instantiate import build
 from sgdj.config.settings import Settings
 from sgdj.evaluation.evaluate import COLUMNS, Result
+from sgdj.jobs import measured
 from sgdj.reporting import curves, figures
 from sgdj.reporting.terminal import result_table, show
 from sgdj.runs.directory import RunDirectory

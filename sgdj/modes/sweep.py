@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 from omegaconf import OmegaConf
 
-from sgdj.config.composition import expand, parse, swept
-from sgdj.config.load import Job, load
 from sgdj.config.nodes import get
 from sgdj.config.search_path import CONF, groups, search_path
 from sgdj.errors import ExitCode, InputError, InputErrors, Interrupted, as_run_error, disk_full, writing
+from sgdj.jobs.composition import expand, parse, swept
+from sgdj.jobs.load import Job, load
 from sgdj.modes.execute import execute
 from sgdj.runtime.contents import Record
 from sgdj.runtime.importable import python_path

@@ -6,10 +6,9 @@ from functools import partial
 from omegaconf import OmegaConf
 
 from sgdj.config.instantiate import build
-from sgdj.config.load import Job
 from sgdj.data.loader import Measure
-from sgdj.draws import Draws
 from sgdj.evaluation.evaluate import Result
+from sgdj.jobs.load import Job
 from sgdj.modes.evaluate import measured
 from sgdj.modes.plan import Plan, plan
 from sgdj.modes.run import Log, Steps, conduct
@@ -21,6 +20,7 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.model_card import write_model
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.contents import Record
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.ranks import rank, tell
 from sgdj.runtime.signals import stop
 from sgdj.training.settings import Kept, Settings

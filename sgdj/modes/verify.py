@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from sgdj.config.load import Job
 from sgdj.errors import ExitCode
+from sgdj.jobs.load import Job
 from sgdj.runs.verification import differences
 from sgdj.runtime.contents import Record
 from sgdj.runtime.output import say

@@ -4,8 +4,8 @@ import torch
 
 from sgdj.config.instantiate import build
 from sgdj.config.settings import Settings
-from sgdj.draws import Draws
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 
 
 def initial_network(settings: Settings) -> Reconstructor:

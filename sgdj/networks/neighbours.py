@@ -3,22 +3,24 @@
 import torch
 from torch import Tensor
 
-from sgdj.data.batch import Batch
 from sgdj.networks.base import Reconstructor
+from sgdj.operators.base import Operator
 
 #: Largest relative difference that rounding explains: kernels sum in another order for another number of samples.
 ROUNDING = 1e-4
 
 
-def neighbour_dependence(reconstructor: Reconstructor, batch: Batch, count: int = 3) -> float:
+def neighbour_dependence(reconstructor: Reconstructor, y: Tensor, operator: Operator, count: int = 3) -> float:
     """Measure how much x̂ changes when a sample is reconstructed alone, in its batch, or beside its double.
 
     Parameters
     ----------
     reconstructor
         Network to check, in evaluation mode.
-    batch
-        Batch of measurements y with their operator.
+    y
+        Measurements of a batch, shape (B, ...).
+    operator
+        Operator of the batch.
     count
         Number of samples to try, from the first.
 
@@ -34,11 +36,11 @@ def neighbour_dependence(reconstructor: Reconstructor, batch: Batch, count: int 
     """
     worst = 0.0
     with torch.no_grad():
-        together = reconstructor(batch.y, batch.operator)
-        for i in range(min(count, len(batch))):
-            y, operator = batch.y[i : i + 1], batch.operator.take(i)
-            alone = reconstructor(y, operator)
-            beside = reconstructor(torch.cat([y, 2 * y]), operator.repeat(2))
+        together = reconstructor(y, operator)
+        for i in range(min(count, len(y))):
+            own, itself = y[i : i + 1], operator.take(i)
+            alone = reconstructor(own, itself)
+            beside = reconstructor(torch.cat([own, 2 * own]), itself.repeat(2))
             worst = max(worst, *(_change(other, alone) for other in (together[i : i + 1], beside[:1])))
     return worst
 
@@ -52,8 +54,8 @@ def _change(one: Tensor, other: Tensor) -> float:
     return float(difference / norm.clamp_min(torch.finfo(norm.dtype).tiny))
 
 
-def is_repeatable(reconstructor: Reconstructor, batch: Batch) -> bool:
+def is_repeatable(reconstructor: Reconstructor, y: Tensor, operator: Operator) -> bool:
     """Check whether two passes give the same bits; NaN counts as equal to NaN."""
     with torch.no_grad():
-        one, other = (reconstructor(batch.y, batch.operator) for _ in range(2))
+        one, other = (reconstructor(y, operator) for _ in range(2))
     return bool(((one == other) | (one.isnan() & other.isnan())).all())

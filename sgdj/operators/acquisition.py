@@ -16,7 +16,6 @@ from torch import Tensor
 
 from sgdj.config.types import Acceleration, Count, NonEmpty, NonNegative, Positive, Share
 from sgdj.config.undersampling import POINT_MASKS, Mask, unsuitable
-from sgdj.draws import Draws
 from sgdj.errors import InputError, SettingError
 from sgdj.operators.base import Operator, Support
 from sgdj.operators.coil_maps import birdcage
@@ -35,6 +34,7 @@ from sgdj.operators.masks import (
 from sgdj.operators.multi_coil import MultiCoil
 from sgdj.operators.point_fourier import PointFourier
 from sgdj.operators.wavelets import checked_wavelet, ricker, rotate_phase
+from sgdj.runtime.draws import Draws
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.networks.base import Reconstructor
 from sgdj.operators import Acquisition, Operator
 from sgdj.runtime.arrays import Array
+from sgdj.runtime.draws import Draws
 
 
 @dataclass

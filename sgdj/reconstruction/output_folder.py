@@ -16,15 +16,13 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
-from sgdj.config.identity import settings as deciding
-from sgdj.config.nodes import nested
 from sgdj.errors import InputError, InputErrors, as_run_error
 from sgdj.reconstruction.names import Item
 from sgdj.reconstruction.record import RECORD, SCORES, Entry, Record, check_names
@@ -54,18 +52,23 @@ class OutputFolder:
     checkpoint
         SHA-256 of the checkpoint's file.
     settings
-        Other settings that decide the result, in plain types.
+        Other settings that decide the result, by dotted key, in plain types.
     force
         Whether outputs of another checkpoint, other settings or other inputs may be replaced.
-    plugins
-        Packages of which the settings may name classes.
+    renew
+        Function that brings settings which an older version may have recorded into the form of `settings`.
     """
 
     def __init__(
-        self, path: Path, checkpoint: str, settings: dict[str, object], force: bool, plugins: Sequence[str] = ()
+        self,
+        path: Path,
+        checkpoint: str,
+        settings: dict[str, object],
+        force: bool,
+        renew: Callable[[dict[str, object]], dict[str, object]],
     ) -> None:
-        self.path, self.force = path, force
-        self.record = Record(checkpoint, deciding(settings, plugins))
+        self.path, self.force, self._renew = path, force, renew
+        self.record = Record(checkpoint, settings)
         self._lock: int | None = None
         self._created = False
 
@@ -135,7 +138,7 @@ class OutputFolder:
             if path.is_symlink():
                 raise ValueError("a link")
             self._earlier = TypeAdapter(Record).validate_python(json.loads(path.read_bytes()))
-            self._earlier.settings = deciding(nested(self._earlier.settings), ())  # it may be an older version's
+            self._earlier.settings = self._renew(self._earlier.settings)
             for name, entry in self._earlier.outputs.items():
                 check_names(name, entry)
         except (OSError, ValueError, RecursionError, ValidationError) as error:

@@ -16,8 +16,8 @@ from tempfile import TemporaryFile
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from sgdj.config.plain_yaml import read_mapping
 from sgdj.errors import ExitCode, InputError, disk_full, writing
+from sgdj.jobs.plain_yaml import read_mapping
 from sgdj.runtime.contents import Metrics, Record
 from sgdj.runtime.text import cell
 from sgdj.runtime.writing import NO_FOLLOW, TEMPORARY, write_atomically

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgdj.config.identity import settings
 from sgdj.errors import InputError
+from sgdj.jobs.identity import settings
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import has_own, owned
 from sgdj.runtime.contents import Record

@@ -5,9 +5,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save
 
-from sgdj.config.model_metadata import FORMAT, KEY, read_metadata
 from sgdj.config.nodes import get
-from sgdj.config.plain_yaml import parse_mapping
+from sgdj.jobs.model_metadata import FORMAT, KEY, read_metadata
+from sgdj.jobs.plain_yaml import parse_mapping
 from sgdj.runtime.contents import Checkpoint, Record, Summary
 from sgdj.runtime.text import Markup, markdown, markdown_code, markdown_table
 from sgdj.runtime.writing import write_atomically

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from sgdj.config.instantiate import build, made
-from sgdj.config.load import network_settings
-from sgdj.config.saved import other_architecture
 from sgdj.config.settings import Settings
 from sgdj.data.acquisition_files import built_acquisition
 from sgdj.errors import InputError
+from sgdj.jobs.load import network_settings
+from sgdj.jobs.saved import other_architecture
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.external import external
 from sgdj.operators import Acquisition, Operator

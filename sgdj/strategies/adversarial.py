@@ -4,9 +4,9 @@ from torch import Tensor
 
 from sgdj.attacks.base import Attack
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 from sgdj.strategies.base import Strategy
 
 

@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks.base import Perturb, Reconstructor
+from sgdj.runtime.draws import Draws
 
 
 class Strategy(ABC):

@@ -4,10 +4,10 @@ from torch import Tensor
 
 from sgdj.config.types import NonNegative
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.base import Support
+from sgdj.runtime.draws import Draws
 from sgdj.strategies.base import Strategy
 
 

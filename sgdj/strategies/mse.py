@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Reconstructor
+from sgdj.runtime.draws import Draws
 from sgdj.strategies.base import Strategy
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import ExitCode
+from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.modes.plan import plan
 from sgdj.runs.directory import RunDirectory
 from sgdj.study.collecting import collect, collect_audit

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from sgdj.config import measured
-from sgdj.config.identity import RESULT_VERSION, without_defaults
-from sgdj.config.measured import EXTERNAL
 from sgdj.config.nodes import get
-from sgdj.config.roles import is_variant
 from sgdj.config.search_path import config_options
 from sgdj.errors import InputError
 from sgdj.evaluation.key import Key
+from sgdj.jobs import measured
+from sgdj.jobs.identity import RESULT_VERSION, without_defaults
+from sgdj.jobs.measured import EXTERNAL
+from sgdj.jobs.roles import is_variant
 from sgdj.metrics.volumes import volume_averages
 from sgdj.runs.catalogue import RunView, current_name, former_name, view
 from sgdj.runtime.text import from_cell

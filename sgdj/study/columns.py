@@ -3,10 +3,10 @@
 import shlex
 from collections.abc import Sequence
 
-from sgdj.config.composition import parse
 from sgdj.config.search_path import opened
 from sgdj.config.tasks import tasks
 from sgdj.evaluation.key import CLEAN, Key
+from sgdj.jobs.composition import parse
 from sgdj.study.paper import ATTACK, PUBLISHED, SHIFTS, TITLES
 from sgdj.study.rows import Measured, Row
 

@@ -8,9 +8,9 @@ from typing import Literal, TypedDict, cast
 
 from omegaconf import OmegaConf
 
-from sgdj.config.composition import CONF, config_options, expand, parse
-from sgdj.config.load import Job, load
 from sgdj.errors import InputError
+from sgdj.jobs.composition import CONF, config_options, expand, parse
+from sgdj.jobs.load import Job, load
 from sgdj.study.paper import ARCHITECTURES, BASELINE, DEVIATIONS, DRAWN, UPSTREAM_TASKS, deviations
 
 #: Seeds whose rows are committed, by scale; other seeds and scales are written beside them.

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sgdj.config.measured import EXTERNAL
 from sgdj.evaluation.key import CLEAN, Key
+from sgdj.jobs.measured import EXTERNAL
 from sgdj.reporting.style import save_both
 from sgdj.runtime.text import label as plain
 from sgdj.study.columns import columns as shown_columns

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sgdj.config.composition import expand, parse
-from sgdj.config.identity import RESULT_VERSION
 from sgdj.config.instantiate import build
 from sgdj.config.nodes import nearest
 from sgdj.config.settings import Settings
 from sgdj.errors import InputError, InputErrors
 from sgdj.evaluation.conditions import conditions
 from sgdj.evaluation.key import Key
+from sgdj.jobs.composition import expand, parse
+from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.modes.plan import plan
 from sgdj.study.design import COMMITTED, Cell, composed
 from sgdj.study.own_file import Content, Entry, in_file, read_content

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sgdj.config.nodes import leaves
-from sgdj.config.roles import Role, has
 from sgdj.errors import InputError
+from sgdj.jobs.roles import Role, has
 from sgdj.modes.plan import plan
 from sgdj.runs.catalogue import RunView, view
 from sgdj.study.collecting import collect

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import InputError
 from sgdj.evaluation.key import CLEAN, Key
+from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.runtime.text import cell, markdown_table
 from sgdj.runtime.text import markdown as plain
 from sgdj.runtime.writing import write_atomically

@@ -8,10 +8,10 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from sgdj.config.messages import told
-from sgdj.config.plain_yaml import parse_mapping
 from sgdj.config.types import STRICT, Count, Name, NonEmpty, NonNegative, Seed
 from sgdj.errors import InputError, InputErrors
 from sgdj.evaluation.key import Key
+from sgdj.jobs.plain_yaml import parse_mapping
 
 
 def _listed(value: object) -> object:

@@ -5,9 +5,9 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from sgdj.config.identity import RESULT_VERSION, without_defaults
-from sgdj.config.load import Job
 from sgdj.errors import InputError, InputErrors
+from sgdj.jobs.identity import RESULT_VERSION, without_defaults
+from sgdj.jobs.load import Job
 from sgdj.modes.plan import plan
 from sgdj.study.design import composed
 from sgdj.study.rows import Measured, Row

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
 from sgdj.evaluation.key import CLEAN, Key
+from sgdj.jobs.measured import EXTERNAL
 
 #: Keys of a strategy's noise level or budget, with their symbols.
 LEVELS = {"strategy.sigma": "σ", "strategy.attack.rho": "ρ", "strategy.attack.epsilon": "ε"}
@@ -27,7 +27,7 @@ class Measured:
         Name of the run in the files of `sgdj.study.store`: its configuration hash at the time of measuring.
     experiment, task, scale, architecture, strategy, seed
         Options of the configuration that was run. A reference that was not trained here has the architecture
-        `sgdj.config.measured.EXTERNAL`, and its own name as its strategy.
+        `sgdj.jobs.measured.EXTERNAL`, and its own name as its strategy.
     level
         Key and value of the strategy's noise level or budget, such as ``{"strategy.sigma": 0.1}``; empty for MSE.
     variant
@@ -39,7 +39,7 @@ class Measured:
     data
         Kind of the data, "synthetic" or "real".
     result_version
-        Version of this program's numbers, `sgdj.config.identity.RESULT_VERSION` at the time of measuring.
+        Version of this program's numbers, `sgdj.jobs.identity.RESULT_VERSION` at the time of measuring.
     commit, machine, threads, versions
         Commit, processor, number of threads and packages that the numbers come from.
     """

@@ -9,9 +9,9 @@ from itertools import groupby
 
 import numpy as np
 
-from sgdj.config.measured import EXTERNAL
 from sgdj.errors import InputError
 from sgdj.evaluation.key import CLEAN, Key
+from sgdj.jobs.measured import EXTERNAL
 from sgdj.runtime.text import Markup, bold, cell, latex, markdown_table, plus_minus, printable
 from sgdj.runtime.text import markdown as plain
 from sgdj.study.columns import columns, task_title

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sgdj.config.identity import RESULT_VERSION
+from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.study.rows import Audited, Measured, Row
 from sgdj.study.store import read, read_audits
 

@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 from sgdj.data.batch import Image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
-from sgdj.draws import Draws
 from sgdj.errors import InputError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.runs.checkpoints import epoch_path
@@ -24,6 +23,7 @@ from sgdj.runs.resuming import last_consistent, out_of_patience
 from sgdj.runtime import distributed
 from sgdj.runtime.contents import Metrics
 from sgdj.runtime.devices import accelerator, torch_device
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.ranks import local_world, rank, world
 from sgdj.runtime.signals import stop
 from sgdj.strategies.base import Strategy

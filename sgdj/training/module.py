@@ -10,12 +10,12 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from sgdj.config.settings import Trainer
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.errors import Diverged
 from sgdj.metrics.image import sample_metrics
 from sgdj.metrics.volumes import volume_mean
 from sgdj.networks.base import Reconstructor
 from sgdj.runtime import distributed
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.ranks import world
 from sgdj.strategies.base import Strategy
 

@@ -19,13 +19,13 @@ from sgdj.attacks.transfer import Transfer
 from sgdj.audit.self_test import LinearMap, exact_worst_case
 from sgdj.audit.sensitivity import sensitivity
 from sgdj.data import Batch
-from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.metrics.image import squared_error
 from sgdj.networks import DnCNN, GradientDescent, Reconstructor, StepSize
 from sgdj.operators import CartesianFourier, Convolution, Identity, MultiCoil
 from sgdj.operators.coil_maps import birdcage
 from sgdj.operators.wavelets import ricker
+from sgdj.runtime.draws import Draws
 from tests.helper import CUTS, detached
 
 

@@ -10,7 +10,6 @@ from sgdj.attacks import APGD
 from sgdj.audit.checks import SMALL, Audit
 from sgdj.audit.self_test import GradientMasked, LinearMap
 from sgdj.data.batch import Problem, measure
-from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, Reconstructor, StepSize
 from sgdj.networks.external import External
 from sgdj.operators.acquisition import (
@@ -19,6 +18,7 @@ from sgdj.operators.acquisition import (
     IdentityAcquisition,
     MultiCoilAcquisition,
 )
+from sgdj.runtime.draws import Draws
 from tests.conftest import only_run
 from tests.helper import CUTS
 

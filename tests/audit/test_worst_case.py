@@ -9,9 +9,9 @@ from sgdj.attacks import APGD
 from sgdj.audit.checks import TINY
 from sgdj.audit.worst_case import TOLERANCE, Linearised
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks import Reconstructor
 from sgdj.operators import CartesianFourier
+from sgdj.runtime.draws import Draws
 from tests.audit.test_audit import audit, network
 
 SIDE = 8

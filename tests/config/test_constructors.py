@@ -5,9 +5,9 @@ import pickle
 import pytest
 import torch
 
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.errors import InputErrors, SettingError
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 
 LAB = """
 import torch

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.config.nodes import get
 from sgdj.config.settings import Node, Settings
 from sgdj.errors import InputError
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 
 LEVELS = ("shift=[noise_level]", "+evaluation.shift_levels={noise_level:[1,4.5]}", "trainer.lr=1")
 

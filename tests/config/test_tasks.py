@@ -3,11 +3,11 @@
 import pytest
 
 from sgdj.config import signature
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.config.search_path import config_options
 from sgdj.config.tasks import task_of, tasks
 from sgdj.errors import InputErrors
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.reconstruction.files import FORMATS
 from sgdj.shifts import Shift
 

@@ -6,14 +6,14 @@ import h5py
 import numpy as np
 import pytest
 
-from sgdj.cli import main
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.data.acquisition_files import built_acquisition, read_line_mask, read_wavelet
-from sgdj.draws import Draws
 from sgdj.errors import InputError
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.modes.checks import prepared_data
+from sgdj.modes.cli import main
 from sgdj.modes.plan import plan
+from sgdj.runtime.draws import Draws
 
 LINES = np.array([0, 1, 1, 0, 1], dtype=np.int64)
 

@@ -28,10 +28,10 @@ from sgdj.data.loader import Measure, batches
 from sgdj.data.phantom import PhantomSource
 from sgdj.data.section import SectionSource
 from sgdj.data.subspace import SubspaceSource
-from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.operators import CartesianAcquisition, ConvolutionAcquisition
 from sgdj.runtime import hashing
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.hashing import file_digest
 from tests.conftest import shared_file
 from tests.program import context

@@ -11,11 +11,11 @@ from PIL import Image
 
 from scripts import data
 from scripts.common import status
-from sgdj.config.composition import parse
 from sgdj.config.instantiate import build
-from sgdj.config.load import load
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import image_to_kspace
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 
 RNG = np.random.default_rng(0)
 

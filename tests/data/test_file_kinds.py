@@ -12,7 +12,6 @@ import segyio
 import tifffile
 from PIL import Image
 
-from sgdj.config.identity import identity
 from sgdj.data import limits
 from sgdj.data.fastmri import FastMRISource
 from sgdj.data.fastmri_layout import write_volume
@@ -22,6 +21,7 @@ from sgdj.data.images import ImageSource, read_stack
 from sgdj.data.numpy_files import read_npy
 from sgdj.data.section import SectionSource, read_section
 from sgdj.errors import InputError
+from sgdj.jobs.identity import identity
 from sgdj.reconstruction.section import _arrays
 from sgdj.runtime.memory import forget_peak, peak_mib
 

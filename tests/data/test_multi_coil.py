@@ -13,18 +13,18 @@ from fastmri.data.mri_data import SliceDataset
 from fastmri.evaluate import METRIC_FUNCS, Metrics
 
 from scripts import data as script_module
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.data.coils import central_lines, combine, espirit_maps, low_resolution_maps
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import center_crop, image_to_kspace, kspace_to_image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.multi_coil import MultiCoilSource
 from sgdj.data.multi_coil_phantom import MultiCoilPhantomSource
-from sgdj.draws import Draws
 from sgdj.errors import InputError
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.operators import MultiCoil, MultiCoilAcquisition
 from sgdj.operators.coil_maps import birdcage
+from sgdj.runtime.draws import Draws
 from tests.conftest import only_run
 
 QUIET = ("scale=smoke", "logger=none", "trainer.threads=1", "evaluation.curve=[]", "attack=gaussian", "shift=[]")
@@ -218,7 +218,7 @@ def test_the_start_is_an_image(cli):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    from sgdj import cli as cli_module
+    from sgdj.modes import cli as cli_module
 
     folder = tmp_path_factory.mktemp("coils")
     with pytest.MonkeyPatch.context() as patch:

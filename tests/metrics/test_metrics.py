@@ -7,10 +7,10 @@ import skimage.metrics
 import torch
 
 from sgdj.data import Problem
-from sgdj.draws import Draws
 from sgdj.metrics.image import fastmri_metrics, sample_metrics, squared_error
 from sgdj.metrics.volumes import volume_averages, volume_mean, volume_std
 from sgdj.operators import IdentityAcquisition
+from sgdj.runtime.draws import Draws
 from sgdj.shifts import Detail, NoiseLevel
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.data.images import ImageSource
 from sgdj.errors import InputError
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.modes.plan import plan
 from tests.conftest import SMOKE, only_run
 

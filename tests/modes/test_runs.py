@@ -16,12 +16,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from sgdj.config.composition import parse
-from sgdj.config.identity import identity
-from sgdj.config.load import load
 from sgdj.config.nodes import leaves
 from sgdj.errors import Diverged
 from sgdj.evaluation.evaluate import COLUMNS
+from sgdj.jobs.composition import parse
+from sgdj.jobs.identity import identity
+from sgdj.jobs.load import load
 from sgdj.runs.checkpoints import read_checkpoint
 from sgdj.runs.directory import RunDirectory
 from sgdj.runtime import provenance
@@ -374,7 +374,7 @@ def test_a_run_of_before_some_settings_is_evaluated_like_one_of_today(cli, tmp_p
 
     import yaml
 
-    from sgdj.config.identity import without_defaults
+    from sgdj.jobs.identity import without_defaults
 
     def older(key, node):
         kept = without_defaults(key, node).items()

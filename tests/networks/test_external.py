@@ -13,7 +13,6 @@ from sgdj.attacks import APGD
 from sgdj.data import Batch
 from sgdj.data.batch import Image
 from sgdj.data.source import ImageSet
-from sgdj.draws import Draws
 from sgdj.errors import InputError, Interrupted
 from sgdj.evaluation.conditions import conditions
 from sgdj.evaluation.evaluate import COLUMNS, evaluate
@@ -22,6 +21,7 @@ from sgdj.networks.external import External, ExternalUnrolled, external
 from sgdj.operators import CartesianFourier, Identity, IdentityAcquisition
 from sgdj.reporting import curves
 from sgdj.reporting.terminal import result_table
+from sgdj.runtime.draws import Draws
 from tests.conftest import only_run
 from tests.helper import evaluation
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from sgdj.draws import Draws
 from sgdj.networks import (
     DnCNN,
     GradientDescent,
@@ -19,6 +18,7 @@ from sgdj.networks import (
 )
 from sgdj.operators import CartesianFourier, Convolution, Identity
 from sgdj.operators.wavelets import ricker
+from sgdj.runtime.draws import Draws
 from tests.helper import dense
 
 

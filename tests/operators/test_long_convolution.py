@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sgdj.draws import Draws
 from sgdj.operators import Convolution, ConvolutionAcquisition, LongConvolution
 from sgdj.operators.acquisition import LONGEST_MATRIX
 from sgdj.operators.wavelets import ricker, rotate_phase
+from sgdj.runtime.draws import Draws
 
 
 def images(*shape, dtype=torch.float64):

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from sgdj.data.batch import Image, measure, pose
-from sgdj.draws import Draws
 from sgdj.operators import (
     Acquired,
     CartesianAcquisition,
@@ -14,6 +13,7 @@ from sgdj.operators import (
     MultiCoilAcquisition,
 )
 from sgdj.operators.coil_maps import birdcage
+from sgdj.runtime.draws import Draws
 from tests.helper import assert_adjoint, dense
 
 SIZES = [(8, 8), (9, 7), (8, 11), (6, 5)]

@@ -9,7 +9,6 @@ import scipy.signal
 import torch
 
 from sgdj.config.undersampling import is_reachable, largest_center_fraction
-from sgdj.draws import Draws
 from sgdj.errors import InputError, SettingError
 from sgdj.operators import (
     CartesianAcquisition,
@@ -20,6 +19,7 @@ from sgdj.operators import (
 )
 from sgdj.operators.masks import fastmri_mask, gaussian_density, upstream_density
 from sgdj.operators.wavelets import ricker
+from sgdj.runtime.draws import Draws
 from tests.helper import assert_adjoint, dense
 
 SIZES = [(8, 8), (9, 7), (8, 11), (1, 6)]

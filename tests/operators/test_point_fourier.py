@@ -8,7 +8,6 @@ import torch
 
 from sgdj.config.undersampling import unsuitable
 from sgdj.data.batch import Image, measure, pose
-from sgdj.draws import Draws
 from sgdj.errors import InputError, SettingError
 from sgdj.operators import (
     Acquired,
@@ -20,6 +19,7 @@ from sgdj.operators import (
 )
 from sgdj.operators.coil_maps import birdcage
 from sgdj.operators.masks import partial_fourier, sampled_points
+from sgdj.runtime.draws import Draws
 from sgdj.shifts import Sampling
 from tests.helper import assert_adjoint, dense
 

@@ -6,10 +6,10 @@ import torch
 from scipy.signal import hilbert
 
 from sgdj.data.batch import Problem
-from sgdj.draws import Draws
 from sgdj.errors import InputError, SettingError
 from sgdj.operators import Convolution, ConvolutionAcquisition
 from sgdj.operators.wavelets import checked_wavelet, estimated_wavelet, ricker
+from sgdj.runtime.draws import Draws
 
 OWN = (0.0, 1.0, -4.0, 2.0, 0.5)
 

@@ -14,18 +14,20 @@ from fastmri.evaluate import METRIC_FUNCS, Metrics
 from PIL import Image
 from tifffile import imread, imwrite
 
-from sgdj import cli as cli_module
 from sgdj.config.tasks import tasks
 from sgdj.data.fastmri_layout import write_volume
 from sgdj.data.fft import center_crop, image_to_kspace
-from sgdj.draws import Draws
 from sgdj.errors import ExitCode, InputError, InputErrors
+from sgdj.jobs.identity import renewed
+from sgdj.jobs.identity import settings as deciding
+from sgdj.modes import cli as cli_module
 from sgdj.networks import StartingPoint
 from sgdj.operators.acquisition import CartesianAcquisition, ConvolutionAcquisition, IdentityAcquisition
 from sgdj.reconstruction.files import FORMATS, reconstruct
 from sgdj.reconstruction.output_folder import OutputFolder
 from sgdj.reporting import figures
 from sgdj.runs.checkpoints import read_checkpoint, write_checkpoint
+from sgdj.runtime.draws import Draws
 from sgdj.runtime.text import from_cell
 from tests.conftest import only_run
 
@@ -209,7 +211,7 @@ class Call:
             network = network or StartingPoint("adjoint")
         device, kinds = torch.device("cpu"), [FORMATS[name] for name in tasks()[self.task].files]
         formats = [kind(network, ACQUISITIONS[self.task], Draws(0), device, self.notes.append) for kind in kinds]
-        folder = OutputFolder(self.top / "out", checkpoint, settings or {}, force)
+        folder = OutputFolder(self.top / "out", checkpoint, deciding(settings or {}, ()), force, renewed)
         picture = figures.file_panel if drawn else None
         return reconstruct(formats, self.top / source, folder, self.notes.append, picture)
 
@@ -432,7 +434,7 @@ def test_leftovers_of_a_killed_call_go_and_nothing_else(images, tmp_path):
 def test_a_second_call_waits_for_no_lock(images, tmp_path):
     imwrite(tmp_path / "in" / "a.tif", gray(0.5))
     with (
-        OutputFolder(tmp_path / "out", "", {}, False).held(),
+        OutputFolder(tmp_path / "out", "", {}, False, renewed).held(),
         pytest.raises(InputError, match="another call is at work"),
     ):
         images()

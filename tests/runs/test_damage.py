@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from sgdj.cli import main
 from sgdj.errors import InputError
 from sgdj.modes import evaluate, run, train
+from sgdj.modes.cli import main
 from sgdj.runs.checkpoints import is_intact, read_checkpoint, write_checkpoint
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import METRICS, RUN

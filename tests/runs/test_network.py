@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import sgdj
-from sgdj.cli import main
-from sgdj.config.composition import parse
 from sgdj.config.instantiate import build
-from sgdj.config.load import load
 from sgdj.data.loader import Measure, batches
 from sgdj.errors import InputError, InputErrors
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
+from sgdj.modes.cli import main
 from tests.conftest import SMOKE, finished_run
 
 PLUGIN = """

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sgdj.cli import main
+from scripts.runs import compare
 from sgdj.errors import InputError
-from sgdj.runs.catalogue import compare, view
+from sgdj.modes.cli import main
+from sgdj.runs.catalogue import view
 from sgdj.runs.directory import RunDirectory
 from sgdj.runtime.writing import write_atomically
 from tests.conftest import SMOKE

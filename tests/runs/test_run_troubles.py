@@ -25,8 +25,8 @@ from sgdj.errors import ExitCode, InputError, as_run_error
 from sgdj.runs.checkpoints import FORMAT, _hash_path, read_checkpoint, write_checkpoint
 from sgdj.runs.network import load_weights
 from sgdj.study.store import read, write
-from tests.config import test_input_troubles as inputs
 from tests.conftest import QUIET, SMOKE, finished_run, only_run
+from tests.jobs import test_input_troubles as inputs
 from tests.program import RUN, Program, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,7 +236,7 @@ def killed(path, content):
         os.kill(os.getpid(), signal.SIGKILL)
     original(path, content)
 checkpoints.write_atomically = killed
-from sgdj.cli import main
+from sgdj.modes.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -291,7 +291,7 @@ def test_45_out_of_memory_names_the_setting(tmp_path):
 import resource, sys
 sys.path.insert(0, {str(ROOT)!r})
 import torch, lightning, torchmetrics
-from sgdj.cli import main
+from sgdj.modes.cli import main
 import sgdj.training.fit
 code = main(["task=denoising", "scale=smoke", "epochs=1", "logger=none", "run_dir=small"])
 assert code == 0, code
@@ -358,7 +358,7 @@ import sys
 sys.path.insert(0, {root!r})
 from sgdj.runs import tracking
 tracking._PATIENCE["online"] = 3
-from sgdj.cli import main
+from sgdj.modes.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

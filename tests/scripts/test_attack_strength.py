@@ -6,8 +6,8 @@ from omegaconf import OmegaConf
 
 from scripts.benchmarks import attack
 from sgdj.attacks import APGD
-from sgdj.config.composition import CONF
 from sgdj.errors import ExitCode
+from sgdj.jobs.composition import CONF
 from tests.conftest import QUIET, only_run
 
 

@@ -5,8 +5,8 @@ import torch
 
 from scripts import export
 from sgdj import load
-from sgdj.draws import Draws
 from sgdj.errors import CheckFailed, InputError
+from sgdj.runtime.draws import Draws
 from tests.conftest import QUIET, only_run
 
 SHAPES = {"mri": (32, 32), "seismic": (64, 16)}

@@ -6,10 +6,10 @@ import torch
 from scripts.benchmarks.plain import Plain, PlainConvolution, PlainFourier, pgd, squared_error
 from sgdj.attacks import PGD
 from sgdj.data.batch import Batch
-from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, SeismicCNN, StepSize
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
+from sgdj.runtime.draws import Draws
 from sgdj.strategies import Jitter
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from sgdj.data.batch import Problem, measure
-from sgdj.draws import Draws
 from sgdj.errors import InputError
 from sgdj.metrics.image import REGION_MARGIN, local_psnr
 from sgdj.operators.acquisition import CartesianAcquisition, ConvolutionAcquisition, IdentityAcquisition
 from sgdj.operators.wavelets import ricker, rotate_phase
+from sgdj.runtime.draws import Draws
 from sgdj.shifts import (
     Contrast,
     Detail,

@@ -8,9 +8,9 @@ import torch
 
 from sgdj.attacks import PGD
 from sgdj.data import Batch
-from sgdj.draws import Draws
 from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, Reconstructor, StepSize
 from sgdj.operators import CartesianFourier, Identity
+from sgdj.runtime.draws import Draws
 from sgdj.strategies import MSE, Adversarial, InputJitter, Jitter
 
 

@@ -16,8 +16,8 @@ from sgdj.errors import InputErrors
 from sgdj.evaluation.key import CLEAN, Key
 from sgdj.study.own import read
 from sgdj.study.store import read as stored
-from tests.config.test_plugins import write_lab
 from tests.conftest import QUIET
+from tests.jobs.test_plugins import write_lab
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Names that no file of the package has, in place of those of the other test's plugin.

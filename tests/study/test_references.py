@@ -9,11 +9,11 @@ import yaml
 
 from scripts.common import status
 from scripts.tables import main
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.data.loader import Measure
-from sgdj.draws import Draws
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.modes.plan import plan
+from sgdj.runtime.draws import Draws
 from sgdj.study.own import read
 from sgdj.study.store import read as rows
 from tests.conftest import QUIET

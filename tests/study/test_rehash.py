@@ -4,7 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from sgdj.config.identity import RESULT_VERSION
+from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.study.rehash import hash_today, rehash
 from sgdj.study.store import RUNS, fold, read, read_audits, write
 

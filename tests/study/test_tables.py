@@ -19,12 +19,12 @@ from scipy.stats import ttest_ind
 
 from scripts.common import status
 from scripts.tables import main
-from sgdj.config.composition import CONF
-from sgdj.config.identity import RESULT_VERSION, identity
 from sgdj.config.instantiate import build as instantiate
 from sgdj.config.nodes import get
 from sgdj.errors import InputError
 from sgdj.evaluation.key import CLEAN, Key
+from sgdj.jobs.composition import CONF
+from sgdj.jobs.identity import RESULT_VERSION, identity
 from sgdj.modes.plan import plan
 from sgdj.runtime.hashing import digest
 from sgdj.study import claims, levels, margins, steadiness, tables

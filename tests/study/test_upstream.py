@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from sgdj.attacks import PGD
-from sgdj.config.composition import parse
 from sgdj.config.instantiate import build
-from sgdj.config.load import load
 from sgdj.config.nodes import leaves
 from sgdj.data.batch import Batch, Image, Problem, measure, pose
-from sgdj.draws import Draws
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.metrics.image import sample_metrics
 from sgdj.networks import DnCNN, GradientDescent, ProximalGradient, SeismicCNN, StepSize
 from sgdj.operators import CartesianFourier, Convolution
 from sgdj.operators.wavelets import ricker
+from sgdj.runtime.draws import Draws
 from sgdj.strategies import MSE, Jitter
 from sgdj.study.paper import DEVIATIONS, UPSTREAM_TASKS, deviations
 from sgdj.training.module import Training

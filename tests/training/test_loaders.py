@@ -2,12 +2,12 @@
 
 import pytest
 
-from sgdj.config.composition import parse
 from sgdj.config.instantiate import build
-from sgdj.config.load import load
 from sgdj.data.loader import Measure
-from sgdj.draws import Draws
 from sgdj.errors import InputError
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
+from sgdj.runtime.draws import Draws
 from sgdj.training.fit import _loaders
 from sgdj.training.settings import Settings
 

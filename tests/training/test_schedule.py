@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from sgdj.config.composition import parse
-from sgdj.config.load import load
-from sgdj.draws import Draws
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.networks.initial import initial_network
+from sgdj.runtime.draws import Draws
 from sgdj.strategies import MSE
 from sgdj.training.module import Training
 

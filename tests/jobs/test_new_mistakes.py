@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from sgdj.config.composition import parse
 from sgdj.config.quoting import argument
 from sgdj.errors import InputErrors
+from sgdj.jobs.composition import parse
 
 FASTMRI = ("task=mri", "dataset=fastmri")
 SECTION = ("task=seismic", "dataset=section")

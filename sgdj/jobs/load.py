@@ -1,7 +1,7 @@
 """Turn the command line into a checked configuration.
 
 Every mistake of a job is collected and reported in one line each: Hydra composes, `sgdj.config.schema` checks names,
-types and ranges, constructors check single objects, and `sgdj.config.consistency` checks several together.
+types and ranges, constructors check single objects, and `sgdj.jobs.consistency` checks several together.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from sgdj.config import schema
-from sgdj.config.composition import check_overrides, compose_config, parse
-from sgdj.config.consistency import inconsistencies
 from sgdj.config.settings import Settings
-from sgdj.config.trained import from_checkpoint, is_ours
 from sgdj.errors import InputError, InputErrors
+from sgdj.jobs.composition import check_overrides, compose_config, parse
+from sgdj.jobs.consistency import inconsistencies
+from sgdj.jobs.trained import from_checkpoint, is_ours
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 import scipy.stats
 import torch
 
-from sgdj.draws import Draws
+from sgdj.runtime.draws import Draws
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])

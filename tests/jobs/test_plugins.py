@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sgdj.config.composition import parse
-from sgdj.config.load import load
 from sgdj.config.search_path import config_options, groups, opened, option_file, search_path
 from sgdj.errors import InputErrors
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from tests.conftest import QUIET, only_run
 
 CLASSES = """

@@ -17,16 +17,16 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sgdj.config import schema, signature
-from sgdj.config.model_metadata import read_metadata
 from sgdj.config.nodes import get
 from sgdj.config.options import BASES, choices, group_of, shipped
-from sgdj.config.plain_yaml import read_mapping
 from sgdj.config.quoting import argument
-from sgdj.config.roles import Role, has
 from sgdj.config.search_path import config_options, option_file
 from sgdj.config.settings import Settings
 from sgdj.config.types import Name, NonEmpty
 from sgdj.errors import InputError, InputErrors
+from sgdj.jobs.model_metadata import read_metadata
+from sgdj.jobs.plain_yaml import read_mapping
+from sgdj.jobs.roles import Role, has
 
 _KNOWN = tuple(f.name for f in dataclasses.fields(Settings) if f.init)
 _TAKEN = tuple(key for key in _KNOWN if has(key, Role.FILE))

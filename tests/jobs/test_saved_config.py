@@ -13,13 +13,13 @@ import yaml
 from PIL import Image
 from safetensors.numpy import save_file
 
-from sgdj.config import saved, trained
-from sgdj.config.composition import parse
-from sgdj.config.identity import identity
-from sgdj.config.load import load
 from sgdj.config.nodes import get, leaves, put
-from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError, InputErrors
+from sgdj.jobs import saved, trained
+from sgdj.jobs.composition import parse
+from sgdj.jobs.identity import identity
+from sgdj.jobs.load import load
+from sgdj.jobs.plain_yaml import parse_mapping
 from sgdj.runs.catalogue import view
 from sgdj.runs.directory import RunDirectory
 from tests.conftest import QUIET, finished_run
@@ -75,7 +75,7 @@ def campaign(folder):
     """Try every key with every hostile value, then four runs to their end, and record every action of the process."""
     os.chdir(folder)
     sys.path.insert(0, str(folder))
-    from sgdj.cli import main
+    from sgdj.modes.cli import main
 
     content = yaml.safe_load(Path("run/config.yaml").read_text())
     arguments = [parse([f"mode={mode}", f"checkpoint={CHECKPOINT}"]) for mode in ("evaluate", "audit")]

@@ -56,9 +56,9 @@ def _hydra(arguments: list[str]) -> int:
     """Let Hydra print its own help or the composed configuration."""
     import hydra
 
-    from sgdj.config.composition import parse
-    from sgdj.config.load import load
     from sgdj.config.search_path import CONF, opened, search_path
+    from sgdj.jobs.composition import parse
+    from sgdj.jobs.load import load
 
     overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
     try:

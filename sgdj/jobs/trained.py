@@ -6,12 +6,12 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
-from sgdj.config.composition import compose_config, withdrawn
 from sgdj.config.nodes import get, leaves, put
-from sgdj.config.roles import Role, has
-from sgdj.config.saved import Saved, check_options, read_saved, settle
 from sgdj.config.search_path import groups, opened, option_file
 from sgdj.errors import InputError, InputErrors
+from sgdj.jobs.composition import compose_config, withdrawn
+from sgdj.jobs.roles import Role, has
+from sgdj.jobs.saved import Saved, check_options, read_saved, settle
 
 
 def is_ours(config: dict[str, Any]) -> bool:

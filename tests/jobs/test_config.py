@@ -15,14 +15,14 @@ import pytest
 import yaml
 
 from sgdj.config import signature
-from sgdj.config.composition import expand, parse
-from sgdj.config.identity import identity
-from sgdj.config.load import load
 from sgdj.config.options import BASES, choices, shipped
 from sgdj.config.search_path import GROUPS, config_options
 from sgdj.config.settings import Settings
 from sgdj.config.tasks import tasks
 from sgdj.errors import InputErrors
+from sgdj.jobs.composition import expand, parse
+from sgdj.jobs.identity import identity
+from sgdj.jobs.load import load
 from tests.program import RUN, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,9 +248,9 @@ def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_checking_needs_no_torch(tmp_path):
-    modules = "sys, sgdj.cli, sgdj.config.load, sgdj.modes.sweep"
+    start = "import sys, sgdj.jobs.load, sgdj.modes.sweep; from sgdj.modes.cli import main"
     mistakes = ["strategy=nothing", "seed=x", "attack.stepps=1"]
-    code = f"import {modules}; sgdj.cli.main({mistakes}); sgdj.cli.main({mistakes[1:]}); print('torch' in sys.modules)"
+    code = f"{start}; main({mistakes}); main({mistakes[1:]}); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -271,7 +271,8 @@ def test_checking_a_range_loads_no_library_for_files_figures_or_training(tmp_pat
         "fastmri",
         "wandb",
     }
-    code = f"import sys, sgdj.cli; sgdj.cli.main(['attack.steps=-1']); print(sorted({slow} & set(sys.modules)))"
+    start = "import sys; from sgdj.modes.cli import main"
+    code = f"{start}; main(['attack.steps=-1']); print(sorted({slow} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

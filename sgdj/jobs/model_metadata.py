@@ -5,8 +5,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from sgdj.config.plain_yaml import parse_mapping
 from sgdj.errors import InputError, first_line
+from sgdj.jobs.plain_yaml import parse_mapping
 
 KEY = "sgdj"
 FORMAT = 1

@@ -15,10 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from sgdj.config import signature
+from sgdj.config.nodes import nested
 from sgdj.config.options import is_plugin, option_groups, shipped
-from sgdj.config.roles import Role, has
 from sgdj.config.schema import NODES
 from sgdj.errors import InputError
+from sgdj.jobs.roles import Role, has
 
 RESULT_VERSION = 2  # raised when a change of the program, or of a constructor's default, changes its numbers
 
@@ -148,6 +149,11 @@ def settings(config: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, Any
     """
     read = {key: value for key, value in config.items() if key != "audit" or config.get("mode") in ("audit", "certify")}
     return dict(_deciding("", read, plugins))
+
+
+def renewed(settings_by_key: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that an older version recorded by dotted key in today's canonical form."""
+    return settings(nested(settings_by_key), ())
 
 
 def identity(config: dict[str, Any], manifest: dict[str, Any], extra: dict[str, Any] | None = None) -> str:

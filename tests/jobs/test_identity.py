@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sgdj.config import identity as naming
 from sgdj.config import signature
-from sgdj.config.identity import RESULT_VERSION, identity, settings, without_defaults
 from sgdj.config.options import BASES, shipped
 from sgdj.config.schema import NODES
-from tests.config.test_config import config
+from sgdj.jobs import identity as naming
+from sgdj.jobs.identity import RESULT_VERSION, identity, settings, without_defaults
+from tests.jobs.test_config import config
 
 PINNED = Path(__file__).with_name("defaults.json")
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sgdj.config.credentials import has_key
 from sgdj.config.nodes import get, nearest
-from sgdj.config.saved import other_architecture
 from sgdj.config.tasks import task_of, tasks
 from sgdj.config.undersampling import unsuitable
 from sgdj.errors import InputError
+from sgdj.jobs.credentials import has_key
+from sgdj.jobs.saved import other_architecture
 
 #: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
 TRAINING = ("train", "tune")

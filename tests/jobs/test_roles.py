@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 
-from sgdj.config import roles
-from sgdj.config.composition import compose_config
-from sgdj.config.identity import decides
 from sgdj.config.nodes import leaves
-from sgdj.config.roles import ROLES, Role
 from sgdj.config.search_path import GROUPS, config_options
-from tests.config.test_config import NEEDED
+from sgdj.jobs import roles
+from sgdj.jobs.composition import compose_config
+from sgdj.jobs.identity import decides
+from sgdj.jobs.roles import ROLES, Role
+from tests.jobs.test_config import NEEDED
 
 
 def composed():
