@@ -25,12 +25,15 @@ setup: $(VENV)/.installed ## Create .venv with the locked requirements
 
 # torch is taken as the machine has it; the second time it only adds the CUDA parts that its build pins itself.
 $(VENV)/.installed: requirements.lock pyproject.toml
+	@echo "Installing $$(grep -c '^[a-zA-Z].*==' $<) packages and PyTorch into $(VENV): some minutes without a word" \
+		"(1.2 on two cores with the packages near by), 1.5 GB, and several more where PyTorch's build is for CUDA."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps $(TORCH)
 	$(PIP) --require-hashes --no-deps -r requirements.lock
 	$(PIP) $(TORCH)
 	$(PIP) --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	touch $@
+	@echo "Done. In this shell: source $(VENV)/bin/activate"
 
 develop: $(VENV)/.developed ## The same with what tests, launchers and Optuna need
 

@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     if options.verb == "list" and options.csv:
         print_csv(catalogue.COLUMNS, catalogue.lines(found))
     elif options.verb == "list":
-        show(catalogue.listing(found))
+        show(catalogue.listing(found), whole=True)
     elif options.verb == "sync":
         for run in found:
             for record in sorted(run.path.glob("wandb/offline-run-*")):

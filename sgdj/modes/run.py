@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sgdj.errors import Diverged, InputError, Interrupted, ResourceError, as_run_error, writing
+from sgdj.errors import Diverged, InputError, Interrupted, ResourceError, as_run_error, first_line, writing
 from sgdj.modes.checks import check_parts, prepared_data, try_out
 from sgdj.modes.earlier import earlier_run, goes_on, is_done, skipped
 from sgdj.modes.plan import Plan
@@ -171,6 +171,7 @@ def _closed(run: RunDirectory, tracker: Tracker) -> Iterator[None]:
         with suppress(OSError):  # a full disk must not hide what happened
             if isinstance(error, Diverged):
                 run.record["diverged"] = True  # the same command begins again; after anything else it goes on
+            run.record["reason"] = first_line(as_run_error(error) or error)
             close("interrupted" if trouble else "failed")
         raise
     finally:

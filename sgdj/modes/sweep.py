@@ -23,6 +23,9 @@ from sgdj.runtime.output import print_error, say
 from sgdj.runtime.signals import stop
 
 _RESULT = "result.json"
+#: File beside the jobs' folders of a sweep that stops at its first failure, wherever its jobs run.
+_FAIL_FAST = "fail-fast"
+_NOT_STARTED = "not started, since a job before it failed"
 _KIND = ("task", "scale", "epochs", "dataset.name", "architecture.name", "strategy.name")
 
 
@@ -113,6 +116,8 @@ def _run_one(config: object) -> JobResult:
     overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(hydra.overrides.task)]  # type: ignore[union-attr]
     if stop.received is not None:  # the job before was stopped, and so is the sweep
         result = {"exit_code": 128 + stop.received, "error": "not started"}
+    elif _is_over(Path(hydra.runtime.output_dir).parent):
+        result = {"exit_code": int(ExitCode.CHECK_FAILED), "error": _NOT_STARTED}
     else:
         say(f"job: {' '.join(overrides)}", sys.stderr)
         result = execute(overrides, in_sweep=True)
@@ -121,6 +126,11 @@ def _run_one(config: object) -> JobResult:
     with writing(path):
         path.write_text(json.dumps(kept | {"overrides": overrides}))
     return JobResult(kept)
+
+
+def _is_over(folder: Path) -> bool:
+    """Check whether the sweep stops at its first failure, and a job of it has failed."""
+    return (folder / _FAIL_FAST).exists() and any(result["exit_code"] for result in _results(folder))
 
 
 def _results(folder: Path) -> list[Record]:
@@ -170,6 +180,8 @@ def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> in
         code = result["exit_code"]
         outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
         status = "failed" if code else "skipped" if result["skipped"] else "finished"
+        if result["error"] == _NOT_STARTED:
+            status, outcome = "left out", _NOT_STARTED
         score = "" if result["score"] is None else f"  score {result['score']:.3f} dB"
         say(f"{status:9}{' '.join(result['overrides'])}{score}  {outcome}")
         if code > 128:
@@ -184,13 +196,15 @@ def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> in
     return int(ExitCode.DONE if done == max(count, len(results)) else ExitCode.CHECK_FAILED)
 
 
-def sweep(overrides: Sequence[str]) -> int:
+def sweep(overrides: Sequence[str], fail_fast: bool = False) -> int:
     """Check and run all jobs through Hydra's sweeper and launcher, then print a line for each.
 
     Parameters
     ----------
     overrides
         Arguments of the command line.
+    fail_fast
+        Whether no job begins after one has failed.
 
     Returns
     -------
@@ -200,7 +214,7 @@ def sweep(overrides: Sequence[str]) -> int:
     try:
         searching = _search(overrides)
         jobs = _check_all(overrides)
-        return _run_all(overrides, jobs, searching)
+        return _run_all(overrides, jobs, searching, fail_fast)
     except BaseException as error:  # while jobs are checked: those that run tell their own
         known = as_run_error(error)
         if known is None:
@@ -209,13 +223,15 @@ def sweep(overrides: Sequence[str]) -> int:
         return int(known.exit_code)
 
 
-def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> int:
+def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool, fail_fast: bool) -> int:
     """Run checked jobs and report their outcome."""
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
     plugins = list(dict.fromkeys(name for job in jobs for name in job.settings.plugins))
     with stop.obeyed(), _scratch(overrides, jobs) as folder:
+        if fail_fast:
+            (Path(folder) / _FAIL_FAST).touch()
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder, plugins)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster

@@ -49,9 +49,18 @@ def result_table(summary: Summary, title: str) -> Table:
     return table
 
 
-def show(table: Table) -> None:
-    """Print a table to standard output, at full width where there is no terminal."""
+def show(table: Table, whole: bool = False) -> None:
+    """Print a table to standard output, at full width where there is no terminal.
+
+    Parameters
+    ----------
+    table
+        Table to print.
+    whole
+        Whether every row stays on one line however long it is; a terminal breaks it, and copies it unbroken.
+    """
     console = Console(markup=False, emoji=False)  # names may contain brackets and colons
-    if not console.is_terminal:
-        console = Console(width=120, markup=False, emoji=False)
-    console.print(table)
+    width = 120 if not console.is_terminal else console.width
+    if whole:
+        width = max(width, Console(width=10**6).measure(table).maximum)
+    Console(width=width, markup=False, emoji=False).print(table)
