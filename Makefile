@@ -16,7 +16,7 @@ LAUNCHER ?=
 STUDY ?=
 CHOSEN = $(if $(STUDY),--study $(STUDY),--scale $(SCALE) $(if $(SEEDS),--seeds $(SEEDS)))
 
-.PHONY: help setup develop lock demo reproduce-tables tables test test-all bench scaling lint clean
+.PHONY: help setup develop lock demo reproduce-tables tables test test-all bench scaling lint docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -87,6 +87,11 @@ lint: develop ## Lint, check types and docstrings only
 	$(BIN)/pydoclint run.py sgdj scripts tests
 	$(BIN)/python -m pytest --noconftest tests/test_docstrings.py
 	$(BIN)/mypy
+
+docs: develop ## Make the site of the documentation in build/docs; a warning or a dead link is an error
+	$(BIN)/python -m scripts.pages build/pages
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open $(CURDIR)/build/docs/index.html"
 
 clean: ## Remove the environment, caches and generated data; run directories stay
 	rm -rf $(VENV) data build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Scripts for data and runs, and the README's library example."""
+"""Scripts for data and runs, and the documented library example."""
 
 import csv
 import json
@@ -136,8 +136,8 @@ def test_sync_commands_and_tidying(two_runs):
     assert len(list(two_runs.rglob("best.ckpt"))) == 1
 
 
-def test_the_readmes_library_example_runs():
-    text = (ROOT / "README.md").read_text()
+def test_the_documented_library_example_runs():
+    text = (ROOT / "docs" / "extending.md").read_text()
     (example,) = re.findall(r"<!-- library example -->\n```python\n(.*?)```", text, flags=re.DOTALL)
     scope: dict = {}
     exec(example.replace("range(300)", "range(3)"), scope)
