@@ -173,7 +173,8 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs", reason="mkdocs is in requirements-dev.lock: run make develop")
     gather(tmp_path / "build" / "pages")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
-    (tmp_path / "sgdj").symlink_to(ROOT / "sgdj")
+    for name in ("sgdj", "scripts"):
+        (tmp_path / name).symlink_to(ROOT / name)
     command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
