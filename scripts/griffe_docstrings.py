@@ -1,4 +1,4 @@
-"""Extension of griffe, which reads docstrings for the reference: puts what it would show wrongly into words it knows."""
+"""Extension of griffe, which reads docstrings for the reference: says what it shows wrongly in words that it knows."""
 
 import re
 from typing import Any

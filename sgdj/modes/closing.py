@@ -29,8 +29,10 @@ def closing_lines(job: "Job", record: Record) -> list[str]:
     """
     if job.settings.mode not in ("train", "evaluate", "audit", "certify"):
         return []
+    from sgdj.runs.directory import REPORT  # what it imports is not needed for a mistake on the command line
+
     folder = Path(record["folder"])
-    lines = [f"look at: {folder / 'figures'}"]
+    lines = [f"look at: {folder / REPORT}"]
     if job.settings.mode == "train":
         again = [o for o in job.overrides if o.lstrip("+").partition("=")[0] in _GIVEN_AGAIN]
         audit = ["mode=audit", f"checkpoint={folder / 'checkpoints' / 'best.ckpt'}", *again]

@@ -18,9 +18,11 @@ from sgdj.config.search_path import CONF, groups, search_path
 from sgdj.errors import ExitCode, InputError, InputErrors, Interrupted, as_run_error, disk_full, writing
 from sgdj.modes.execute import execute
 from sgdj.runtime.contents import Record
+from sgdj.runtime.hashing import digest
 from sgdj.runtime.importable import python_path
 from sgdj.runtime.output import print_error, say
 from sgdj.runtime.signals import stop
+from sgdj.runtime.writing import write_atomically
 
 _RESULT = "result.json"
 #: File beside the jobs' folders of a sweep that stops at its first failure, wherever its jobs run.
@@ -174,8 +176,44 @@ def _launch(overrides: Sequence[str], folder: str, plugins: Sequence[str]) -> No
         GlobalHydra.instance().clear()
 
 
-def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> int:
-    """A line for each job that came to an end, of as many as there should be, and the exit code of all."""
+def _compare(results: Sequence[Record], overrides: Sequence[str], place: Path) -> None:
+    """Show means over seeds of the finished jobs, and leave a page of them below the output folder."""
+    from sgdj.reporting.comparison import compared, comparison_table
+    from sgdj.reporting.pages import runs_page
+    from sgdj.reporting.terminal import show
+    from sgdj.runs.catalogue import view
+
+    folders = dict.fromkeys(result["folder"] for result in results if result["exit_code"] == 0 and result["folder"])
+    found = [view(Path(folder)) for folder in folders if (Path(folder) / "run.json").is_file()]
+    if not found:
+        return
+    for one in compared(found):
+        show(comparison_table(one), whole=True)
+    command = shlex.join(["python", "run.py", "-m", *overrides])
+    path = place / f"sweep-{digest(list(overrides))[:8]}.html"
+    write_atomically(path, runs_page("Sweep", found, command))
+    say(f"look at: {path}")
+
+
+def _tell(results: Sequence[Record], overrides: Sequence[str], count: int, place: Path) -> int:
+    """Print a line for each job that came to an end, compare them, and return the exit code of all.
+
+    Parameters
+    ----------
+    results
+        Results of the jobs that came to an end.
+    overrides
+        Arguments of the command line.
+    count
+        Number of jobs that there should be.
+    place
+        Folder that receives the sweep's page.
+
+    Returns
+    -------
+    int
+        0, the signal's code if interrupted, or 5 if any job failed.
+    """
     for result in results:
         code = result["exit_code"]
         outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
@@ -191,6 +229,7 @@ def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> in
     if scored:
         best = max(scored, key=lambda result: result["score"])
         say(f"best: {' '.join(best['overrides'])}  score {best['score']:.3f} dB")
+    _compare(results, overrides, place)
     done = sum(r["exit_code"] == 0 for r in results)
     print(f"{done} of {max(count, len(results))} jobs done")
     return int(ExitCode.DONE if done == max(count, len(results)) else ExitCode.CHECK_FAILED)
@@ -229,6 +268,7 @@ def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool, fai
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
     plugins = list(dict.fromkeys(name for job in jobs for name in job.settings.plugins))
+    place = Path(jobs[0].settings.output_dir)
     with stop.obeyed(), _scratch(overrides, jobs) as folder:
         if fail_fast:
             (Path(folder) / _FAIL_FAST).touch()
@@ -239,9 +279,9 @@ def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool, fai
                 raise full from error
             line = " ".join(str(error).split()) or type(error).__name__
             say(f"error: the launcher gave up: {line[:200]}", sys.stderr)
-            _tell(_results(Path(folder)), overrides, count)
+            _tell(_results(Path(folder)), overrides, count, place)
             return int(ExitCode.CHECK_FAILED)
         except Interrupted:  # between two jobs
             print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
             raise
-        return _tell(_results(Path(folder)), overrides, count)
+        return _tell(_results(Path(folder)), overrides, count, place)

@@ -131,6 +131,12 @@ def _config(path: Path) -> dict[str, object]:
     return {}
 
 
+def read_summary(path: Path) -> Summary:
+    """Read the means of a run, reconstructors by today's names; empty if there are none, or they are damaged."""
+    found = _load(path / "evaluation" / "summary.json")
+    return {current_name(name): entry for name, entry in found.items()}
+
+
 def view(path: Path) -> RunView:
     """Read a run directory.
 
@@ -155,7 +161,7 @@ def view(path: Path) -> RunView:
         path,
         _load(path / "run.json"),
         _config(path / "config.yaml"),
-        {current_name(name): entry for name, entry in _load(path / "evaluation" / "summary.json").items()},
+        read_summary(path),
     )
 
 

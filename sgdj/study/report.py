@@ -1,6 +1,5 @@
 """Build everything under results/ that follows from rows: tables, claims, levels, times and figures."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,9 +84,10 @@ def put_excerpts(pages: Sequence[Path], folder: Path) -> None:
     for page in pages:
         text = new = page.read_text()
         for name, shown in (("results", results), ("finding", finding)):
-            pattern = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
-            inner = "\n\n".join(shown)
-            new = re.sub(pattern, lambda m, inner=inner: f"{m[1]}{inner}\n{m[2]}", new, flags=re.DOTALL)
+            start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+            before, marked, rest = new.partition(start)
+            if marked:
+                new = before + start + "\n\n".join(shown) + "\n" + end + rest.partition(end)[2]
         if new != text:
             write_atomically(page, new.encode())
 

@@ -16,7 +16,7 @@ from scripts.common import status
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = {
     "tables": ("run", "missing", "build", "check", "choose", "rehash"),
-    "runs": ("list", "compare", "sync", "tidy"),
+    "runs": ("list", "compare", "report", "sync", "tidy"),
     "data": ("describe", "convert", "generate"),
     "unet": (),
     "keep_demo": (),
