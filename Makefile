@@ -16,7 +16,7 @@ LAUNCHER ?=
 STUDY ?=
 CHOSEN = $(if $(STUDY),--study $(STUDY),--scale $(SCALE) $(if $(SEEDS),--seeds $(SEEDS)))
 
-.PHONY: help setup develop lock demo reproduce-tables tables test test-all bench scaling lint clean
+.PHONY: help setup develop lock demo reproduce-tables tables test test-all bench scaling lint docs clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -25,12 +25,15 @@ setup: $(VENV)/.installed ## Create .venv with the locked requirements
 
 # torch is taken as the machine has it; the second time it only adds the CUDA parts that its build pins itself.
 $(VENV)/.installed: requirements.lock pyproject.toml
+	@echo "Installing $$(grep -c '^[a-zA-Z].*==' $<) packages and PyTorch into $(VENV): some minutes without a word" \
+		"(1.2 on two cores with the packages near by), 1.5 GB, and several more where PyTorch's build is for CUDA."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps $(TORCH)
 	$(PIP) --require-hashes --no-deps -r requirements.lock
 	$(PIP) $(TORCH)
 	$(PIP) --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
 	touch $@
+	@echo "Done. In this shell: source $(VENV)/bin/activate"
 
 develop: $(VENV)/.developed ## The same with what tests, launchers and Optuna need
 
@@ -84,6 +87,11 @@ lint: develop ## Lint, check types and docstrings only
 	$(BIN)/pydoclint run.py sgdj scripts tests
 	$(BIN)/python -m pytest --noconftest tests/test_docstrings.py
 	$(BIN)/mypy
+
+docs: develop ## Make the site of the documentation in build/docs; a warning or a dead link is an error
+	$(BIN)/python -m scripts.pages build/pages
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open $(CURDIR)/build/docs/index.html"
 
 clean: ## Remove the environment, caches and generated data; run directories stay
 	rm -rf $(VENV) data build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Copy the demo's table, record and two figures from a run directory to results/demo and the README.
+"""Copy the demo's table, record and two figures from a run directory to results/demo and docs/start.md.
 
 python scripts/keep_demo.py outputs/mri/gd-jitter/seed0-HASH
 """
@@ -34,7 +34,7 @@ def table(summary: dict) -> str:
 
 
 def keep(run: Path) -> None:
-    """Copy the files of a run, and rewrite the README.
+    """Copy the files of a run, and renew the table of docs/start.md.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def keep(run: Path) -> None:
     shutil.copyfile(run / "run.json", target / "run.json")
     shutil.copyfile(run / "figures" / "robustness.png", target / "robustness.png")
     shutil.copyfile(panel, target / "panel-attack.png")
-    readme = ROOT / "README.md"
+    page = ROOT / "docs" / "start.md"
     pattern = r"(<!-- demo table -->\n).*?(<!-- end of demo table -->)"
-    readme.write_text(re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", readme.read_text(), flags=re.DOTALL))
+    page.write_text(re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page.read_text(), flags=re.DOTALL))
 
 
 def parser() -> Parser:
@@ -71,7 +71,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str]) -> int:
-    """Copy the files and rewrite the README."""
+    """Copy the files and renew the table."""
     keep(parser().parse_args(arguments).run)
     return 0
 

@@ -1,8 +1,9 @@
-"""List, filter, compare and tidy runs.
+"""List, filter, compare, show and tidy runs.
 
 python scripts/runs.py list --strategy jitter --status finished
 python scripts/runs.py list outputs /data/runs --csv > runs.csv
 python scripts/runs.py compare RUN_A RUN_B
+python scripts/runs.py report --task mri --output mri.html
 """
 
 import argparse
@@ -21,6 +22,7 @@ from sgdj.metrics.volumes import volume_averages
 from sgdj.runs import catalogue
 from sgdj.runtime.output import say
 from sgdj.runtime.text import from_cell, printable
+from sgdj.runtime.writing import write_atomically
 
 
 def _folder(text: str) -> Path:
@@ -38,15 +40,17 @@ def parser() -> Parser:
     verbs = made.verbs(
         list="list runs with their scores and folders",
         compare="compare two runs: their settings, and their metrics paired by volume",
+        report="write one HTML page of runs: means over seeds, a line for each, robustness curves",
         sync="print the W&B commands that send offline records",
         tidy="remove checkpoints of finished runs; without --yes, say what would go",
     )
-    for name in ("list", "sync", "tidy"):
+    for name in ("list", "report", "sync", "tidy"):
         verbs[name].add_argument("folders", nargs="*", type=_folder, metavar="FOLDER", help="where runs lie (outputs)")
         filters = verbs[name].add_argument_group("filters", "only runs of which this is true")
         for fact in catalogue.FACTS:
             filters.add_argument(f"--{fact}", help=f"its {fact}")
     verbs["list"].add_argument("--csv", action="store_true", help="print the list as CSV, scores unrounded")
+    verbs["report"].add_argument("--output", type=Path, default="runs.html", help="file to write (runs.html)")
     verbs["tidy"].add_argument("--yes", action="store_true", help="remove")
     verbs["compare"].add_argument("first", type=Path, metavar="RUN_A", help="run directory")
     verbs["compare"].add_argument("second", type=Path, metavar="RUN_B", help="run directory")
@@ -122,6 +126,23 @@ def compare(first: Path, second: Path) -> list[Table]:
     return [settings, paired]
 
 
+def _report(found: list[catalogue.RunView], path: Path, command: str) -> None:
+    """Write the page of some runs; a file that is no such page is not replaced."""
+    from sgdj.reporting.html import MARK
+    from sgdj.reporting.pages import runs_page
+
+    if not found:
+        raise InputError("there is no such run", command, "see python scripts/runs.py list")
+    if path.exists() or path.is_symlink():
+        content = path.read_bytes()[: len(MARK)] if path.is_file() and not path.is_symlink() else b""
+        if content != MARK:
+            raise InputError("the file is no page of this program", str(path), "give --output another name")
+    if not path.parent.is_dir():
+        raise InputError("there is no such folder", str(path.parent), "make it first")
+    write_atomically(path, runs_page(f"{len(found)} runs", found, command))
+    say(f"look at: {path}")
+
+
 def main(arguments: list[str]) -> int:
     """Run the chosen verb."""
     from sgdj.reporting.terminal import show
@@ -135,7 +156,9 @@ def main(arguments: list[str]) -> int:
     if options.verb == "list" and options.csv:
         print_csv(catalogue.COLUMNS, catalogue.lines(found))
     elif options.verb == "list":
-        show(catalogue.listing(found))
+        show(catalogue.listing(found), whole=True)
+    elif options.verb == "report":
+        _report(found, options.output, shlex.join(["python", "scripts/runs.py", *arguments]))
     elif options.verb == "sync":
         for run in found:
             for record in sorted(run.path.glob("wandb/offline-run-*")):

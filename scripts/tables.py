@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 RESULTS = Path("results")
+#: Pages that show an excerpt of the committed results between markers.
+EXCERPTS = (Path("README.md"), Path("docs/results.md"))
 
 
 def _seeds(options: argparse.Namespace) -> tuple[int, ...]:
@@ -50,7 +52,7 @@ def _say(line: str) -> None:
 
 def _build(scale: str, seeds: tuple[int, ...]) -> None:
     from sgdj.study.paper import RESULTS_HEAD
-    from sgdj.study.report import build, put_excerpt
+    from sgdj.study.report import build, put_excerpts
     from sgdj.study.store import fold
 
     target = folder(RESULTS, scale, seeds)
@@ -59,8 +61,8 @@ def _build(scale: str, seeds: tuple[int, ...]) -> None:
     top = RESULTS if committed else target
     for path in build(target, seeds, top, RESULTS_HEAD.format(place=f"{scale}/" if committed else "")):
         print(path)
-    if committed and Path("README.md").is_file():
-        put_excerpt(Path("README.md"), target)
+    if committed:
+        put_excerpts([page for page in EXCERPTS if page.is_file()], target)
 
 
 def _build_own(study: "OwnStudy") -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from signal import Signals
 
 
 class ExitCode(IntEnum):
@@ -113,7 +114,7 @@ class Interrupted(BaseException):
     """
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"interrupted by signal {signum}")
+        super().__init__(f"interrupted by {Signals(signum).name}")
         self.exit_code = ExitCode(128 + signum)
 
 

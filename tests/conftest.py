@@ -1,6 +1,7 @@
 """Shared helpers: real data, and the command line run in this process."""
 
 import base64
+import math
 import os
 import sys
 from contextlib import chdir
@@ -14,6 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from sgdj.modes.cli import main
+from sgdj.runtime import progress
 
 #: What a test of something else leaves out of its runs.
 QUIET = ("logger=none", "evaluation.panels=0")
@@ -46,6 +48,12 @@ def no_drawing(request, monkeypatch):
     """Leave out the drawing of figures, half of the time of a small run, unless the test is marked ``figures``."""
     if request.node.get_closest_marker("figures") is None:
         monkeypatch.setattr(Figure, "savefig", lambda figure, file, **settings: file.write(PICTURE))
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    """Print no lines of progress, which depend on how busy the machine is; a test of them sets a pause of its own."""
+    monkeypatch.setattr(progress, "PAUSE", math.inf)
 
 
 @pytest.fixture(autouse=True)

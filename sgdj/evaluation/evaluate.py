@@ -174,7 +174,7 @@ def evaluate(
             for batch in batches(chosen, collate, settings.batch_size, workers=workers):
                 yield group, batch.to(device)
 
-    for group, batch in follow(work(), steps, "evaluating"):
+    for group, batch in follow(work(), steps, "evaluating", _named):
         if not table.tried:
             table.try_out(batch)
         found = {
@@ -187,6 +187,11 @@ def evaluate(
             walked = {name: walk.get(condition.key.iterations) for name, walk in walks.items()}
             table.add(condition, batch, {name: found[name][condition.name] for name in reconstructors}, walked)
     return table.result(listed)
+
+
+def _named(work: tuple[list[Condition], Batch]) -> str:
+    """Name the conditions that share a measurement, for the progress bar."""
+    return ", ".join(condition.name for condition in work[0])
 
 
 @dataclass(frozen=True)

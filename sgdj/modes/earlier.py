@@ -143,7 +143,7 @@ def goes_on(plan: Plan, run: RunDirectory, earlier: Earlier) -> bool:
     elif wanted and plan.trains:
         if _has_checkpoints(plan, run):
             return True
-        tell("beginning at epoch 0: the earlier run left no intact checkpoint")
+        tell("beginning again: the earlier run left no intact checkpoint")
     return False
 
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sgdj.errors import ExitCode, Interrupted, ResourceError, as_run_error, first_line
+from sgdj.modes.closing import closing_lines
 from sgdj.runtime.contents import Record
 from sgdj.runtime.output import print_error, say, say_traceback
 from sgdj.runtime.ranks import rank
@@ -50,7 +51,11 @@ def execute(overrides: Sequence[str], in_sweep: bool = False) -> Record:
         torch_device(job.settings.device)  # a missing device is told before the slow imports
         run = _page(job.settings.mode)
         with stop.obeyed():  # until here nothing is written, and a signal may end the process at once
-            return {"exit_code": int(ExitCode.DONE), **run(job)}
+            record = run(job)
+        if rank() == 0 and not in_sweep:
+            for line in closing_lines(job, record):
+                say(line)
+        return {"exit_code": int(ExitCode.DONE), **record}
     except BaseException as error:
         known = as_run_error(error)
         if known is None:

@@ -1,5 +1,6 @@
 """The course that all runs share: check, claim the folder or skip, resume or begin, record, close."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -8,14 +9,16 @@ from dataclasses import dataclass
 
 import torch
 
-from sgdj.errors import Diverged, InputError, Interrupted, ResourceError, as_run_error, writing
+from sgdj.errors import Diverged, InputError, Interrupted, ResourceError, as_run_error, first_line, writing
 from sgdj.modes.checks import check_parts, prepared_data, try_out
 from sgdj.modes.earlier import earlier_run, goes_on, is_done, skipped
 from sgdj.modes.plan import Plan
 from sgdj.modes.processes import check_devices, check_shares, launch, processes
 from sgdj.modes.record import first_record, now
 from sgdj.networks import Reconstructor
-from sgdj.runs.directory import RunDirectory
+from sgdj.reporting.pages import run_page
+from sgdj.runs.catalogue import RunView, read_summary
+from sgdj.runs.directory import REPORT, RunDirectory
 from sgdj.runs.earlier import Earlier
 from sgdj.runs.tracking import Tracker
 from sgdj.runs.verification import hashes
@@ -23,6 +26,7 @@ from sgdj.runtime.contents import Metrics, Record
 from sgdj.runtime.memory import forget_peak, peak_mib, reuse_freed
 from sgdj.runtime.ranks import local_world, rank, tell, world
 from sgdj.runtime.threads import threads_for
+from sgdj.runtime.writing import write_atomically
 
 Log = Callable[[Metrics], None]
 
@@ -150,6 +154,14 @@ def _recorded(plan: Plan, steps: Steps, run: RunDirectory, earlier: Earlier, dat
     return {**run.record, "folder": str(run.path)}
 
 
+def _report(run: RunDirectory) -> None:
+    """Write the page of a finished run, and the hashes of all of its files."""
+    run.record["files"] = {name: found for name, found in hashes(run.path).items() if name != REPORT}
+    content = run_page(RunView(run.path, run.record, run.read_config(), read_summary(run.path)))
+    write_atomically(run.path / REPORT, content)
+    run.record["files"][REPORT] = hashlib.sha256(content).hexdigest()
+
+
 @contextmanager
 def _closed(run: RunDirectory, tracker: Tracker) -> Iterator[None]:
     """Record how the run ended, however it does."""
@@ -157,9 +169,11 @@ def _closed(run: RunDirectory, tracker: Tracker) -> Iterator[None]:
 
     def close(status: str) -> None:
         wall = before + time.perf_counter() - began
+        memory = round(peak_mib(), 1)
+        run.record.update(status=status, ended=now(), wall_s=round(wall, 2), peak_memory_mib=memory)
         if status == "finished":
-            run.record["files"] = hashes(run.path)
-        run.update(status=status, ended=now(), wall_s=round(wall, 2), peak_memory_mib=round(peak_mib(), 1))
+            _report(run)
+        run.update()
 
     failed = True
     try:
@@ -171,6 +185,7 @@ def _closed(run: RunDirectory, tracker: Tracker) -> Iterator[None]:
         with suppress(OSError):  # a full disk must not hide what happened
             if isinstance(error, Diverged):
                 run.record["diverged"] = True  # the same command begins again; after anything else it goes on
+            run.record["reason"] = first_line(as_run_error(error) or error)
             close("interrupted" if trouble else "failed")
         raise
     finally:

@@ -18,11 +18,16 @@ from sgdj.jobs.composition import expand, parse, swept
 from sgdj.jobs.load import Job, load
 from sgdj.modes.execute import execute
 from sgdj.runtime.contents import Record
+from sgdj.runtime.hashing import digest
 from sgdj.runtime.importable import python_path
 from sgdj.runtime.output import print_error, say
 from sgdj.runtime.signals import stop
+from sgdj.runtime.writing import write_atomically
 
 _RESULT = "result.json"
+#: File beside the jobs' folders of a sweep that stops at its first failure, wherever its jobs run.
+_FAIL_FAST = "fail-fast"
+_NOT_STARTED = "not started, since a job before it failed"
 _KIND = ("task", "scale", "epochs", "dataset.name", "architecture.name", "strategy.name")
 
 
@@ -113,6 +118,8 @@ def _run_one(config: object) -> JobResult:
     overrides = [str(o).lstrip("+") for o in OmegaConf.to_container(hydra.overrides.task)]  # type: ignore[union-attr]
     if stop.received is not None:  # the job before was stopped, and so is the sweep
         result = {"exit_code": 128 + stop.received, "error": "not started"}
+    elif _is_over(Path(hydra.runtime.output_dir).parent):
+        result = {"exit_code": int(ExitCode.CHECK_FAILED), "error": _NOT_STARTED}
     else:
         say(f"job: {' '.join(overrides)}", sys.stderr)
         result = execute(overrides, in_sweep=True)
@@ -121,6 +128,11 @@ def _run_one(config: object) -> JobResult:
     with writing(path):
         path.write_text(json.dumps(kept | {"overrides": overrides}))
     return JobResult(kept)
+
+
+def _is_over(folder: Path) -> bool:
+    """Check whether the sweep stops at its first failure, and a job of it has failed."""
+    return (folder / _FAIL_FAST).exists() and any(result["exit_code"] for result in _results(folder))
 
 
 def _results(folder: Path) -> list[Record]:
@@ -164,12 +176,50 @@ def _launch(overrides: Sequence[str], folder: str, plugins: Sequence[str]) -> No
         GlobalHydra.instance().clear()
 
 
-def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> int:
-    """A line for each job that came to an end, of as many as there should be, and the exit code of all."""
+def _compare(results: Sequence[Record], overrides: Sequence[str], place: Path) -> None:
+    """Show means over seeds of the finished jobs, and leave a page of them below the output folder."""
+    from sgdj.reporting.comparison import compared, comparison_table
+    from sgdj.reporting.pages import runs_page
+    from sgdj.reporting.terminal import show
+    from sgdj.runs.catalogue import view
+
+    folders = dict.fromkeys(result["folder"] for result in results if result["exit_code"] == 0 and result["folder"])
+    found = [view(Path(folder)) for folder in folders if (Path(folder) / "run.json").is_file()]
+    if not found:
+        return
+    for one in compared(found):
+        show(comparison_table(one), whole=True)
+    command = shlex.join(["python", "run.py", "-m", *overrides])
+    path = place / f"sweep-{digest(list(overrides))[:8]}.html"
+    write_atomically(path, runs_page("Sweep", found, command))
+    say(f"look at: {path}")
+
+
+def _tell(results: Sequence[Record], overrides: Sequence[str], count: int, place: Path) -> int:
+    """Print a line for each job that came to an end, compare them, and return the exit code of all.
+
+    Parameters
+    ----------
+    results
+        Results of the jobs that came to an end.
+    overrides
+        Arguments of the command line.
+    count
+        Number of jobs that there should be.
+    place
+        Folder that receives the sweep's page.
+
+    Returns
+    -------
+    int
+        0, the signal's code if interrupted, or 5 if any job failed.
+    """
     for result in results:
         code = result["exit_code"]
         outcome = result["folder"] if code == 0 else f"exit {code}: {result['error']}"
         status = "failed" if code else "skipped" if result["skipped"] else "finished"
+        if result["error"] == _NOT_STARTED:
+            status, outcome = "left out", _NOT_STARTED
         score = "" if result["score"] is None else f"  score {result['score']:.3f} dB"
         say(f"{status:9}{' '.join(result['overrides'])}{score}  {outcome}")
         if code > 128:
@@ -179,18 +229,21 @@ def _tell(results: Sequence[Record], overrides: Sequence[str], count: int) -> in
     if scored:
         best = max(scored, key=lambda result: result["score"])
         say(f"best: {' '.join(best['overrides'])}  score {best['score']:.3f} dB")
+    _compare(results, overrides, place)
     done = sum(r["exit_code"] == 0 for r in results)
     print(f"{done} of {max(count, len(results))} jobs done")
     return int(ExitCode.DONE if done == max(count, len(results)) else ExitCode.CHECK_FAILED)
 
 
-def sweep(overrides: Sequence[str]) -> int:
+def sweep(overrides: Sequence[str], fail_fast: bool = False) -> int:
     """Check and run all jobs through Hydra's sweeper and launcher, then print a line for each.
 
     Parameters
     ----------
     overrides
         Arguments of the command line.
+    fail_fast
+        Whether no job begins after one has failed.
 
     Returns
     -------
@@ -200,7 +253,7 @@ def sweep(overrides: Sequence[str]) -> int:
     try:
         searching = _search(overrides)
         jobs = _check_all(overrides)
-        return _run_all(overrides, jobs, searching)
+        return _run_all(overrides, jobs, searching, fail_fast)
     except BaseException as error:  # while jobs are checked: those that run tell their own
         known = as_run_error(error)
         if known is None:
@@ -209,13 +262,16 @@ def sweep(overrides: Sequence[str]) -> int:
         return int(known.exit_code)
 
 
-def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> int:
+def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool, fail_fast: bool) -> int:
     """Run checked jobs and report their outcome."""
     cost = "every trial costs about a run" if searching else estimate(jobs)
     print(f"{len(jobs)} jobs checked; {cost}", file=sys.stderr, flush=True)
     count = 0 if searching else len(jobs)  # trials are as many as the sweeper asks for
     plugins = list(dict.fromkeys(name for job in jobs for name in job.settings.plugins))
+    place = Path(jobs[0].settings.output_dir)
     with stop.obeyed(), _scratch(overrides, jobs) as folder:
+        if fail_fast:
+            (Path(folder) / _FAIL_FAST).touch()
         try:
             _launch([*(["hydra.sweeper.direction=maximize"] if searching else []), *overrides], folder, plugins)
         except Exception as error:  # of the launcher: a job that was killed, or no cluster
@@ -223,9 +279,9 @@ def _run_all(overrides: Sequence[str], jobs: Sequence[Job], searching: bool) -> 
                 raise full from error
             line = " ".join(str(error).split()) or type(error).__name__
             say(f"error: the launcher gave up: {line[:200]}", sys.stderr)
-            _tell(_results(Path(folder)), overrides, count)
+            _tell(_results(Path(folder)), overrides, count, place)
             return int(ExitCode.CHECK_FAILED)
         except Interrupted:  # between two jobs
             print(f"continue with: python run.py -m {shlex.join(overrides)}", file=sys.stderr)
             raise
-        return _tell(_results(Path(folder)), overrides, count)
+        return _tell(_results(Path(folder)), overrides, count, place)

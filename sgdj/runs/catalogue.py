@@ -19,9 +19,9 @@ from sgdj.runtime.text import printable
 
 #: What runs are filtered by.
 FACTS = ("task", "architecture", "strategy", "sigma", "seed", "scale", "mode", "status")
-_SHOWN = ("task", "architecture", "strategy", "sigma", "seed", "status")
+_SHOWN = ("mode", "task", "scale", "architecture", "strategy", "sigma", "seed", "attack", "status")
 #: What `lines` says of a run.
-COLUMNS = (*_SHOWN, "clean dB", "attacked dB", "OOD dB", "MiB", "folder")
+COLUMNS = (*_SHOWN, "clean dB", "attacked dB", "OOD dB", "MiB", "folder", "reason")
 _GROUPS = ("operator", "dataset", "architecture", "strategy", "attack", "shift", "trainer", "evaluation")
 
 
@@ -63,6 +63,13 @@ class RunView:
         if self.setting("reconstructor") is not None:  # what it would train plays no part
             nodes |= dict(zip(("architecture", "strategy"), names(self.config), strict=True)) | {"sigma": ""}
         return {fact: str(nodes[fact] if fact in nodes else self.config.get(fact, "?")) for fact in FACTS}
+
+    @property
+    def reason(self) -> str:
+        """Why the run is not finished; empty if it is, or if nothing was recorded."""
+        if self.status == "killed":
+            return "no process is at work on it"
+        return str(self.record.get("reason", "")) if self.status in ("failed", "interrupted") else ""
 
     def setting(self, key: str) -> object:
         """The value under a dotted key of the configuration, or None."""
@@ -121,6 +128,12 @@ def _config(path: Path) -> dict[str, object]:
     return {}
 
 
+def read_summary(path: Path) -> Summary:
+    """Read the means of a run, reconstructors by today's names; empty if there are none, or they are damaged."""
+    found = _load(path / "evaluation" / "summary.json")
+    return {current_name(name): entry for name, entry in found.items()}
+
+
 def view(path: Path) -> RunView:
     """Read a run directory.
 
@@ -145,7 +158,7 @@ def view(path: Path) -> RunView:
         path,
         _load(path / "run.json"),
         _config(path / "config.yaml"),
-        {current_name(name): entry for name, entry in _load(path / "evaluation" / "summary.json").items()},
+        read_summary(path),
     )
 
 
@@ -180,25 +193,23 @@ def lines(found: Sequence[RunView]) -> list[tuple[str | float | None, ...]]:
     """Give a value for each of `COLUMNS` of every run; None for a score that it lacks."""
     rows: list[tuple[str | float | None, ...]] = []
     for run in found:
-        conditions = ("clean", str(run.node("attack").get("name", "")), next(iter(run.node("shift")), ""))
-        scores = map(run.psnr, conditions)
-        rows.append((*(run.facts[name] for name in _SHOWN), *scores, run.size() / 2**20, str(run.path)))
+        attack = str(run.node("attack").get("name", ""))
+        facts = run.facts | {"attack": attack}
+        scores = map(run.psnr, ("clean", attack, next(iter(run.node("shift")), "")))
+        rows.append((*(facts[name] for name in _SHOWN), *scores, run.size() / 2**20, str(run.path), run.reason))
     return rows
 
 
 def listing(found: Sequence[RunView]) -> Table:
-    """Make the table of `lines` for a terminal."""
+    """Make the table of `lines` for a terminal; no cell of it is ever broken or cut."""
     rows = lines(found)
     size = sum(run.size() for run in found) / 2**20
-    table = Table(title=f"{len(found)} runs, {size:.1f} MiB", title_justify="left")
+    table = Table(title=f"{len(found)} runs, {size:.1f} MiB", title_justify="left", box=None, pad_edge=False)
     for name in COLUMNS:
-        number = name.endswith(("dB", "MiB"))
-        table.add_column(
-            name, justify="right" if number else "left", overflow="fold" if name == "folder" else "ellipsis"
-        )
-    for *facts, clean, attacked, shifted, mib, folder in rows:
+        table.add_column(name, justify="right" if name.endswith(("dB", "MiB")) else "left", no_wrap=True)
+    for *facts, clean, attacked, shifted, mib, folder, reason in rows:
         scores = ["" if value is None else f"{value:.2f}" for value in (clean, attacked, shifted)]
-        table.add_row(*map(printable, facts), *scores, f"{mib:.1f}", printable(folder))
+        table.add_row(*map(printable, facts), *scores, f"{mib:.1f}", printable(folder), printable(reason))
     return table
 
 

@@ -22,9 +22,11 @@ from sgdj.runtime.contents import Metrics, Record
 from sgdj.runtime.text import cell
 from sgdj.runtime.writing import NO_FOLLOW, TEMPORARY, write_atomically
 
+#: Page that shows a finished run.
+REPORT = "report.html"
 #: Every file that a run writes, by the folder that it is in; a run removes nothing else.
 _OWN = {
-    "": r"run\.json|config\.yaml|metrics\.jsonl",
+    "": r"run\.json|config\.yaml|metrics\.jsonl|report\.html",
     "checkpoints": r"(epoch-\d{4,}|best|last)\.ckpt(\.sha256)?",
     "evaluation": r"(samples|curves)\.csv|summary\.json|audit\.(json|md)|certificate\.(json|csv)",
     "figures": r"(training|panel-.+)\.png|(robustness|iterations|shift-.+|certificate|fragile-directions)\.(png|pdf)",

@@ -10,7 +10,7 @@ from sgdj.runtime.contents import Record
 from sgdj.runtime.hashing import file_digest
 
 _FOLDERS = ("checkpoints", "evaluation", "figures", "model")
-_FILES = ("config.yaml", "metrics.jsonl")
+_FILES = ("config.yaml", "metrics.jsonl", "report.html")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -27,12 +27,12 @@ def hashes(folder: Path) -> dict[str, str]:
 def damaged(run: RunDirectory, record: Record) -> list[str]:
     """What differs from the hashes of a finished run, of its numbers and its weights.
 
-    Files that were removed do not count: the checkpoints of a finished run may be tidied away. Neither do figures and
-    the model card, which people edit.
+    Files that were removed do not count: the checkpoints of a finished run may be tidied away. Neither do figures, the
+    report and the model card, which people edit.
     """
     expected = record.get("files", {})
     found = hashes(run.path)
-    vouched = [name for name in found if name in expected and not name.endswith((".md", ".png", ".pdf"))]
+    vouched = [name for name in found if name in expected and not name.endswith((".md", ".png", ".pdf", ".html"))]
     return [name for name in vouched if found[name] != expected[name]]
 
 

@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"error: interrupted by signal %d\n" % number)
+    os.write(2, b"interrupted by %s\n" % signal.Signals(number).name.encode())
     os._exit(128 + number)
 
 

@@ -5,7 +5,7 @@ import sys
 import traceback
 from typing import TextIO
 
-from sgdj.errors import InputErrors
+from sgdj.errors import InputErrors, Interrupted
 from sgdj.runtime.text import printable
 
 
@@ -21,9 +21,13 @@ def say_traceback(error: BaseException) -> None:
 
 
 def print_error(error: BaseException) -> None:
-    """Print an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too."""
+    """Print an error in one line per mistake; with HYDRA_FULL_ERROR=1 its traceback, too.
+
+    An interruption is what somebody asked for, and is not called an error.
+    """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         say_traceback(error)
     mistakes = error.mistakes if isinstance(error, InputErrors) else [error]
     for mistake in mistakes:
-        say(f"error: {str(mistake) or type(mistake).__name__}", sys.stderr)
+        line = str(mistake) or type(mistake).__name__
+        say(line if isinstance(mistake, Interrupted) else f"error: {line}", sys.stderr)

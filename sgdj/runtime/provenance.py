@@ -35,7 +35,7 @@ def machine() -> str:
 
 def commit() -> str | None:
     """Return the checkout's commit, with -dirty if a file is changed that campaigns do not write; None without one."""
-    written = (":(top,exclude)results", ":(top,exclude)README.md")
+    written = (":(top,exclude)results", ":(top,exclude)README.md", ":(top,exclude)docs")
     try:
         dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", *written)
         return _git("rev-parse", "HEAD") + ("-dirty" if dirty else "")

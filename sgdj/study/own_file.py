@@ -170,7 +170,7 @@ def read_content(path: Path) -> Content:
     """
     if not path.is_file():
         raise InputError("no such file", str(path), "name the YAML file of a study")
-    loaded = parse_mapping(path.read_bytes(), str(path), "see README, A study of your own")
+    loaded = parse_mapping(path.read_bytes(), str(path), "see docs/results.md, A study of your own")
     try:
         return TypeAdapter(Content).validate_json(json.dumps(loaded))
     except ValidationError as error:

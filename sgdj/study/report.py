@@ -1,6 +1,5 @@
 """Build everything under results/ that follows from rows: tables, claims, levels, times and figures."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,19 +64,32 @@ def _figures(task: str, rows: Sequence[Row], found: Sequence[Line], folder: Path
     return made
 
 
-def put_excerpt(readme: Path, folder: Path) -> None:
-    """Write the tables' excerpt between its markers in a README, if it has them."""
+def put_excerpts(pages: Sequence[Path], folder: Path) -> None:
+    """Write tables and outcomes between their markers in some pages.
+
+    Parameters
+    ----------
+    pages
+        Pages with the marker ``results`` (tables and outcomes) or ``finding`` (outcomes alone), or neither.
+    folder
+        Folder with the rows.
+    """
     rows = one_version(folder).rows
-    tasks = [task for task in TITLES if _by_experiment(rows, f"table_{task}", task)]
-    shown = []
-    for task in tasks:
-        measured = _by_experiment(rows, f"table_{task}", task)
-        shown += [tables.excerpt(task, tables.lines(measured)), claims.summary(claims.findings(measured))]
-    pattern = r"(<!-- results -->\n).*?(<!-- end of results -->)"
-    text = readme.read_text()
-    new = re.sub(pattern, lambda m: m[1] + "\n\n".join(shown) + "\n" + m[2], text, flags=re.DOTALL)
-    if new != text:
-        write_atomically(readme, new.encode())
+    results, finding = [], []
+    for task in TITLES:
+        if measured := _by_experiment(rows, f"table_{task}", task):
+            outcome = claims.summary(claims.findings(measured)).replace("\n- ", "\n\n- ", 1)
+            results += [tables.excerpt(task, tables.lines(measured)), outcome]
+            finding.append(f"*{tables.task_title(measured[0])}.* {outcome}")
+    for page in pages:
+        text = new = page.read_text()
+        for name, shown in (("results", results), ("finding", finding)):
+            start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+            before, marked, rest = new.partition(start)
+            if marked:
+                new = before + start + "\n\n".join(shown) + "\n" + end + rest.partition(end)[2]
+        if new != text:
+            write_atomically(page, new.encode())
 
 
 def build(folder: Path, seeds: Sequence[int], top: Path, title: str) -> list[Path]:

@@ -14,7 +14,7 @@ from sgdj.runs.directory import RunDirectory
 from sgdj.runs.resuming import METRICS, RUN, best_epoch, kept_rows
 from sgdj.runtime import distributed
 from sgdj.runtime.contents import Metrics
-from sgdj.runtime.progress import bar
+from sgdj.runtime.progress import Lines, bar
 from sgdj.runtime.ranks import rank, world
 from sgdj.runtime.signals import stop
 from sgdj.training.module import Training
@@ -98,7 +98,7 @@ def _json_number(value: float) -> float | None:
 
 
 class TrainingBar(Callback):
-    """Show one bar over all steps of a training, with loss and validation PSNR."""
+    """Show one bar over all steps of a training, with its epoch and validation PSNR; lines without a terminal."""
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Show the bar, at the step where training starts or resumes."""
@@ -106,14 +106,17 @@ class TrainingBar(Callback):
         total = int(trainer.estimated_stepping_batches)
         self._task = self._bar.add_task("training", total=total, completed=trainer.global_step, note="")
         self._bar.start()
+        self._lines = Lines(total, trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: object, *_: object
     ) -> None:
         """Advance the bar by one step."""
         psnr = trainer.callback_metrics.get("val_psnr")
-        note = f"epoch {trainer.current_epoch}" + ("" if psnr is None else f", validation {float(psnr):.2f} dB")
+        note = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        note += "" if psnr is None else f", validation {float(psnr):.2f} dB"
         self._bar.update(self._task, completed=trainer.global_step, note=note)
+        self._lines.tell(trainer.global_step, f"training, {note}")
 
     def teardown(self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str) -> None:
         """Remove the bar."""

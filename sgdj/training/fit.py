@@ -115,8 +115,8 @@ def _going_on(settings: Settings, kept: Kept, tell: Callable[[str], None]) -> Pa
     if rank() > 0:
         resume = epoch_path(kept.run.checkpoints, done - 1) if done else None
     if resume is not None:
-        going_on = f"resuming at epoch {done}" if done < settings.epochs else "all are trained"
-        tell(f"continuing after epoch {done - 1}: {going_on}")
+        going_on = f"resuming at epoch {done + 1}/{settings.epochs}" if done < settings.epochs else "all are trained"
+        tell(f"continuing from {resume.name}: {going_on}")
     return resume
 
 

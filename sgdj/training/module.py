@@ -63,7 +63,9 @@ class Training(lightning.LightningModule):
 
     def _diverged(self, what: str, batch: Batch) -> str:
         samples = ", ".join(distributed.gather(list(batch.samples)))
-        return f"{what} at step {self.global_step} of epoch {self.current_epoch}, samples {samples}: lower trainer.lr"
+        return (
+            f"{what} at step {self.global_step} of epoch {self.current_epoch + 1}, samples {samples}: lower trainer.lr"
+        )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Stop before a gradient that is not finite reaches the weights."""

@@ -270,7 +270,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(cli, tmp_path, monkeypatch, 
     monkeypatch.setattr(Training, "training_step", original)
     code, _, err = cli(*arguments, "run_dir=parts")
     assert code == 0
-    assert "continuing after epoch 0" in err
+    assert "continuing from epoch-0000.ckpt" in err
     whole = tmp_path / "whole"
     assert same(weights(whole), weights(parts.path))
     assert numbers(whole) == numbers(parts.path)
@@ -293,7 +293,7 @@ def test_a_damaged_checkpoint_is_skipped_by_name(cli, tmp_path, names, epoch):
     assert code == 0
     assert "epoch-0003.ckpt" in err
     assert "is damaged" in err
-    assert f"continuing after epoch {epoch}" in err
+    assert f"continuing from epoch-000{epoch}.ckpt" in err
     assert same(weights(tmp_path / "whole"), weights(run.path))
 
 

@@ -194,7 +194,7 @@ def test_a_failure_after_the_training_costs_no_epoch(cli, tmp_path, monkeypatch,
     monkeypatch.setattr(Training, "training_step", trained_again)
     code, _, err = cli(*ARGUMENTS)
     assert code == 0
-    assert "continuing after epoch 2" in err or "already finished" in err
+    assert "continuing from epoch-0002.ckpt" in err or "already finished" in err
     assert weights(tmp_path / "run") == weights(finished / "run")
     assert (tmp_path / "run" / "evaluation" / "samples.csv").read_bytes() == (
         finished / "run" / "evaluation" / "samples.csv"
@@ -220,7 +220,7 @@ def test_no_intact_checkpoint_begins_at_zero_and_says_so(cli, tmp_path, interrup
 
     code, err, run = again(interrupted, tmp_path, spoil, cli)
     assert code == 0
-    assert "beginning at epoch 0: the earlier run left no intact checkpoint" in err
+    assert "beginning again: the earlier run left no intact checkpoint" in err
     assert weights(run) == weights(finished / "run")
 
 

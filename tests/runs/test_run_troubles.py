@@ -159,7 +159,7 @@ def test_40_a_disk_that_fills_keeps_the_old_checkpoint(cli, small_disk, tmp_path
     monkeypatch.setattr(VerifiedCheckpoints, "save_checkpoint", original)
     code, _, err = cli(*arguments, f"run_dir={small_disk}/run")
     assert code == 0
-    assert "continuing after epoch 1" in err
+    assert "continuing from epoch-0001.ckpt" in err
     for name in ("evaluation/samples.csv", "model/weights.safetensors"):
         assert (small_disk / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
@@ -249,7 +249,7 @@ def test_43_killed_while_saving(cli, tmp_path):
     assert done.returncode == -signal.SIGKILL
     code, _, err = cli(*arguments, "run_dir=run")
     assert code == 0
-    assert "continuing after epoch 1" in err
+    assert "continuing from epoch-0001.ckpt" in err
     assert not list((tmp_path / "run").rglob(".*.tmp"))
     for name in ("evaluation/samples.csv", "model/weights.safetensors"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -278,7 +278,7 @@ def test_44_the_last_good_checkpoint_stays(cli, tmp_path, monkeypatch):
     code, _, err = cli(*SMOKE, "epochs=4")
     assert (code, err.count("\n")) == (3, 1)
     assert "loss nan at step" in err
-    assert "of epoch 2, samples train" in err
+    assert "of epoch 3, samples train" in err
     run = only_run(tmp_path)
     content = read_checkpoint(run / "checkpoints" / "epoch-0001.ckpt")
     assert all(torch.isfinite(value).all() for value in content["state_dict"].values())

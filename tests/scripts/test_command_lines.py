@@ -16,11 +16,12 @@ from scripts.common import status
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = {
     "tables": ("run", "missing", "build", "check", "choose", "rehash"),
-    "runs": ("list", "compare", "sync", "tidy"),
+    "runs": ("list", "compare", "report", "sync", "tidy"),
     "data": ("describe", "convert", "wavelet", "generate"),
     "export": (),
     "unet": (),
     "keep_demo": (),
+    "pages": (),
     "benchmarks.attack": (),
     "benchmarks.bench": (),
     "benchmarks.paper_scale": (),
@@ -66,7 +67,7 @@ def test_help_names_the_verbs_and_options(name, capsys, monkeypatch):
 def test_an_unknown_option_and_a_missing_argument_are_one_line(name, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = {"compare": ["a", "b"], "describe": ["a"], "convert": ["a", "b"], "generate": ["phantom"]}
-    given |= {"check": ["a"], "unet": ["a"], "keep_demo": ["a"], "benchmarks.attack": ["a"]}
+    given |= {"check": ["a"], "unet": ["a"], "keep_demo": ["a"], "pages": ["a"], "benchmarks.attack": ["a"]}
     for verb in VERBS[name] or ("",):
         before = [verb] if verb else []
         assert script(name, *before, *given.get(verb or name, ()), "--colour", "blue") == 2

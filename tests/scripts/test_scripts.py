@@ -1,6 +1,7 @@
-"""Scripts for data and runs, and the README's library example."""
+"""Scripts for data and runs, and the documented library example."""
 
 import csv
+import json
 import os
 import re
 import subprocess
@@ -84,6 +85,9 @@ def test_runs_are_listed_filtered_and_compared(two_runs):
     listed = script("runs.py", "list", cwd=two_runs).stdout
     assert "2 runs" in listed
     assert listed.count("finished") == 2
+    folders = sorted(str(p.parent.relative_to(two_runs)) for p in two_runs.rglob("run.json"))
+    assert sorted(line.split()[-1] for line in listed.splitlines() if "finished" in line) == folders
+    assert all(word in listed.splitlines()[1].split() for word in ("mode", "scale", "attack", "folder", "reason"))
     assert "1 runs" in script("runs.py", "list", "outputs", "--strategy", "jitter", cwd=two_runs).stdout
     rows = list(csv.DictReader(StringIO(script("runs.py", "list", "--csv", cwd=two_runs).stdout)))
     assert {row["strategy"] for row in rows} == {"mse", "jitter"}
@@ -103,6 +107,25 @@ def test_runs_are_listed_filtered_and_compared(two_runs):
     assert f"{difference.std(ddof=1):.4f}" in table
 
 
+def test_the_list_says_why_a_run_failed(tmp_path, capfd):
+    from sgdj.reporting.terminal import show
+    from sgdj.runs.catalogue import find, listing
+
+    folder = tmp_path / ("long" * 40)
+    for status in ("failed", "running", "finished"):
+        (folder / status).mkdir(parents=True)
+        record = {"status": status, "config_hash": "0", "reason": "out of memory: lower trainer.batch_size"}
+        (folder / status / "run.json").write_text(json.dumps(record))
+    show(listing(find([tmp_path], {})), whole=True)
+    _, _, *rows = capfd.readouterr().out.splitlines()
+    ends = [row.partition(str(folder))[2].strip() for row in rows]
+    assert ends == [
+        "/failed    out of memory: lower trainer.batch_size",
+        "/finished",
+        "/running   no process is at work on it",
+    ]
+
+
 def test_sync_commands_and_tidying(two_runs):
     lines = script("runs.py", "sync", cwd=two_runs).stdout.splitlines()
     assert len(lines) == 2
@@ -113,8 +136,8 @@ def test_sync_commands_and_tidying(two_runs):
     assert len(list(two_runs.rglob("best.ckpt"))) == 1
 
 
-def test_the_readmes_library_example_runs():
-    text = (ROOT / "README.md").read_text()
+def test_the_documented_library_example_runs():
+    text = (ROOT / "docs" / "extending.md").read_text()
     (example,) = re.findall(r"<!-- library example -->\n```python\n(.*?)```", text, flags=re.DOTALL)
     scope: dict = {}
     exec(example.replace("range(300)", "range(3)"), scope)

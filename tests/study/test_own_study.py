@@ -222,8 +222,8 @@ def test_every_mistake_is_told_with_its_key(tmp_path, monkeypatch, capfd):
     assert not (tmp_path / "results").exists()
 
 
-def test_the_readmes_study_is_valid(tmp_path):
-    text = (ROOT / "README.md").read_text()
+def test_the_documented_study_is_valid(tmp_path):
+    text = (ROOT / "docs" / "results.md").read_text()
     (example,) = re.findall(r"<!-- study example -->\n```yaml\n(.*?)```", text, flags=re.DOTALL)
     file = tmp_path / "my_study.yaml"
     file.write_text(example.replace("/data/knee", str(tmp_path)))

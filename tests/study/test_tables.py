@@ -34,7 +34,7 @@ from sgdj.study.columns import columns
 from sgdj.study.design import COMMITTED, cells, composed, folder
 from sgdj.study.deviations import document
 from sgdj.study.paper import deviations, reported
-from sgdj.study.report import build, put_excerpt
+from sgdj.study.report import build, put_excerpts
 from sgdj.study.robustness import volume_points
 from sgdj.study.rows import Row, matrix, same_network
 from sgdj.study.store import fold, read, write
@@ -262,10 +262,12 @@ def test_committed_tables_are_up_to_date(tmp_path):
     assert done.returncode == 0, done.stderr
     made = {p.relative_to(tmp_path / "results"): p for p in (tmp_path / "results").rglob("*") if p.is_file()}
     assert len(made) > 10
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- results -->\n<!-- end of results -->\n")
-    put_excerpt(readme, committed)
-    assert readme.read_text().strip() in (ROOT / "README.md").read_text(), "the README's excerpt: run make tables"
+    for page in ("README.md", "docs/results.md"):
+        copy = tmp_path / Path(page).name
+        shutil.copy(ROOT / page, copy)
+        assert re.search("<!-- end of (results|finding) -->", copy.read_text())
+        put_excerpts([copy], committed)
+        assert copy.read_text() == (ROOT / page).read_text(), f"the excerpt in {page}: run make tables"
     for name, path in made.items():
         assert path.read_bytes() == (RESULTS / name).read_bytes(), f"{name}: run make tables"
 
