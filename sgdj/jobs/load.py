@@ -90,6 +90,8 @@ def check(config: dict[str, Any], in_sweep: bool = False) -> tuple[Settings, lis
         notes = _settle_sigma(config, in_sweep)
     except InputError as error:
         mistakes.append(error)
+    if config.get("precision") == 32:  # as one types it
+        config["precision"] = "32"
     if config.get("mode") == "tune" and isinstance(config.get("evaluation"), dict):
         config["evaluation"]["split"] = "val"  # test data plays no part in a choice
     mistakes += schema.mistakes(config)

@@ -418,3 +418,8 @@ def test_an_advised_centre_fraction_is_accepted(cli, arguments, advice):
     assert (code, advice in err) == (2, True)
     key, value = advice.split(": lower it to ")
     config("task=mri", *arguments, f"{key}={value.strip()}")  # raises if there is a mistake
+
+
+@pytest.mark.parametrize("typed", ["precision=32", "precision='32'", 'precision="32"'])
+def test_a_precision_may_be_typed_as_a_number(typed):
+    assert load(parse(["task=toy", typed])).settings == load(parse(["task=toy"])).settings
