@@ -93,6 +93,9 @@ def _hydra(arguments: list[str]) -> int:
     sys.argv = [name, *arguments]
     try:
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(lambda config: None)()
+        sys.stdout.flush()
     except SystemExit as end:  # how Hydra ends after its help
         return int(end.code or 0)
+    except BrokenPipeError:  # the reader has seen enough, as `head` has; nothing is left for the interpreter to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return int(ExitCode.DONE)

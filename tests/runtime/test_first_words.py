@@ -138,3 +138,10 @@ def test_only_a_sweep_stops_at_a_failure(cli):
     assert cli("--fail-fast", *SMOKE) == (
         2, "", "error: only a sweep can stop at its first failure, --fail-fast: add -m\n"
     )  # fmt: skip
+
+
+def test_a_reader_may_see_enough_of_the_help(tmp_path):
+    with subprocess.Popen([sys.executable, ROOT / "run.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # as `head` does, before a word has come
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
