@@ -228,4 +228,6 @@ def compose_config(overrides: list[str]) -> dict[str, Any]:
     assert isinstance(container, dict)
     container.setdefault("shift", {})  # an empty choice leaves no node
     container.pop(PROBLEM, None)
+    if not container.get("defence"):
+        container.pop("defence", None)  # none leaves none
     return {str(key): value for key, value in container.items()}

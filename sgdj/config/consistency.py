@@ -7,12 +7,11 @@ from typing import Any
 from sgdj.config.credentials import has_key
 from sgdj.config.nodes import get, nearest
 from sgdj.config.saved import other_architecture
+from sgdj.config.schema import TRAINING
 from sgdj.config.tasks import task_of, tasks
 from sgdj.config.undersampling import unsuitable
 from sgdj.errors import InputError
 
-#: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
-TRAINING = ("train", "tune")
 _WITH_COILS = ("multicoil", "multicoil_phantom")  # data sets that bring coil sensitivities
 
 

@@ -17,6 +17,7 @@ BASES = {
     "architecture": "sgdj.networks.Reconstructor",
     "architecture.learned": "sgdj.networks.LearnedPart",
     "strategy": "sgdj.strategies.Strategy",
+    "defence": "sgdj.defences.Defence",
     "attack": "sgdj.attacks.Attack",
     "shift": "sgdj.shifts.Shift",
 }

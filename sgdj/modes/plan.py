@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from sgdj.config.consistency import TRAINING
 from sgdj.config.identity import identity
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
+from sgdj.config.schema import TRAINING
 from sgdj.config.settings import Settings
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.line_masks import built_acquisition
