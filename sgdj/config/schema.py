@@ -78,7 +78,7 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
 
 
 def _unsuitable(built: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[InputError]:
-    """Yield what a strategy or a defence refuses of the network and the problem that it is meant for."""
+    """Yield what a strategy, or else a defence, refuses of the network and the problem that it is meant for."""
     checks: dict[str, Sequence[Any]] = {}
     if config.get("mode") in TRAINING:
         checks["strategy"] = (built["architecture"], built["operator"])
@@ -89,6 +89,7 @@ def _unsuitable(built: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator
             built[key].check(*arguments)
         except SettingError as error:
             yield error.at(key)
+            return
 
 
 def mistakes(config: dict[str, Any], names_only: bool = False) -> list[InputError]:

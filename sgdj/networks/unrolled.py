@@ -111,7 +111,7 @@ class Unrolled(Reconstructor):
         self.checkpointing = checkpointing
 
     @abstractmethod
-    def _iteration(self, at: Iteration, x: Tensor) -> Tensor:
+    def update(self, at: Iteration, x: Tensor) -> Tensor:
         """Return x_{k+1} from x_k."""
 
     def parts(self) -> list[nn.Module]:
@@ -155,19 +155,29 @@ class Unrolled(Reconstructor):
         """Yield the iterates x_0, x_1, …, x_K, each of shape (B, C, H, W)."""
         x, first = self.begin(y, operator, perturb, smooth)
         yield x
+        x = self._state(x)
         for k, part in enumerate(self.parts()):
             at = replace(first, k=k, part=part)
             if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(self._iteration, at, x, use_reentrant=False, preserve_rng_state=False)
+                x = checkpoint(self.update, at, x, use_reentrant=False, preserve_rng_state=False)
             else:
-                x = self._iteration(at, x)
-            yield x
+                x = self.update(at, x)
+            yield self._image(x)
+
+    def _state(self, x: Tensor) -> Tensor:
+        """Return what the iteration carries on from x_0; x_0 itself, unless a form has more variables."""
+        return x
+
+    def _image(self, state: Tensor) -> Tensor:
+        """Return the iterate in what the iteration carries on."""
+        return state
 
 
 class GradientDescent(Unrolled):
     r"""SGD jittering: :math:`x_{k+1} = x_k - \eta (A^H(A x_k - y) + f_\theta(x_k) + w_k)` (Guan & Davenport, 2025)."""
 
-    def _iteration(self, at: Iteration, x: Tensor) -> Tensor:
+    def update(self, at: Iteration, x: Tensor) -> Tensor:
+        """Return x_{k+1} from x_k."""
         z = at.descend(x)
         f, w = at.learned(x), at.noise(x, z)
         return z - at.eta * (f if w is None else f + w)
@@ -212,7 +222,8 @@ class ProximalGradient(Unrolled):
         super().__init__(learned, step, iterations, start, checkpointing, shared)
         self.noise_step = noise_step
 
-    def _iteration(self, at: Iteration, x: Tensor) -> Tensor:
+    def update(self, at: Iteration, x: Tensor) -> Tensor:
+        """Return x_{k+1} from x_k."""
         z = at.descend(x)
         w = at.noise(x, z)
         if w is None:

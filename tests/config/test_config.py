@@ -75,11 +75,15 @@ def test_every_option_composes(overrides, tmp_path, monkeypatch):
     assert config(*overrides)["task"] in tasks()
 
 
-PROXIMAL = ("prox",)
+PROXIMAL = ("prox", "modl", "hqs", "admm")
 
 
 def is_refused(task: str, architecture: str, strategy: str) -> bool:
     """Say whether a strategy has no meaning for a network or a problem."""
+    if architecture == "unet" and (task == "toy" or strategy in ("jitter", "jitter_adversarial", "smug")):
+        return True
+    if architecture in ("deq", "deq_prox") and strategy in ("smug", "jacobian"):
+        return True
     return (strategy == "ssdu" and task != "mri") or (strategy == "firm" and architecture not in PROXIMAL)
 
 
@@ -436,3 +440,30 @@ def test_an_advised_centre_fraction_is_accepted(cli, arguments, advice):
     assert (code, advice in err) == (2, True)
     key, value = advice.split(": lower it to ")
     config("task=mri", *arguments, f"{key}={value.strip()}")  # raises if there is a mistake
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["architecture=unet", "strategy=jitter"], "this architecture has no iterations to jitter, strategy: "),
+        (["architecture=unet", "architecture.iterations=3"], "unknown key, architecture.iterations: "),
+        (["architecture=unet", "evaluation.iterations=[3]"], "architecture unet has no iterations to count, "),
+        (["architecture=varnet", "evaluation.iterations=[9]"], "only 4 iterations have weights of their own, "),
+        (["architecture.shared=false", "evaluation.iterations=[9]"], "only 4 iterations have weights of their own, "),
+        (["architecture=deq", "strategy=jacobian"], "the derivative of a fixed point's derivative is not at hand, "),
+    ],
+)
+def test_what_an_architecture_has_no_use_for_is_refused(arguments, line):
+    with pytest.raises(InputErrors) as told:
+        load(parse(arguments))
+    assert str(told.value).startswith(line), told.value
+    assert len(told.value.mistakes) == 1
+
+
+def test_an_architecture_leaves_out_what_is_said_of_others():
+    """Tasks and scales speak of iterations, steps and learned parts, which a black box does not have."""
+    assert set(config("task=seismic", "architecture=unet")["architecture"]) == {
+        "_target_", "name", "start", "channels", "layers", "features", "residual",
+    }  # fmt: skip
+    assert "step" not in config("architecture=modl")["architecture"]
+    assert "iterations" not in config("architecture=deq")["architecture"]
