@@ -82,8 +82,9 @@ def check_theorem(network: Reconstructor) -> None:
             f"no theorem applies: {name} is no gradient or proximal network and declares no ingredients: "
             f"give it a method ingredients(operator, shape)"
         )
-    if not hasattr(inner.learned, "constants"):
-        raise CheckFailed(f"no theorem applies: {_breaking(inner.learned)}: {_MEND}")
+    for part in inner.parts():
+        if not hasattr(part, "constants"):
+            raise CheckFailed(f"no theorem applies: {_breaking(part)}: {_MEND}")
 
 
 def _breaking(learned: nn.Module) -> str:
@@ -137,22 +138,22 @@ def ingredients(network: Reconstructor, operator: Operator, shape: tuple[int, in
         return _read(declared(operator, shape) if callable(declared) else declared)
     assert isinstance(inner, Unrolled)  # as it was checked
     exact = deepcopy(inner).cpu().double()  # some devices have no double precision
-    constants = _constants(exact.learned, shape)
-    form = "gd" if isinstance(inner, GradientDescent) else "prox"
-    if constants.form != form:
+    found = {part: _constants(part, shape) for part in dict.fromkeys(exact.parts())}
+    constants = [found[part] for part in exact.parts()]
+    form, made = "gd" if isinstance(inner, GradientDescent) else "prox", constants[0].form
+    if made != form:
         raise CheckFailed(
-            f"no theorem applies: layer learned is made for {constants.form} and the network is {form}: "
+            f"no theorem applies: layer learned is made for {made} and the network is {form}: "
             f"set architecture.learned.form={form}"
         )
-    count = inner.iterations
     return Ingredients(
         form=form,
         start=inner.start,
-        steps=(float(exact.step().detach()),) * count,
-        lipschitz=(constants.q,) * count,
-        weights=(constants.weight,) * count,
-        takes_y=constants.takes_y,
-        layers=constants.layers,
+        steps=(float(exact.step().detach()),) * inner.iterations,
+        lipschitz=tuple(one.q for one in constants),
+        weights=tuple(one.weight for one in constants),
+        takes_y=constants[0].takes_y,
+        layers=tuple(layer for one in found.values() for layer in one.layers),
     )
 
 

@@ -17,9 +17,12 @@ BASES = {
     "architecture": "sgdj.networks.Reconstructor",
     "architecture.learned": "sgdj.networks.LearnedPart",
     "strategy": "sgdj.strategies.Strategy",
+    "defence": "sgdj.defences.Defence",
     "attack": "sgdj.attacks.Attack",
     "shift": "sgdj.shifts.Shift",
 }
+#: Key of an architecture's option that lists what tasks and scales say of other architectures, and it does not take.
+WITHOUT = "without"
 _BY_NAME = ("shift",)  # groups of which several options may be chosen
 
 
@@ -60,7 +63,7 @@ def shipped() -> dict[str, frozenset[str]]:
     settings: dict[str, frozenset[str]] = {}
     for content in _files().values():
         for _, node in nodes(content):
-            listed = frozenset(node) - {"_target_"}
+            listed = frozenset(node) - {"_target_", WITHOUT}
             settings[node["_target_"]] = settings.get(node["_target_"], frozenset()) | listed
     for group in BASES:
         outer, _, name = group.rpartition(".")

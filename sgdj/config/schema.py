@@ -1,6 +1,6 @@
 """All that is wrong with a configuration by itself: names first, then types and ranges, then what cannot be built."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,8 +12,10 @@ from sgdj.config.nodes import leaves
 from sgdj.config.options import BASES, choices, group_of, is_plugin, nodes, outermost, shipped
 from sgdj.config.settings import Audit, Evaluation, Logger, Settings, Trainer
 from sgdj.config.types import Name
-from sgdj.errors import InputError, as_run_error
+from sgdj.errors import InputError, SettingError, as_run_error
 
+#: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
+TRAINING = ("train", "tune")
 #: What takes the settings of the nodes without a class, by key; the empty key is the whole configuration.
 NODES: dict[str, type] = {
     "": Settings, "trainer": Trainer, "logger": Logger, "evaluation": Evaluation, "audit": Audit,
@@ -59,12 +61,12 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
     """
     import torch  # only now: mistakes in names are reported without it
 
-    found = []
+    found, built = [], dict[str, Any]()
     for key, node in outermost(config):
         ours = all(one["_target_"] in shipped() for _, one in nodes(node))
         try:
             with torch.random.fork_rng(devices=[]), torch.device("meta" if ours else "cpu"):
-                made(key, node, plugins)
+                built[key] = made(key, node, plugins)
         except InputError as error:
             found.append(error)
         except RuntimeError as error:
@@ -72,7 +74,22 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
                 raise
             reason = str(error).partition("\n")[0][:100]
             found.append(InputError(f"this cannot be built ({reason})", key, "change the settings of this group"))
-    return found
+    return found or list(_unsuitable(built, config))
+
+
+def _unsuitable(built: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[InputError]:
+    """Yield what a strategy, or else a defence, refuses of the network and the problem that it is meant for."""
+    checks: dict[str, Sequence[Any]] = {}
+    if config.get("mode") in TRAINING:
+        checks["strategy"] = (built["architecture"], built["operator"])
+    if "defence" in built and config.get("reconstructor") is None:
+        checks["defence"] = (built["architecture"],)
+    for key, arguments in checks.items():
+        try:
+            built[key].check(*arguments)
+        except SettingError as error:
+            yield error.at(key)
+            return
 
 
 def mistakes(config: dict[str, Any], names_only: bool = False) -> list[InputError]:

@@ -169,6 +169,7 @@ class Settings:
     dataset: Built
     architecture: Built
     strategy: Built
+    defence: Built | None = None
     attack: Built
     shift: Annotated[Mapping[str, Built], AfterValidator(MappingProxyType)]
     trainer: Trainer

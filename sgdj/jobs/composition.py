@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sgdj.config.nodes import nearest
+from sgdj.config.options import WITHOUT
 from sgdj.config.quoting import literal, shell, understood
 from sgdj.config.search_path import CONF, config_options, groups, opened, option_file, search_path
 from sgdj.config.tasks import KEY as PROBLEM
@@ -193,6 +194,14 @@ def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[Inpu
     return [a for a in accepted if a], mistakes
 
 
+def _leave_out(architecture: dict[Any, Any], given: Sequence[str]) -> None:
+    """Drop what an architecture has no use for, and no command line has given."""
+    for name in architecture.pop(WITHOUT, ()):
+        said = [key for key in given if f"{key.replace('/', '.')}.".startswith(f"architecture.{name}.")]
+        if not said:
+            architecture.pop(name, None)
+
+
 def compose_config(overrides: list[str]) -> dict[str, Any]:
     """Compose the resolved configuration in plain types, with the options of packages that ``plugins`` names.
 
@@ -228,4 +237,7 @@ def compose_config(overrides: list[str]) -> dict[str, Any]:
     assert isinstance(container, dict)
     container.setdefault("shift", {})  # an empty choice leaves no node
     container.pop(PROBLEM, None)
+    _leave_out(container["architecture"], [text.lstrip("+").partition("=")[0] for text in overrides])
+    if not container.get("defence"):
+        container.pop("defence", None)  # none leaves none
     return {str(key): value for key, value in container.items()}

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from sgdj.config.nodes import get, nearest
+from sgdj.config.schema import TRAINING
 from sgdj.config.tasks import task_of, tasks
 from sgdj.config.undersampling import unsuitable
 from sgdj.errors import InputError
 from sgdj.jobs.credentials import has_key
 from sgdj.jobs.saved import other_architecture
 
-#: Modes that train a network: to measure it on test data, or to choose its settings on validation data.
-TRAINING = ("train", "tune")
 #: Settings of an acquisition that name a file, whose content decides the numbers.
 ACQUISITION_FILES = ("mask_file", "wavelet_file")
 _WITH_COILS = ("multicoil", "multicoil_phantom")  # data sets that bring coil sensitivities
@@ -86,10 +85,21 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError("masks of files need images on the grid of k-space", where, mend)
     if operator.get("name") in ("fourier", "multicoil") and architecture.get("start") == "measurement":
         yield InputError("k-space is no image to start from", "architecture.start", "set it to adjoint")
+    counts = config["evaluation"]["iterations"] if config["reconstructor"] is None else []
+    own = architecture.get("name") == "varnet" or architecture.get("shared") is False
+    if counts and "iterations" not in architecture:
+        what = f"architecture {architecture.get('name')} has no iterations to count"
+        yield InputError(what, "evaluation.iterations", "set it to []")
+    elif counts and own and max(counts) > architecture["iterations"]:
+        what = f"only {architecture['iterations']} iterations have weights of their own"
+        yield InputError(what, "evaluation.iterations", f"use at most {architecture['iterations']}")
+    if task.images == "signal" and architecture.get("name") == "unet":
+        yield InputError("a U-Net is for images, and these are signals", "architecture", "choose another one")
     learned = architecture.get("learned", {})
-    if "channels" in learned and learned["channels"] != task.channels:
-        what = "complex images have 2 real channels" if task.channels == 2 else "real images have 1 channel"
-        yield InputError(what, "architecture.learned.channels", f"set it to {task.channels}")
+    for key, node in (("architecture", architecture), ("architecture.learned", learned)):
+        if "channels" in node and node["channels"] != task.channels:
+            what = "complex images have 2 real channels" if task.channels == 2 else "real images have 1 channel"
+            yield InputError(what, f"{key}.channels", f"set it to {task.channels}")
     if task.images == "signal" and "size" in learned and "size" in dataset and learned["size"] != dataset["size"]:
         what = f"the learned part is for signals of size {learned['size']}"
         yield InputError(what, f"dataset.size={dataset['size']}", f"set it to {learned['size']}")

@@ -63,6 +63,13 @@ def _settle_sigma(config: dict[str, Any], in_sweep: bool) -> list[str]:
     )
 
 
+def _settle_defence(config: dict[str, Any]) -> None:
+    """Give a defence the settings that it shares with the strategy of the same name, where it has none of its own."""
+    defence, strategy = config.get("defence"), config.get("strategy")
+    if isinstance(defence, dict) and isinstance(strategy, dict) and defence.get("name") == strategy.get("name"):
+        config["defence"] = {key: strategy.get(key) if value is None else value for key, value in defence.items()}
+
+
 def check(config: dict[str, Any], in_sweep: bool = False) -> tuple[Settings, list[str]]:
     """Settle and check a composed configuration.
 
@@ -92,6 +99,7 @@ def check(config: dict[str, Any], in_sweep: bool = False) -> tuple[Settings, lis
         mistakes.append(error)
     if config.get("precision") == 32:  # as one types it
         config["precision"] = "32"
+    _settle_defence(config)
     if config.get("mode") == "tune" and isinstance(config.get("evaluation"), dict):
         config["evaluation"]["split"] = "val"  # test data plays no part in a choice
     mistakes += schema.mistakes(config)

@@ -29,11 +29,19 @@ def names(config: Mapping[str, Any]) -> tuple[str, str]:
     """
     name = config.get("reconstructor")
     if name is None:
-        return str(config["architecture"]["name"]), str(config["strategy"]["name"])
+        return str(config["architecture"]["name"]), _trained_and_tested(config)
     settings = config.get("reconstructor_settings") or {}
     text = ",".join(f"{key}={value}" for key, value in sorted(settings.items()))
     shown = str(name) if ":" in str(name) else Path(str(name)).name
-    return EXTERNAL, f"{shown}({text})" if text else shown
+    shown = f"{shown}({text})" if text else shown
+    defence = (config.get("defence") or {}).get("name")
+    return EXTERNAL, f"{shown}+{defence}" if defence else shown
+
+
+def _trained_and_tested(config: Mapping[str, Any]) -> str:
+    """Name the strategy, and with it a defence that is not its own."""
+    strategy, defence = str(config["strategy"]["name"]), (config.get("defence") or {}).get("name")
+    return strategy if defence in (None, strategy) else f"{strategy}+{defence}"
 
 
 def text(config: Mapping[str, Any]) -> str:

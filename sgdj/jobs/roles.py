@@ -40,6 +40,7 @@ ROLES: dict[str, Role] = {
     "architecture.checkpointing": _FILE,
     "strategy": _NETWORK | _AXIS,
     "strategy.attack.rho": _NETWORK | _AXIS,
+    "defence": _MEASURING,
     "attack": _MEASURING,
     "shift": _MEASURING,
     "trainer": _NETWORK,

@@ -202,7 +202,7 @@ def _sift(content: dict[str, Any], where: str) -> Saved:
         elif key in _TAKEN:
             saved.config[key] = value
     for key in _TAKEN:
-        if key not in saved.config and key != "audit":  # older than the audit
+        if key not in saved.config and key not in ("audit", "defence"):  # older than these, or without any
             raise _damaged("no value", key, where)
     if isinstance(content.get("plugins"), list):
         saved.plugins = content["plugins"]

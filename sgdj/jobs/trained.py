@@ -123,11 +123,12 @@ def from_checkpoint(config: dict[str, Any], given: dict[str, Override]) -> dict[
     saved = read.config
     _refuse(saved, given)
     fresh = _fresh(saved, given)
-    replaced: list[str] = [key for key in ("operator", "dataset", "attack", "shift") if key in given]
+    replaced: list[str] = [key for key in ("operator", "dataset", "defence", "attack", "shift") if key in given]
     if config["mode"] == "reconstruct":
         replaced += _unused(read)
     for key in replaced:
-        saved[key] = fresh[key]
+        saved.pop(key, None)
+        saved |= {key: fresh[key]} if key in fresh else {}  # defence=none leaves no node
     saved.setdefault("audit", fresh["audit"])
     experiment = str(given["experiment"].value()) if "experiment" in given else ""
     if path := option_file("experiment", experiment, plugins):

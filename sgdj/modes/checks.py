@@ -16,6 +16,8 @@ from sgdj.runtime.hashing import digest
 def check_parts(plan: Plan) -> None:
     """Build everything but the network that is needed later."""
     build(plan.settings, "attack")
+    if plan.settings.defence is not None:
+        build(plan.settings, "defence")
     for name in plan.settings.shift:
         build(plan.settings, f"shift.{name}")
     if plan.trains:

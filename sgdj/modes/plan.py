@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from sgdj.config.instantiate import build
+from sgdj.config.schema import TRAINING
 from sgdj.config.settings import Settings
 from sgdj.data.acquisition_files import built_acquisition
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import ImageSet, Source
-from sgdj.jobs.consistency import ACQUISITION_FILES, TRAINING
+from sgdj.jobs.consistency import ACQUISITION_FILES
 from sgdj.jobs.identity import identity
 from sgdj.jobs.load import Job
 from sgdj.networks.external import source_file

@@ -18,6 +18,7 @@ from sgdj.reporting import figures
 from sgdj.runs.checkpoints import read_checkpoint
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.model_card import write_model
+from sgdj.runs.network import defended
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.contents import Record
 from sgdj.runtime.draws import Draws
@@ -31,7 +32,7 @@ def train(job: Job) -> Record:
     planned = plan(job)
 
     def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
-        result = measured(planned, network, run, tracker)
+        result = measured(planned, defended(network, job.settings), run, tracker)
         best = read_checkpoint(run.checkpoints / "best.ckpt")
         write_model(run.path / "model", best, run.record, result.summary)
 
@@ -43,7 +44,7 @@ def tune(job: Job) -> Record:
     planned = plan(job)
 
     def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
-        _score(measured(planned, network, run, tracker), job.settings.attack.name, run)
+        _score(measured(planned, defended(network, job.settings), run, tracker), job.settings.attack.name, run)
 
     return conduct(planned, Steps(partial(initial_network, job.settings), measure, partial(_fit, planned)))
 
@@ -65,8 +66,9 @@ def _fit(planned: Plan, network: Reconstructor, run: RunDirectory, log: Log) -> 
     text = OmegaConf.to_yaml(OmegaConf.create(asked.plain()))
     kept = Kept(run, planned.key, text)
     strategy = build(asked, "strategy")
+    defence = None if asked.defence is None else build(asked, "defence")
     measure = Measure(planned.acquisition, Draws(planned.data_seed))
-    fit(network, strategy, planned.source, measure, settings, kept, log, tell)
+    fit(network, strategy, planned.source, measure, settings, kept, log, tell, defence)
     if rank() == 0:
         figures.training_curve(run.metrics(), run.figures / "training.png")
 

@@ -1,7 +1,7 @@
 """Define what a reconstructor and its learned part are."""
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -20,7 +20,21 @@ class Perturb(Protocol):
 
 
 class Reconstructor(nn.Module, ABC):
-    """Differentiable map from measurements to images, (y, operator) -> x̂ of shape (B, C, H, W)."""
+    """Differentiable map from measurements to images, (y, operator) -> x̂ of shape (B, C, H, W).
+
+    Attributes
+    ----------
+    jittered
+        Whether there are iterations that `perturb` reaches.
+    proximal
+        Whether its learned part stands for a proximal map: an image in, an image out.
+    twice
+        Whether its derivative by y can be differentiated by the weights.
+    """
+
+    jittered: ClassVar[bool] = True
+    proximal: ClassVar[bool] = False
+    twice: ClassVar[bool] = True
 
     @abstractmethod
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from sgdj.networks.base import LearnedPart, Reconstructor
-from sgdj.networks.unrolled import Unrolled
 
 
 class InFloat32(nn.Module):
@@ -49,7 +48,7 @@ class InBfloat16(LearnedPart):
 
 @contextmanager
 def computing_in(precision: str, network: Reconstructor) -> Iterator[None]:
-    """Let an unrolled network compute its learned part in a number format for the length of the context.
+    """Let a network compute its learned parts in a number format for the length of the context.
 
     Data steps, attacks and metrics stay in float32: the Fourier transform has no bfloat16.
 
@@ -58,23 +57,32 @@ def computing_in(precision: str, network: Reconstructor) -> Iterator[None]:
     precision
         Number format, ``32`` or ``bf16``.
     network
-        Network whose learned part computes in it.
+        Network whose learned parts compute in it.
 
     Yields
     ------
     None
         Nothing; the caller uses the network.
     """
-    if precision == "32" or not isinstance(network, Unrolled):
-        yield
-        return
-    part = network.learned
-    *_, name = (name for name, layer in part.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear))
-    last = part.get_submodule(name)
-    part.set_submodule(name, InFloat32(last))
-    network.learned = InBfloat16(part)
+    outer: dict[str, LearnedPart] = {}
+    for name, module in network.named_modules() if precision != "32" else ():
+        if isinstance(module, LearnedPart) and not any(name.startswith(f"{before}.") for before in outer):
+            outer[name] = module
+    exact = [last for part in outer.values() if (last := _last_layer(part))]
+    for part, name, layer in exact:
+        part.set_submodule(name, InFloat32(layer))
+    for name, part in outer.items():
+        network.set_submodule(name, InBfloat16(part))
     try:
         yield
     finally:
-        network.learned = part
-        part.set_submodule(name, last)
+        for name, part in outer.items():
+            network.set_submodule(name, part)
+        for part, name, layer in exact:
+            part.set_submodule(name, layer)
+
+
+def _last_layer(part: LearnedPart) -> tuple[LearnedPart, str, nn.Module] | None:
+    """Find the last convolution or product of a learned part; None if it has none as a layer."""
+    found = [(name, layer) for name, layer in part.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    return (part, *found[-1]) if found else None

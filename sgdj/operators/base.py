@@ -45,6 +45,30 @@ class Operator(ABC):
         """Return the actual undersampling R, shape () or (B,); None for an operator that does not undersample."""
         return None
 
+    def sampled(self) -> Tensor | None:
+        """Return what is sampled, boolean, with a first axis of length 1 or B; None if nothing is ever left out."""
+        return None
+
+    def keeping(self, kept: Tensor) -> "Operator":
+        """Return the operator that samples only a part of what this one does.
+
+        Parameters
+        ----------
+        kept
+            What is still sampled, boolean, of the shape of `sampled` with one mask for each sample.
+
+        Returns
+        -------
+        Operator
+            Operator of the smaller measurement.
+
+        Raises
+        ------
+        TypeError
+            If this operator samples everything.
+        """
+        raise TypeError(f"{type(self).__name__} has nothing to leave out")
+
     def repeat(self, count: int) -> "Operator":
         """Return the operator for the batch repeated `count` times, one copy after the other."""
         return self

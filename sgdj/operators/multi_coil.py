@@ -90,6 +90,14 @@ class MultiCoil(Operator):
         """Return the undersampling of each coil, that of E."""
         return self.encoding.acceleration()
 
+    def sampled(self) -> Tensor | None:
+        """Return what every coil samples."""
+        return self.encoding.sampled()
+
+    def keeping(self, kept: Tensor) -> "MultiCoil":
+        """Return the operator that samples less of every coil."""
+        return MultiCoil(self.encoding.keeping(kept), self.maps)
+
     def repeat(self, count: int) -> "MultiCoil":
         """Return the operator with the samples' maps and masks repeated like the batch."""
         maps = self.maps if self.maps.ndim == 3 else self.maps.repeat(count, 1, 1, 1)

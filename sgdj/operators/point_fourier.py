@@ -49,6 +49,14 @@ class PointFourier(SampledFourier):
         flat = self.points.flatten(-2)
         return flat.shape[-1] / flat.sum(-1)
 
+    def sampled(self) -> Tensor:
+        """Return the sampled points, shape (1, H, W) or (B, H, W)."""
+        return self.points if self.points.ndim == 3 else self.points[None]
+
+    def keeping(self, kept: Tensor) -> "PointFourier":
+        """Return the operator of some of the points, boolean, shape (B, H, W)."""
+        return PointFourier(self.points & kept, self.mask_adjoint)
+
     def repeat(self, count: int) -> "PointFourier":
         """Return the operator with the masks repeated like the batch."""
         if self.points.ndim == 2:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sgdj.config.instantiate import build, made
 from sgdj.config.settings import Settings
 from sgdj.data.acquisition_files import built_acquisition
+from sgdj.defences.base import Defended
 from sgdj.errors import InputError
 from sgdj.jobs.load import network_settings
 from sgdj.jobs.saved import other_architecture
@@ -74,18 +75,24 @@ def load(path: str | Path, plugins: Sequence[str] = (), overrides: Sequence[str]
 def trained_network(settings: Settings) -> Trained:
     """The network of checked settings whose `checkpoint` is of this project."""
     plain = settings.plain()
-    kept = {key: plain[key] for key in ("task", "operator", "architecture")}
-    network = load_network(Path(str(settings.checkpoint)), settings)
+    kept = {key: plain[key] for key in ("task", "operator", "architecture", "defence") if key in plain}
+    network = defended(load_network(Path(str(settings.checkpoint)), settings), settings)
     return Trained(network, built_acquisition(settings), kept | {"dataset": {"seed": settings.data_seed}})
 
 
 def given_network(settings: Settings) -> Reconstructor:
-    """The network that is given to be measured: the trained one, or somebody else's `reconstructor`."""
+    """The network that is given to be measured: the trained one, or somebody else's `reconstructor`; defended."""
     checkpoint = Path(settings.checkpoint) if settings.checkpoint else None
     if settings.reconstructor:
-        return external(settings.reconstructor, checkpoint, settings.plain().get("reconstructor_settings"))
+        outside = external(settings.reconstructor, checkpoint, settings.plain().get("reconstructor_settings"))
+        return defended(outside, settings)
     assert checkpoint is not None  # as the settings were checked
-    return load_network(checkpoint, settings)
+    return defended(load_network(checkpoint, settings), settings)
+
+
+def defended(network: Reconstructor, settings: Settings) -> Reconstructor:
+    """Put a network behind the defence of the settings, if they have one."""
+    return network if settings.defence is None else Defended(network, build(settings, "defence")).eval()
 
 
 def load_network(checkpoint: Path, settings: Settings | None = None) -> Reconstructor:

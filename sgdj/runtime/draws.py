@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Stream = Literal["init", "data", "split", "noise", "mask", "shuffle", "jitter", "attack", "shift"]
+Stream = Literal["init", "data", "split", "noise", "mask", "shuffle", "jitter", "attack", "shift", "defence"]
 Key = int | str
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from sgdj.data.batch import Batch
 from sgdj.networks.base import Perturb, Reconstructor
+from sgdj.operators.acquisition import Acquisition
 from sgdj.runtime.draws import Draws
 
 
@@ -30,6 +31,27 @@ class Strategy(ABC):
         Tensor
             Loss that is minimised, a scalar.
         """
+
+    def check(self, reconstructor: Reconstructor, acquisition: Acquisition) -> None:
+        """Refuse a network or a problem that this strategy has no meaning for, before anything runs.
+
+        Parameters
+        ----------
+        reconstructor
+            Network that would be trained; its weights may hold no numbers.
+        acquisition
+            Protocol that would measure the images.
+
+        Raises
+        ------
+        SettingError
+            If it has no meaning there.
+        """
+        return
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Take note that epoch `epoch` (from 0) of `epochs` begins, for a strategy that changes with time."""
+        return
 
     def validation_perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb | None:
         """Return the noise of the validation pass: none, unless a strategy reproduces a validation that had some."""

@@ -8,8 +8,11 @@ from torch import Tensor
 
 from sgdj.config.types import NonNegative
 from sgdj.data.batch import Batch
+from sgdj.errors import SettingError
 from sgdj.metrics.image import squared_error
 from sgdj.networks.base import Perturb, Reconstructor
+from sgdj.networks.noise import NoiseScale, deviation
+from sgdj.operators.acquisition import Acquisition
 from sgdj.runtime.draws import Draws
 from sgdj.strategies.base import Strategy
 
@@ -18,7 +21,7 @@ class Jitter(Strategy):
     r"""Noise in the gradient of every iteration, :math:`\mathbb{E}\|H_\theta(y; w_0 \dots w_{K-1}) - x\|^2`.
 
     On `GradientDescent` this is SGD jittering, on `ProximalGradient` SPGD jittering (Guan & Davenport, 2025). The
-    noise is fresh for every iteration and every sample.
+    noise is fresh for every sample and every epoch.
 
     Parameters
     ----------
@@ -36,33 +39,58 @@ class Jitter(Strategy):
         Whether the last iteration is jittered too; in a gradient network that noise lands on the output.
     validation
         Whether the validation in training is jittered too, as in the authors' code.
+    draw
+        "fresh": every iteration has a draw of its own; "shared": all iterations of a pass share one, as if the gradient
+        had one wrong offset.
+    level
+        "fixed": σ; "random": every sample and epoch draws its level evenly between 0 and σ, as denoisers for unknown
+        noise levels are trained (Zhang et al., 2017); "annealed": σ falls to 0 by half a cosine over the epochs, as
+        noise in gradients is annealed (Neelakantan et al., 2015).
     """
 
     def __init__(
         self,
         sigma: NonNegative,
-        noise_scale: Literal["relative", "absolute", "upstream"],
+        noise_scale: NoiseScale,
         last_iteration: bool,
         validation: bool = False,
+        draw: Literal["fresh", "shared"] = "fresh",
+        level: Literal["fixed", "random", "annealed"] = "fixed",
     ) -> None:
         self.sigma, self.noise_scale = sigma, noise_scale
         self.last_iteration, self.validation = last_iteration, validation
+        self.draw, self.level = draw, level
+        self._share = 1.0
+
+    def check(self, reconstructor: Reconstructor, acquisition: Acquisition) -> None:
+        """Refuse a network without iterations."""
+        if not reconstructor.jittered:
+            what = "this architecture has no iterations to jitter"
+            raise SettingError("", what, "choose another strategy, or architecture=gd")
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Set the share of σ that an annealed level has in this epoch."""
+        self._share = (1 + math.cos(math.pi * epoch / epochs)) / 2 if self.level == "annealed" else 1.0
+
+    def _levels(self, batch: Batch, draws: Draws) -> Tensor | float:
+        """Return the noise level of this epoch, or of each sample, shape (B, 1, 1, 1)."""
+        if self.level != "random":
+            return self.sigma if self.level == "fixed" else self._share * self.sigma
+        shares = [draws.generator("jitter", sample, "level").random() for sample in batch.samples]
+        return torch.tensor(shares, dtype=batch.x.real.dtype, device=batch.x.device).view(-1, 1, 1, 1) * self.sigma
 
     def deviation(self, z: Tensor) -> Tensor | float:
-        """Return the standard deviation of w_k per real entry, given z_k of shape (B, C, H, W)."""
-        if self.noise_scale == "absolute":
-            entries = z[0].numel() * (2 if z.is_complex() else 1)
-            return self.sigma / math.sqrt(entries)
-        if self.noise_scale == "relative":
-            return self.sigma * z.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
-        return self.sigma * (torch.view_as_real(z) if z.is_complex() else z).max()
+        """Return the standard deviation of w_k per real entry at level σ, given z_k of shape (B, C, H, W)."""
+        return deviation(self.sigma, self.noise_scale, z)
 
     def perturb(self, reconstructor: Reconstructor, batch: Batch, draws: Draws) -> Perturb:
         """Return the function that draws the noise w_k of each iteration for this batch."""
         last = getattr(reconstructor, "iterations", 0) - 1
+        sigma = self._levels(batch, draws)
 
         def perturb(k: int, x: Tensor, z: Tensor) -> Tensor:
-            w = self.deviation(z) * draws.normal("jitter", batch.samples, z, k)
+            drawn = draws.normal("jitter", batch.samples, z, 0 if self.draw == "shared" else k)
+            w = deviation(sigma, self.noise_scale, z) * drawn
             return w if self.last_iteration or k != last else torch.zeros_like(w)
 
         return perturb

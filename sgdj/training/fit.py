@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from sgdj.data.batch import Image
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
+from sgdj.defences.base import Defence
 from sgdj.errors import InputError, as_run_error
 from sgdj.networks.base import Reconstructor
 from sgdj.runs.checkpoints import epoch_path
@@ -44,6 +45,7 @@ def train(
     kept: Kept,
     log: Log,
     tell: Callable[[str], None],
+    defence: Defence | None = None,
 ) -> None:
     """Train, or resume from the last finished epoch, and leave the best weights in `network`.
 
@@ -65,6 +67,8 @@ def train(
         Function that is called with the metrics of every epoch.
     tell
         Function that is called with notes for the user.
+    defence
+        Defence that the network has at test, and so in validation.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def train(
     rows = kept.run.metrics()
     if len(rows) < settings.epochs and not out_of_patience(rows, settings.trainer.patience):
         with stop.patiently(), _quiet():
-            _fit(network, strategy, loaders, settings, kept, resume, log)
+            _fit(network, strategy, loaders, settings, kept, resume, log, defence)
         stop.check()
     if rank() == 0:
         kept.run.update(trained=True)
@@ -128,6 +132,7 @@ def _fit(
     kept: Kept,
     resume: Path | None,
     log: Log,
+    defence: Defence | None,
 ) -> None:
     """Let Lightning train to the end."""
     keeper = Keeper(kept.run, kept.key, settings.trainer.keep, log)
@@ -150,7 +155,7 @@ def _fit(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
-    module = Training(network, strategy, Draws(settings.seed), settings.trainer, kept.config_text)
+    module = Training(network, strategy, Draws(settings.seed), settings.trainer, kept.config_text, defence)
     try:
         trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
     except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:

@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from sgdj.config.settings import Trainer
 from sgdj.data.batch import Batch
+from sgdj.defences.base import Defence
 from sgdj.errors import Diverged
 from sgdj.metrics.image import sample_metrics
 from sgdj.metrics.volumes import volume_mean
@@ -35,16 +36,29 @@ class Training(lightning.LightningModule):
         Optimiser, learning rate and schedule.
     config_text
         Configuration as YAML, kept in every checkpoint.
+    defence
+        Defence that the network has at test, and so in validation.
     """
 
     def __init__(
-        self, network: Reconstructor, strategy: Strategy, draws: Draws, settings: Trainer, config_text: str
+        self,
+        network: Reconstructor,
+        strategy: Strategy,
+        draws: Draws,
+        settings: Trainer,
+        config_text: str,
+        defence: Defence | None = None,
     ) -> None:
         super().__init__()
+        self.defence = defence
         self.network, self.strategy, self.draws = network, strategy, draws
         self.settings, self.config_text = settings, config_text
         self.losses: list[float] = []
         self.validation: list[tuple[str, dict[str, float]]] = []
+
+    def on_train_epoch_start(self) -> None:
+        """Tell the strategy which epoch begins."""
+        self.strategy.begin_epoch(self.current_epoch, int(self.trainer.max_epochs or 1))
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of one batch; training stops here if it is not finite."""
@@ -76,7 +90,11 @@ class Training(lightning.LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Compute PSNR and SSIM of the clean reconstruction (jittered only if the strategy asks for it)."""
         perturb = self.strategy.validation_perturb(self.network, batch, self.draws.at(self.current_epoch))
-        values = sample_metrics(self.network(batch.y, batch.operator, perturb), batch.x)
+        if self.defence is None:
+            made = self.network(batch.y, batch.operator, perturb)
+        else:
+            made = self.defence.reconstruct(self.network, batch.y, batch.operator)
+        values = sample_metrics(made, batch.x)
         for i, volume in enumerate(batch.volumes):
             self.validation.append((volume, {name: values[name][i] for name in ("psnr", "ssim")}))
 

@@ -33,6 +33,7 @@ NEEDED = {
     "section": [f"dataset.path={__file__}"],
     "images": [f"dataset.path={__file__}"],
     "transfer": ["attack.source=run/checkpoints/best.ckpt"],
+    "firm": ["architecture=prox"],
 }
 TASK_OF = {name: task.name for task in tasks().values() for name in (*task.operators, *task.datasets)}
 
@@ -50,6 +51,8 @@ def composable():
             overrides = [f"{group}={option}"]
             if group in ("operator", "dataset"):
                 overrides.append(f"task={TASK_OF[option]}")
+            if group == "defence" and option != "none":
+                overrides.append(f"strategy={option}")  # whose settings it shares
             if option in NEEDED and not (group == "operator" and option == "multicoil"):
                 overrides += NEEDED[option]
             if group == "architecture/learned" and option in ("linear", "mlp"):
@@ -72,16 +75,41 @@ def test_every_option_composes(overrides, tmp_path, monkeypatch):
     assert config(*overrides)["task"] in tasks()
 
 
+PROXIMAL = ("prox", "modl", "hqs", "admm")
+
+
+#: Strategies that a U-Net, which is not for the toy's signals either, has no use for.
+ONE_MORE = ("firm", "jitter", "jitter_adversarial", "smug", "ssdu")
+
+
+def is_refused(task: str, architecture: str, strategy: str) -> bool:
+    """Say whether a strategy has no meaning for a network or a problem."""
+    if architecture == "unet" and (task == "toy" or strategy in ("jitter", "jitter_adversarial", "smug")):
+        return True
+    if architecture in ("deq", "deq_prox") and strategy in ("smug", "jacobian"):
+        return True
+    return (strategy == "ssdu" and task != "mri") or (strategy == "firm" and architecture not in PROXIMAL)
+
+
 @pytest.mark.parametrize(
     ("task", "scale", "architecture", "strategy"),
-    list(
-        itertools.product(
+    [
+        (task, scale, architecture, strategy)
+        for task, scale, architecture, strategy in itertools.product(
             config_options("task"), config_options("scale"), config_options("architecture"), config_options("strategy")
         )
-    ),
+        if strategy == "mse" or architecture in ("gd", "prox") or (scale == "smoke" and task in ("toy", "mri"))
+    ],
 )
-def test_every_combination_composes(task, scale, architecture, strategy):
-    composed = config(f"task={task}", f"scale={scale}", f"architecture={architecture}", f"strategy={strategy}")
+def test_every_combination_composes_or_is_refused(task, scale, architecture, strategy):
+    choice = (f"task={task}", f"scale={scale}", f"architecture={architecture}", f"strategy={strategy}")
+    if is_refused(task, architecture, strategy):
+        with pytest.raises(InputErrors) as told:
+            config(*choice)
+        both = (task, architecture) == ("toy", "unet") and strategy in ONE_MORE
+        assert len(told.value.mistakes) == 1 + both
+        return
+    composed = config(*choice)
     assert (composed["task"], composed["scale"]) == (task, scale)
     assert composed["architecture"]["name"] == architecture
     assert composed["strategy"]["name"] == strategy
@@ -120,7 +148,7 @@ def test_options_derive_from_the_base_of_their_group(group):
 
 def test_the_schema_is_the_configuration():
     """Every top-level key of the composed configuration is in the schema, and nothing else."""
-    composed = config()
+    composed = config("strategy=smug")  # which has a defence
     assert set(composed) == {f.name for f in dataclasses.fields(Settings) if f.init}
     for node in ("trainer", "logger", "evaluation"):
         hints = typing.get_type_hints(Settings)
@@ -163,7 +191,7 @@ MISTAKES = [
     (["trainer.lrr=0.1"], "unknown key, trainer.lrr: did you mean trainer.lr?"),
     (["+train.lrr=1"], "unknown key, train"),
     (["strategy=jitterr"], "no option jitterr, command line: strategy: did you mean jitter?"),
-    (["strategy="], "no option (empty), command line: strategy: choose one of adversarial, input_jitter, jitter, mse"),
+    (["strategy="], "no option (empty), command line: strategy: choose one of adversarial, firm, "),
     (["nogroup"], "this is not KEY=VALUE, command line: nogroup"),
     (["seed=abc"], "'abc' must be a whole number, seed"),
     (["seed=-1"], "-1 must be at least 0, seed"),
@@ -289,7 +317,7 @@ def test_the_real_command_line(tmp_path):
     assert "Traceback" in told.stderr
     shown = process("--help", cwd=tmp_path)
     assert shown.returncode == 0
-    assert "strategy: adversarial, input_jitter, jitter, mse" in shown.stdout
+    assert "strategy: adversarial, firm, input_jitter, jacobian, jitter, " in shown.stdout
     printed = run(RUN, "task=toy", "--cfg", "job", cwd=tmp_path)
     assert printed.returncode == 0
     assert "task: toy" in printed.stdout
@@ -423,3 +451,30 @@ def test_an_advised_centre_fraction_is_accepted(cli, arguments, advice):
 @pytest.mark.parametrize("typed", ["precision=32", "precision='32'", 'precision="32"'])
 def test_a_precision_may_be_typed_as_a_number(typed):
     assert load(parse(["task=toy", typed])).settings == load(parse(["task=toy"])).settings
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["architecture=unet", "strategy=jitter"], "this architecture has no iterations to jitter, strategy: "),
+        (["architecture=unet", "architecture.iterations=3"], "unknown key, architecture.iterations: "),
+        (["architecture=unet", "evaluation.iterations=[3]"], "architecture unet has no iterations to count, "),
+        (["architecture=varnet", "evaluation.iterations=[9]"], "only 4 iterations have weights of their own, "),
+        (["architecture.shared=false", "evaluation.iterations=[9]"], "only 4 iterations have weights of their own, "),
+        (["architecture=deq", "strategy=jacobian"], "the derivative of a fixed point's derivative is not at hand, "),
+    ],
+)
+def test_what_an_architecture_has_no_use_for_is_refused(arguments, line):
+    with pytest.raises(InputErrors) as told:
+        load(parse(arguments))
+    assert str(told.value).startswith(line), told.value
+    assert len(told.value.mistakes) == 1
+
+
+def test_an_architecture_leaves_out_what_is_said_of_others():
+    """Tasks and scales speak of iterations, steps and learned parts, which a black box does not have."""
+    assert set(config("task=seismic", "architecture=unet")["architecture"]) == {
+        "_target_", "name", "start", "channels", "layers", "features", "residual",
+    }  # fmt: skip
+    assert "step" not in config("architecture=modl")["architecture"]
+    assert "iterations" not in config("architecture=deq")["architecture"]

@@ -88,7 +88,7 @@ def redefined(kind):
 
 CONFIGURATION = [
     (1, ["trainer.lrr=0.1"], "unknown key, trainer.lrr: did you mean trainer.lr?"),
-    (2, ["strategy=dropout"], "no option dropout, command line: strategy: choose one of adversarial, input_jitter"),
+    (2, ["strategy=dropout"], "no option dropout, command line: strategy: choose one of adversarial, firm, "),
     (3, ["trainer.lr=fast"], "'fast' must be a number, trainer.lr"),
     (4, ["trainer.lr="], "'' must be a number, trainer.lr"),
     (5, ["trainer.lr=nan"], "nan must be finite, trainer.lr"),

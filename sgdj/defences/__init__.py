@@ -1,0 +1,7 @@
+"""Defences: what is done around a trained network at test."""
+
+from sgdj.defences.averaging import Averaging
+from sgdj.defences.base import Defence
+from sgdj.defences.smoothed import SmoothedIterations
+
+__all__ = ["Averaging", "Defence", "SmoothedIterations"]

@@ -1,0 +1,76 @@
+"""Define what a defence at test time is."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from sgdj.networks.base import Perturb, Reconstructor
+from sgdj.operators.base import Operator
+
+
+class Defence(ABC):
+    """What surrounds a trained network at test; differentiable, so that an attack goes through it.
+
+    Everything random in it is a fixed draw, the same for every sample and pass. So a defended reconstruction can be
+    repeated, does not depend on its neighbours in a batch, and an attack knows the draws that it will be scored with.
+    """
+
+    @abstractmethod
+    def reconstruct(self, network: Reconstructor, y: Tensor, operator: Operator) -> Tensor:
+        """Reconstruct x̂ (B, C, H, W) from y with a network that is defended.
+
+        Parameters
+        ----------
+        network
+            Trained network that is defended.
+        y
+            Measurement, of the shape that `operator.forward` returns.
+        operator
+            Forward operator A of this batch.
+
+        Returns
+        -------
+        Tensor
+            Reconstruction x̂ of shape (B, C, H, W).
+        """
+
+    def check(self, reconstructor: Reconstructor) -> None:
+        """Refuse a network that this defence has no meaning for, by a SettingError, before anything runs."""
+        return
+
+
+class Defended(Reconstructor):
+    """A network behind a defence, as one reconstructor.
+
+    Parameters
+    ----------
+    network
+        Trained network that is defended.
+    defence
+        Defence around it.
+    """
+
+    def __init__(self, network: Reconstructor, defence: Defence) -> None:
+        super().__init__()
+        self.network, self.defence = network, defence
+
+    def __getattr__(self, name: str) -> Tensor | nn.Module:
+        """Look up an attribute of the network that this one does not have, such as `start` or `iterations`."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name in ("start", "iterations", "notes"):
+                found: Tensor | nn.Module = getattr(super().__getattr__("network"), name)
+                return found
+            raise
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set the number of iterations of the network; other attributes are this one's own."""
+        if name == "iterations":
+            setattr(self.network, name, value)
+        else:
+            super().__setattr__(name, value)  # type: ignore[arg-type]
+
+    def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
+        """Reconstruct x̂ from y behind the defence."""
+        return self.defence.reconstruct(self.network, y, operator)
