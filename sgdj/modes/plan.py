@@ -12,6 +12,7 @@ from sgdj.config.identity import identity
 from sgdj.config.instantiate import build
 from sgdj.config.load import Job
 from sgdj.config.settings import Settings
+from sgdj.data.drawn import drawn
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.line_masks import built_acquisition
 from sgdj.data.source import ImageSet, Source
@@ -64,8 +65,11 @@ class Plan:
 
     @property
     def images(self) -> ImageSet:
-        """Images that are measured."""
-        return self.source.images(self.settings.evaluation.split)
+        """Images that are measured; of the training split, those that the network was trained on."""
+        settings = self.settings
+        images = self.source.images(settings.evaluation.split)
+        own = settings.evaluation.split == "train" and not settings.reconstructor
+        return drawn(images, settings.trainer.images, settings.seed) if own else images
 
     @cached_property
     def subject(self) -> dict[str, object]:
