@@ -29,7 +29,7 @@ def test_seeds_draw_their_own_images(tmp_path, monkeypatch):
     assert len(set(names[0])) == 8
     assert names[0] != names[2]
     assert drawn(images, None, 5) is images
-    with pytest.raises(InputError, match="exceeds the 32 training images, trainer.images"):
+    with pytest.raises(InputError, match=r"exceeds the 32 training images, trainer\.images"):
         drawn(images, 33, 0)
 
 
