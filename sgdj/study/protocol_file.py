@@ -201,7 +201,7 @@ class Level:
     key
         Key of the level, such as ``sigma``.
     values
-        Its values.
+        Values that are tried, rising.
     """
 
     key: NonEmpty

@@ -9,6 +9,7 @@ relevant difference*, the interval lies inside the margin; else *inconclusive*.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -108,6 +109,25 @@ def _verdict(rules: Statistics, count: int, adjusted: float, interval: tuple[flo
     return EQUAL if -margin < low and high < margin else INCONCLUSIVE
 
 
+class _Tested(NamedTuple):
+    difference: float
+    interval: tuple[float, float]
+    margin: float
+    p: float
+    p_at_least: float
+
+
+def _tested(found: npt.NDArray[np.float64] | None, rules: Statistics) -> _Tested:
+    """Test one comparison by itself; without rows nothing is known, and p is 1."""
+    if found is None:
+        return _Tested(math.nan, (math.nan, math.nan), rules.margin, 1.0, 1.0)
+    interval = crossed_bootstrap(found, rules.draws, expanded=True)
+    narrow = (interval[1] - interval[0]) / 2 <= rules.fine_from
+    margin, by_seed = rules.fine if narrow else rules.margin, found.mean(axis=1)
+    p = sign_flip_p(by_seed), sign_flip_p(by_seed + margin, "greater")
+    return _Tested(float(found.mean()), interval, margin, *p)
+
+
 def judge(family: Sequence[Comparison], rules: Statistics) -> list[Outcome]:
     """Test a family; what has no rows counts as a p of 1, so that the family keeps its size.
 
@@ -123,29 +143,31 @@ def judge(family: Sequence[Comparison], rules: Statistics) -> list[Outcome]:
     list of Outcome
         Outcome of each, in the same order.
     """
-    measured = []
-    for _, seeds, found in family:
-        if found is None or not seeds:
-            measured.append((math.nan, (math.nan, math.nan), rules.margin, 1.0, 1.0))
-            continue
-        interval = crossed_bootstrap(found, rules.draws, expanded=True)
-        narrow = (interval[1] - interval[0]) / 2 <= rules.fine_from
-        margin = rules.fine if narrow else rules.margin
-        by_seed = found.mean(axis=1)
-        p, at_least = sign_flip_p(by_seed), sign_flip_p(by_seed + margin, "greater")
-        measured.append((float(found.mean()), interval, margin, p, at_least))
-    adjusted, at_least = (holm([one[place] for one in measured]) for place in (3, 4))
+    measured = [_tested(found, rules) for _, _, found in family]
+    adjusted, at_least = holm([one.p for one in measured]), holm([one.p_at_least for one in measured])
     out = []
-    for (claim, seeds, found), values, p, q in zip(family, measured, adjusted, at_least, strict=True):
-        said = MISSING if found is None else _verdict(rules, len(seeds), p, values[1], values[2])
-        volumes = 0 if found is None else found.shape[1]
-        spread = (math.nan,) * 3 if found is None else components(found)
-        out.append(Outcome(claim, seeds, volumes, *values[:4], p, values[4], q, spread, said))
+    for (claim, seeds, found), one, p, q in zip(family, measured, adjusted, at_least, strict=True):
+        said = MISSING if found is None else _verdict(rules, len(seeds), p, one.interval, one.margin)
+        outcome = Outcome(
+            claim=claim,
+            seeds=seeds,
+            volumes=0 if found is None else found.shape[1],
+            difference=one.difference,
+            interval=one.interval,
+            margin=one.margin,
+            p=one.p,
+            adjusted=p,
+            p_at_least=one.p_at_least,
+            adjusted_at_least=q,
+            spread=(math.nan, math.nan, math.nan) if found is None else components(found),
+            verdict=said,
+        )
+        out.append(outcome)
     return out
 
 
 def components(found: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    """Estimate the variances of seeds, of volumes and of the rest, from paired differences of shape (seeds, volumes)."""
+    """Estimate the variances of seeds, of volumes and of the rest from paired differences, shape (seeds, volumes)."""
     rows, columns = found.shape
     grand, by_seed, by_volume = found.mean(), found.mean(axis=1), found.mean(axis=0)
     rest = found - by_seed[:, None] - by_volume + grand

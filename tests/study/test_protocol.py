@@ -1,12 +1,19 @@
 """A protocol is data: what it says is checked before anything runs."""
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from scripts.common import status
+from scripts.tables import main
 from sgdj.errors import InputErrors
+from sgdj.evaluation.key import Key
 from sgdj.study.protocol_file import COLUMNS, is_protocol, read
+from sgdj.study.store import read as stored
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {task: ROOT / "conf" / "study" / f"{task}.yaml" for task in ("mri", "seismic")}
@@ -54,3 +61,65 @@ def test_what_contradicts_itself_is_told_with_its_key(tmp_path):
         "no network is called SGD jitterin, p.yaml: parts.0.claims.0.better: did you mean SGD jittering?",
         "no column is called noise, p.yaml: parts.0.claims.1.column: did you mean noisy?",
     ]
+
+
+def small(path: Path) -> Path:
+    """Write the seismic protocol at smoke size: two candidates, two networks, two seeds."""
+    loaded = yaml.safe_load(FILES["seismic"].read_text())
+    loaded |= {"scale": "smoke", "seeds": {"regime": [2], "levels": [3, 4], "tables": [5, 6]}}
+    kept = [line for line in loaded["overrides"] if not line.startswith("dataset.") or line.startswith("dataset.seed")]
+    loaded["overrides"] = [*kept, "architecture.iterations=2", "dataset.samples={train: 8, val: 3, test: 4}"]
+    loaded["regime"]["candidates"] = [
+        {"name": f"{n} sections", "overrides": [f"trainer.images={n}", "epochs=1"]} for n in (2, 4)
+    ]
+    loaded["regime"] |= {"budgets": [1.0, 2.0], "shifts": ["block", "layers"], "noise": [4, 8]}
+    loaded["attack"] |= {"steps": [1, 2, 4], "check": 2}
+    loaded["levels"] |= {"steps": 2, "best": 2, "extensions": 1}
+    loaded["tables"] |= {"curve": [0.5], "curve_seeds": 1, "curve_volumes": 2, "weights": 1}
+    part = loaded["parts"][0]
+    by = {network["label"]: network for network in part["networks"]}
+    by["MSE"]["choices"] = by["MSE"]["choices"][:2]
+    by["SGD jittering"]["level"]["values"] = [0.1, 0.2]
+    part["networks"] = [by["MSE"], by["SGD jittering"]]
+    part["claims"] = [
+        claim for claim in part["claims"] if {claim["better"], claim["worse"]} <= {"MSE", "SGD jittering"}
+    ]
+    loaded["parts"] = [part]
+    path.write_text(yaml.safe_dump(loaded, sort_keys=False))
+    return path
+
+
+def test_a_protocol_is_executed_to_its_claims_and_never_twice(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    file = small(tmp_path / "small.yaml")
+    folder = Path("results/study/small")
+    assert status(lambda: main(["missing", "--study", str(file)])) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "stage regime: 2 runs are missing"
+    assert status(lambda: main(["run", "--study", str(file), "--jobs", "1"])) == 0
+    told = capfd.readouterr().out
+    stages = list(dict.fromkeys(re.findall(r"stage (\S+):", told)))
+    assert stages == ["regime", "regime-train", "attack", "levels", "tables", "tables-train", "check", "curve"]
+    chosen = yaml.safe_load((folder / "chosen.yaml").read_text())
+    assert chosen["regime"]["candidate"] in ("2 sections", "4 sections")
+    assert chosen["regime"]["overrides"][0] == f"trainer.images={chosen['regime']['candidate'][0]}"
+    assert set(chosen["levels"]) == {"gd/MSE", "gd/SGD jittering"}
+    claims = json.loads((folder / "claims.json").read_text())
+    assert {(claim["verdict"], claim["claim_is"], claim["toy"]) for claim in claims} == {
+        ("underpowered", "inconclusive", True)
+    }
+    assert len(claims) == 5
+    assert "| SGD jittering is at least as accurate as MSE | clean |" in (folder / "claims.md").read_text()
+    assert "Missing: nothing." in (folder / "README.md").read_text()
+    assert len(list((folder / "weights").iterdir())) == 2
+    tables = [row for row in stored(folder) if row.experiment == "tables"]
+    assert len(tables) == 4
+    assert all(len(row.values["network"][Key("apgd", 1.0)]["psnr"]) == 4 for row in tables)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    shutil.rmtree("outputs")  # as in a fresh clone
+    assert status(lambda: main(["run", "--study", str(file)])) == 0
+    assert "stage" not in capfd.readouterr().out
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    chosen["regime"]["rho"] *= 2
+    (folder / "chosen.yaml").write_text(yaml.safe_dump(chosen))
+    assert status(lambda: main(["build", "--study", str(file)])) == 2
+    assert "the rows now lead to another choice of regime" in capfd.readouterr().err
