@@ -16,6 +16,10 @@ from sgdj.study.rows import Row
 from sgdj.study.stages import Study
 from sgdj.study.store import fold
 from sgdj.study.store import read as stored
+from sgdj.study.worker import Worker
+
+#: Stage whose networks a stage evaluates, where that is not the tables.
+_TRAINED_IN = {"regime-train": "regime", "attack": "regime", "optimistic": "levels"}
 
 
 def folder_of(path: Path, results: Path) -> Path:
@@ -32,7 +36,7 @@ def _collected(path: Path, cell: Cell, step: Step, folder: Path, kept: Sequence[
     """Make the row of a finished run; of a table's first seeds the weights are kept as well."""
     stage = step.stage
     if cell not in step.cells:  # a network that this stage evaluates, trained again because its run is gone
-        stage = "regime" if stage in ("regime-train", "attack") else "tables"
+        stage = _TRAINED_IN.get(stage, "tables")
     row = row_of(path, cell, stage)
     if stage == "tables" and seed_of(cell) in kept:
         place = folder / "weights" / file_name(row.name, ".safetensors")
@@ -72,15 +76,20 @@ def execute(
         0; 5 if a run failed (what does not need it is done all the same); 130 or 143 after a signal.
     """
     failed: set[Cell] = set()
-    kept = protocol.seeds.tables[: protocol.tables.weights]
-    while (step := study_of(protocol, folder, parts, list(failed)).next()) is not None:
-        tell(f"stage {step.stage}: {len(step.cells)} runs")
-        cells = list(dict.fromkeys([*(cell.trained for cell in step.cells if cell.trained), *step.cells]))
-        collecting = partial(_collected, step=step, folder=folder, kept=kept)
-        campaign = Campaign(cells, folder, jobs, tell, launcher, collecting, stored(folder))
-        code = campaign.run()
-        fold(folder)
-        if code not in (ExitCode.DONE, ExitCode.CHECK_FAILED):
-            return code
-        failed |= campaign.broken
+    workers = [Worker() for _ in range(jobs)]
+    try:
+        while (step := study_of(protocol, folder, parts, list(failed)).next()) is not None:
+            tell(f"stage {step.stage}: {len(step.cells)} runs")
+            cells = list(dict.fromkeys([*(cell.trained for cell in step.cells if cell.trained), *step.cells]))
+            kept = protocol.seeds.tables[: protocol.tables.weights]
+            collecting = partial(_collected, step=step, folder=folder, kept=kept)
+            campaign = Campaign(cells, folder, jobs, tell, launcher, collecting, stored(folder), workers)
+            code = campaign.run()
+            fold(folder)
+            if code not in (ExitCode.DONE, ExitCode.CHECK_FAILED):
+                return code
+            failed |= campaign.broken
+    finally:
+        for worker in workers:
+            worker.close()
     return int(ExitCode.CHECK_FAILED if failed else ExitCode.DONE)

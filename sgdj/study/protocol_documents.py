@@ -83,7 +83,7 @@ def build(study: Study, folder: Path) -> list[Path]:
         columns = study.columns()
         name = task_title(found[0].first)
         text += [table_text(f"{name}, {part.name}", columns, found), "", *_absent(study, part), ""]
-        text += [*_margins(study, part), *_checks(study, part), *_curves(study, part)]
+        text += [*_margins(study, part), *_checks(study, part), *_curves(study, part), *_optimistic(study, part)]
         written[f"table-{part.name}.csv"] = table_csv(columns, found)
         written[f"table-{part.name}.tex"] = latex_table(f"{name}, {part.name}", columns, found)
         outcome = judge(_family(study, part), protocol.statistics)
@@ -209,6 +209,22 @@ def _curves(study: Study, part: Part) -> list[str]:
     return [markdown_table(header, rows), ""] if rows else []
 
 
+def _optimistic(study: Study, part: Part) -> list[str]:
+    """Report every network at the level that is best for each column by itself."""
+    rows, columns = [], study.columns()
+    for label, by_column in study.optimistic(part).items():
+        for column, (option, cells) in by_column.items():
+            if found := study.ledger.found("optimistic", cells):
+                value = matrix(found, columns[column]).mean()
+                rows.append((label, column, plain(" ".join(option)) or "as the regime", len(found), f"{value:.2f}"))
+    header = ("network", "column", "candidate", "seeds", "PSNR (dB)")
+    head = (
+        "Optimistic, and in no claim: a candidate for each column, chosen on validation data in that very column, as "
+        "if one knew what is to come."
+    )
+    return [head, "", markdown_table(header, rows), ""] if rows else []
+
+
 def _family(study: Study, part: Part) -> list[Comparison]:
     """Pair the rows of every claim by seed; a condition that cannot be believed on one side has none."""
     table, columns = study.table(part), study.columns()
@@ -243,9 +259,12 @@ def _claims(outcome: Sequence[Outcome], study: Study) -> str:
         "claim", "column", "difference (dB)", "95 % interval", "margin", "p, Holm", "p not worse, Holm",
         "seeds × volumes", "verdict", "the claim is",
     )  # fmt: skip
+    widest = {c: max((one.half_width for one in outcome if one.claim.column == c), default=math.nan) for c in COLUMNS}
+    widths = ", ".join(f"{column} {width:.3f}" for column, width in widest.items() if not math.isnan(width))
     counts = Counter(one.verdict for one in outcome)
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{markdown_table(header, rows)}\n\nOf {len(outcome)} claims: {said}."
+    text = f"Of {len(outcome)} claims: {said}. Widest half-width of an interval (dB): {widths or 'none'}."
+    return f"{markdown_table(header, rows)}\n\n{text}"
 
 
 def _number(value: float) -> float | None:

@@ -371,6 +371,24 @@ class Study:
             made[label] = once, twice
         return made
 
+    def optimistic(self, part: Part) -> dict[str, dict[str, tuple[tuple[str, ...], list[Cell]]]]:
+        """Return, by label and column, the candidate that is best there on validation data, and its test runs."""
+        steps, seeds = f"attack.steps={self.chosen.attack.steps}", self.protocol.seeds.levels
+        made: dict[str, dict[str, tuple[tuple[str, ...], list[Cell]]]] = {}
+        for network in part.networks:
+            tried = self.tried(part, network, len(seeds))
+            for column in ("clean", "noisy", "attacked"):
+                key = self.columns()[column]
+                if not tried:
+                    continue
+                best = max(tried, key=lambda option: float(matrix(tried[option], key).mean()))
+                cells = [
+                    Cell("", ("evaluation.split=test", steps), self._level_cell(part, network, best, seed))
+                    for seed in seeds
+                ]
+                made.setdefault(network.label, {})[column] = best, cells
+        return made
+
     def _tables(self, part: Part) -> Iterator[Step]:
         rows = self.table(part)
         yield Step("tables", [cells[i] for i in range(len(self.protocol.seeds.tables)) for cells in rows.values()])
@@ -378,6 +396,8 @@ class Study:
         yield Step("tables-train", [on_training(cell) for cell in first])
         yield Step("check", [cell for pair in self.checks(part).values() for cell in pair])
         yield Step("curve", self.curves(part))
+        best = [pair for columns in self.optimistic(part).values() for pair in columns.values()]
+        yield Step("optimistic", list(dict.fromkeys(cell for _, cells in best for cell in cells)))
 
     # ---------------------------------------------------------------------------------------------------- all
 

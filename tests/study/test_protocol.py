@@ -63,42 +63,25 @@ def test_what_contradicts_itself_is_told_with_its_key(tmp_path):
     ]
 
 
-def small(path: Path) -> Path:
-    """Write the seismic protocol at smoke size: two candidates, two networks, two seeds."""
-    loaded = yaml.safe_load(FILES["seismic"].read_text())
-    loaded |= {"scale": "smoke", "seeds": {"regime": [2], "levels": [3, 4], "tables": [5, 6]}}
-    kept = [line for line in loaded["overrides"] if not line.startswith("dataset.") or line.startswith("dataset.seed")]
-    loaded["overrides"] = [*kept, "architecture.iterations=2", "dataset.samples={train: 8, val: 3, test: 4}"]
-    loaded["regime"]["candidates"] = [
-        {"name": f"{n} sections", "overrides": [f"trainer.images={n}", "epochs=1"]} for n in (2, 4)
-    ]
-    loaded["regime"] |= {"budgets": [1.0, 2.0], "shifts": ["block", "layers"], "noise": [4, 8]}
-    loaded["attack"] |= {"steps": [1, 2, 4], "check": 2}
-    loaded["levels"] |= {"steps": 2, "best": 2, "extensions": 1}
-    loaded["tables"] |= {"curve": [0.5], "curve_seeds": 1, "curve_volumes": 2, "weights": 1}
-    part = loaded["parts"][0]
-    by = {network["label"]: network for network in part["networks"]}
-    by["MSE"]["choices"] = by["MSE"]["choices"][:2]
-    by["SGD jittering"]["level"]["values"] = [0.1, 0.2]
-    part["networks"] = [by["MSE"], by["SGD jittering"]]
-    part["claims"] = [
-        claim for claim in part["claims"] if {claim["better"], claim["worse"]} <= {"MSE", "SGD jittering"}
-    ]
-    loaded["parts"] = [part]
-    path.write_text(yaml.safe_dump(loaded, sort_keys=False))
-    return path
-
-
 def test_a_protocol_is_executed_to_its_claims_and_never_twice(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    file = small(tmp_path / "small.yaml")
-    folder = Path("results/study/small")
+    file, folder = ROOT / "conf" / "study" / "smoke.yaml", Path("results/study/smoke")
     assert status(lambda: main(["missing", "--study", str(file)])) == 0
     assert capfd.readouterr().out.splitlines()[-1] == "stage regime: 2 runs are missing"
     assert status(lambda: main(["run", "--study", str(file), "--jobs", "1"])) == 0
     told = capfd.readouterr().out
     stages = list(dict.fromkeys(re.findall(r"stage (\S+):", told)))
-    assert stages == ["regime", "regime-train", "attack", "levels", "tables", "tables-train", "check", "curve"]
+    assert stages == [
+        "regime",
+        "regime-train",
+        "attack",
+        "levels",
+        "tables",
+        "tables-train",
+        "check",
+        "curve",
+        "optimistic",
+    ]
     chosen = yaml.safe_load((folder / "chosen.yaml").read_text())
     assert chosen["regime"]["candidate"] in ("2 sections", "4 sections")
     assert chosen["regime"]["overrides"][0] == f"trainer.images={chosen['regime']['candidate'][0]}"
