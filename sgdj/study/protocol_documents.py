@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sgdj.config.identity import RESULT_VERSION
 from sgdj.errors import InputError
-from sgdj.runtime.text import bold, markdown_table
+from sgdj.runtime.text import Markup, bold, markdown_table
 from sgdj.runtime.text import markdown as plain
 from sgdj.runtime.writing import write_atomically
 from sgdj.study.columns import task_title
@@ -121,7 +121,7 @@ def _regime(study: Study) -> list[str]:
     chosen = study.chosen.made.regime
     for one in study.costs():
         picked = study.picked(one)
-        shifts = ", ".join(f"{plain(name)} {value:.2f}" for name, value in one.shift.items())
+        shifts = ", ".join(f"{name} {value:.2f}" for name, value in one.shift.items())
         at = picked.budget
         rows.append(
             (
@@ -162,7 +162,7 @@ def _levels(study: Study, part: Part) -> list[str]:
             volumes = len(score)
             means = [f"{matrix(found, key).mean():.2f}" for key in keys]
             best = list(option) == choice.overrides
-            shown = plain(" ".join(option)) or "as the regime"
+            shown = " ".join(option) or "as the regime"
             rows.append((network.label, shown, len(found), *means, f"{score.mean():.3f}", "yes" if best else ""))
     header = ("network", "candidate", "seeds", "clean (dB)", "attacked (dB)", "noisy (dB)", "score (dB)", "chosen")
     text = [f"## Levels, {part.name}", "", f"On {volumes} validation volumes; the score is the mean of the three.", ""]
@@ -216,7 +216,7 @@ def _optimistic(study: Study, part: Part) -> list[str]:
         for column, (option, cells) in by_column.items():
             if found := study.ledger.found("optimistic", cells):
                 value = matrix(found, columns[column]).mean()
-                rows.append((label, column, plain(" ".join(option)) or "as the regime", len(found), f"{value:.2f}"))
+                rows.append((label, column, " ".join(option) or "as the regime", len(found), f"{value:.2f}"))
     header = ("network", "column", "candidate", "seeds", "PSNR (dB)")
     head = (
         "Optimistic, and in no claim: a candidate for each column, chosen on validation data in that very column, as "
@@ -253,8 +253,8 @@ def _claims(outcome: Sequence[Outcome], study: Study) -> str:
         numbers = (f"{one.difference:+.3f}" if known else "—", interval, f"{one.margin:g}")
         p = (f"{one.adjusted:.4f}", f"{one.adjusted_at_least:.4f}")
         drawn = f"{len(one.seeds)} × {one.volumes}"
-        verdict = bold(one.verdict) + (f" ({one.needed} would decide)" if one.needed else "")
-        rows.append((plain(one.claim.text), one.claim.column, *numbers, *p, drawn, verdict, one.decided(alpha)))
+        verdict = Markup(bold(one.verdict) + (f" ({one.needed} would decide)" if one.needed else ""))
+        rows.append((one.claim.text, one.claim.column, *numbers, *p, drawn, verdict, one.decided(alpha)))
     header = (
         "claim", "column", "difference (dB)", "95 % interval", "margin", "p, Holm", "p not worse, Holm",
         "seeds × volumes", "verdict", "the claim is",

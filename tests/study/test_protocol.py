@@ -91,7 +91,9 @@ def test_a_protocol_is_executed_to_its_claims_and_never_twice(tmp_path, monkeypa
         ("underpowered", "inconclusive", True)
     }
     assert len(claims) == 5
-    assert "| SGD jittering is at least as accurate as MSE | clean |" in (folder / "claims.md").read_text()
+    written = (folder / "claims.md").read_text()
+    assert "| SGD jittering is at least as accurate as MSE | clean |" in written
+    assert "| 2 × 4 | **underpowered** | inconclusive |" in written
     assert "Missing: nothing." in (folder / "README.md").read_text()
     assert len(list((folder / "weights").iterdir())) == 2
     tables = [row for row in stored(folder) if row.experiment == "tables"]
