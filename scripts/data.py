@@ -232,7 +232,9 @@ def generate(kind: str, overrides: list[str]) -> int:
 
     fitting = [task.name for task in tasks().values() if kind in task.datasets]
     if not fitting or kind in ("fastmri", "section", "images"):
-        raise InputError(f"{kind} is not generated", "generate", "choose phantom, layered, patches, subspace or points")
+        raise InputError(
+            f"{kind} is not generated", "generate", "choose phantom, layered, spikes, patches, subspace or points"
+        )
     job = load(parse([f"task={fitting[0]}", f"dataset={kind}", *overrides]))
     from sgdj.config.instantiate import build
 
@@ -311,7 +313,7 @@ def parser() -> Parser:
         verbs[name].add_argument(
             "--max-gib", type=number(float), metavar="GIB", help="what a file may declare (dataset.max_gib)"
         )
-    verbs["generate"].add_argument("kind", metavar="KIND", help="phantom, layered, patches, subspace or points")
+    verbs["generate"].add_argument("kind", metavar="KIND", help="phantom, layered, spikes, patches, subspace or points")
     verbs["generate"].add_argument(
         "overrides", nargs="*", metavar="dataset.KEY=VALUE", help="settings of the data set, as on the command line"
     )

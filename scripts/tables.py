@@ -4,6 +4,7 @@ python scripts/tables.py run --seeds 0,1,2 --tasks mri     run what is missing, 
 python scripts/tables.py run --jobs 64 --launcher submitit_slurm partition=gpu timeout_min=600
 python scripts/tables.py build                             rebuild documents from rows and finished runs
 python scripts/tables.py run --study my_study.yaml         the same for a study of your own (all verbs but choose)
+python scripts/tables.py run --study conf/study/mri.yaml   a protocol, stage by stage: regime, levels, tables, claims
 python scripts/tables.py check table_mri/mri-gd-jitter-sigma0.03-seed0
 python scripts/tables.py rehash                            give rows the hash that their command has today
 """
@@ -98,6 +99,50 @@ def run_own(options: argparse.Namespace) -> int:
     return code
 
 
+def _protocol_folder(options: argparse.Namespace) -> Path | None:
+    """Return the folder of a protocol's rows; None for another study."""
+    from sgdj.study.executing import folder_of
+    from sgdj.study.protocol_file import is_protocol
+
+    return folder_of(options.study, RESULTS) if options.study and is_protocol(options.study) else None
+
+
+def _build_protocol(options: argparse.Namespace, target: Path) -> None:
+    from sgdj.study.executing import study_of
+    from sgdj.study.protocol_documents import build as documents
+    from sgdj.study.protocol_file import read
+    from sgdj.study.store import fold
+
+    fold(target)
+    for path in documents(study_of(read(options.study), target), target):
+        print(path)
+
+
+def run_protocol(options: argparse.Namespace, target: Path) -> int:
+    """Do the missing runs of every stage of a protocol, then rebuild its documents."""
+    from sgdj.study.campaign import default_parallel
+    from sgdj.study.executing import execute
+    from sgdj.study.protocol_file import read
+
+    protocol = read(options.study)
+    parts = _parts(options, [part.name for part in protocol.parts])
+    code = execute(protocol, target, options.jobs or default_parallel(), _say, _launcher(options), parts)
+    if code in (ExitCode.DONE, ExitCode.CHECK_FAILED):
+        _build_protocol(options, target)
+    else:
+        _say("stopped; the same command goes on from here")
+    return code
+
+
+def _parts(options: argparse.Namespace, known: list[str]) -> list[str]:
+    """Return the parts of a protocol that are asked for."""
+    asked = options.only.split(",") if getattr(options, "only", None) else []
+    for name in asked:
+        if name not in known:
+            raise InputError(f"no part {name}", "--only", f"choose of {', '.join(known)}")
+    return asked
+
+
 def build_own(options: argparse.Namespace) -> int:
     """Add finished runs of a study of one's own that have no row yet, and rebuild its documents."""
     from sgdj.study.own import read
@@ -122,6 +167,8 @@ def run(options: argparse.Namespace) -> int:
     from sgdj.study.campaign import Campaign, default_parallel, missing
     from sgdj.study.store import read, read_audits
 
+    if (target := _protocol_folder(options)) is not None:
+        return run_protocol(options, target)
     if options.study:
         return run_own(options)
     seeds, wanted = _seeds(options), _wanted(options)
@@ -144,6 +191,8 @@ def show_missing(options: argparse.Namespace) -> int:
     from sgdj.study.own import read as read_own
     from sgdj.study.store import read, read_audits
 
+    if (place := _protocol_folder(options)) is not None:
+        return _missing_of_protocol(options, place)
     if options.study:
         study = read_own(options.study, RESULTS)
         target, wanted = study.folder, study.cells
@@ -160,6 +209,23 @@ def show_missing(options: argparse.Namespace) -> int:
     return int(ExitCode.DONE)
 
 
+def _missing_of_protocol(options: argparse.Namespace, target: Path) -> int:
+    """List the runs that the next stage of a protocol needs; later stages depend on what it chooses."""
+    from sgdj.study.executing import study_of
+    from sgdj.study.protocol_file import read
+
+    protocol = read(options.study)
+    step = study_of(protocol, target, _parts(options, [part.name for part in protocol.parts])).next()
+    rows = [(step.stage, cell.mode if cell.trained else "train", _command(cell)) for cell in step.cells] if step else []
+    if options.csv:
+        print_csv(("experiment", "mode", "settings"), rows)
+        return int(ExitCode.DONE)
+    for row in rows:
+        say(" ".join(row))
+    say(f"stage {step.stage}: {len(rows)} runs are missing" if step else "no runs are missing")
+    return int(ExitCode.DONE)
+
+
 def _command(cell: Cell) -> str:
     """Return the settings of a cell; those of the network that it evaluates come first."""
     return shlex.join([*(cell.trained.overrides if cell.trained else ()), *cell.overrides])
@@ -169,6 +235,9 @@ def build(options: argparse.Namespace) -> int:
     """Add finished runs that no row shows yet, and rebuild the documents."""
     from sgdj.study.collecting import collect_new
 
+    if (target := _protocol_folder(options)) is not None:
+        _build_protocol(options, target)
+        return int(ExitCode.DONE)
     if options.study:
         return build_own(options)
     seeds, scale = _seeds(options), options.scale
@@ -181,6 +250,8 @@ def _folder(options: argparse.Namespace) -> Path:
     """Return the folder of the rows that are meant: of a study of one's own, or of the paper's."""
     from sgdj.study.own import read
 
+    if (target := _protocol_folder(options)) is not None:
+        return target
     if options.study:
         return read(options.study, RESULTS).folder
     return RESULTS / "small" if options.verb == "check" else folder(RESULTS, options.scale, _seeds(options))
@@ -292,6 +363,7 @@ def parser() -> Parser:
         verbs[name].add_argument(
             "--parts", type=some_of(*PARTS), default="tables,curves,audits", help=f"of {', '.join(PARTS)} (%(default)s)"
         )
+        verbs[name].add_argument("--only", metavar="gd,prox", help="parts of a protocol (all)")
     for name, verb in verbs.items():
         what = "a study of your own: a YAML file that names rows and columns"
         verb.add_argument(

@@ -52,6 +52,7 @@ _PUBLIC = {
     "sgdj.data.phantom": ("PhantomSource",),
     "sgdj.data.points": ("PointSource",),
     "sgdj.data.section": ("SectionSource",),
+    "sgdj.data.spikes": ("SpikeSource",),
     "sgdj.data.subspace": ("SubspaceSource",),
     "sgdj.runtime.draws": ("Draws",),
     "sgdj.evaluation.evaluate": ("Condition", "evaluate"),

@@ -91,6 +91,8 @@ class Trainer:
     schedule: Literal["constant", "cosine", "onecycle"]
     loss_average: Literal["entries", "channels"] = "entries"
     drop_last: bool = False
+    images: Count | None = None
+    weight_decay: NonNegative | None = None
     clip_norm: Positive | None
     patience: Count | None
     workers: Annotated[int, Field(ge=0, le=256)]

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -46,25 +47,32 @@ def volume_interval(values: Iterable[tuple[str, float]]) -> tuple[float, float, 
     return mean, mean - half, mean + half, n
 
 
-def sign_flip_p(differences: Sequence[float]) -> float:
-    """Compute the exact two-sided p of a mean difference of zero, by flipping the sign of every paired difference.
+def sign_flip_p(
+    differences: Sequence[float] | npt.NDArray[np.float64], alternative: Literal["two-sided", "greater"] = "two-sided"
+) -> float:
+    """Compute the exact p of a mean difference of zero, by flipping the sign of every paired difference.
 
     Parameters
     ----------
     differences
         Paired differences, one per seed; under the null hypothesis each is symmetric around zero.
+    alternative
+        What is tested against: a mean other than zero, or one that is greater.
 
     Returns
     -------
     float
-        Share of the 2^n sign patterns whose absolute mean is at least the observed one; never below 2^(1-n).
+        Share of the 2^n sign patterns whose absolute mean ("greater": mean) is at least the observed one; never below
+        2^(1-n) ("greater": 2^-n).
     """
     from scipy.stats import permutation_test
 
     values = np.asarray(differences, float)
     if len(values) < 2:
         return 1.0
-    tested = permutation_test((values,), np.mean, permutation_type="samples", n_resamples=2 ** len(values))
+    tested = permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=2 ** len(values), alternative=alternative
+    )
     return float(tested.pvalue)
 
 
@@ -83,7 +91,9 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def crossed_bootstrap(values: npt.NDArray[np.float64], draws: int = 10_000, seed: int = 0) -> tuple[float, float]:
+def crossed_bootstrap(
+    values: npt.NDArray[np.float64], draws: int = 10_000, seed: int = 0, expanded: bool = False
+) -> tuple[float, float]:
     """Bootstrap the mean of paired differences, resampling seeds and volumes independently.
 
     Parameters
@@ -94,6 +104,9 @@ def crossed_bootstrap(values: npt.NDArray[np.float64], draws: int = 10_000, seed
         Number of bootstrap resamples.
     seed
         Seed of the resampling.
+    expanded
+        Whether the percentiles lie further out, as far as Student's t of the smaller of both numbers does from the
+        normal one (Hesterberg, 2015): a plain percentile interval of ten seeds covers about 90 % only.
 
     Returns
     -------
@@ -105,5 +118,11 @@ def crossed_bootstrap(values: npt.NDArray[np.float64], draws: int = 10_000, seed
     weights = rng.multinomial(rows, np.full(rows, 1 / rows), draws) / rows
     across = rng.multinomial(columns, np.full(columns, 1 / columns), draws) / columns
     means = np.einsum("ds,sv,dv->d", weights, values, across)
-    low, high = np.percentile(means, [2.5, 97.5])
+    tail = 0.025
+    if expanded:
+        from scipy.stats import norm, t
+
+        n = min(size for size in values.shape if size > 1) if max(values.shape) > 1 else 2
+        tail = float(norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1)))
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

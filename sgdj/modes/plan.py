@@ -11,6 +11,7 @@ from sgdj.config.instantiate import build
 from sgdj.config.schema import TRAINING
 from sgdj.config.settings import Settings
 from sgdj.data.acquisition_files import built_acquisition
+from sgdj.data.drawn import drawn
 from sgdj.data.generated import GeneratedSource
 from sgdj.data.source import ImageSet, Source
 from sgdj.jobs.consistency import ACQUISITION_FILES
@@ -65,8 +66,11 @@ class Plan:
 
     @property
     def images(self) -> ImageSet:
-        """Images that are measured."""
-        return self.source.images(self.settings.evaluation.split)
+        """Images that are measured; of the training split, those that the network was trained on."""
+        settings = self.settings
+        images = self.source.images(settings.evaluation.split)
+        own = settings.evaluation.split == "train" and not settings.reconstructor
+        return drawn(images, settings.trainer.images, settings.seed) if own else images
 
     @cached_property
     def subject(self) -> dict[str, object]:

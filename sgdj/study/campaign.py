@@ -98,6 +98,8 @@ class Campaign:
         Function that makes the row, or the audit, of a cell from the folder of its finished run.
     earlier
         Rows that were measured before, which tell how long a job takes.
+    workers
+        Processes to use, as many as `parallel`, which are left running; None for own ones.
     """
 
     def __init__(
@@ -109,16 +111,19 @@ class Campaign:
         launcher: Sequence[str] = (),
         collecting: Callable[[Path, Cell], Measured] | None = None,
         earlier: Sequence[Measured] = (),
+        workers: Sequence[Worker] | None = None,
     ) -> None:
         self._collect = collecting or _of_experiment
         self.launcher = ["-m", *launcher] if launcher else []
         self.cells, self.folder, self.parallel, self.tell = list(cells), folder, parallel, tell
         self.places: dict[Cell, Place] = {}
         self.failed: list[str] = []
+        self.broken: set[Cell] = set()
         self._again: set[Cell] = set()
         self._estimate = Estimate(self.cells, earlier)
         self._done: set[Cell] = set()
-        self._workers = [Worker() for _ in range(parallel)]
+        self._own = [Worker() for _ in range(parallel)] if workers is None else []
+        self._workers = list(workers or self._own)
         self._idle = list(self._workers)
         self._stopped = 0
 
@@ -138,7 +143,7 @@ class Campaign:
         done = [cell for cell in trainings if self.places[cell].finished]
         self.tell(f"{len(self.cells)} runs; {len(done)} of {len(trainings)} trainings are there already")
         self._work()
-        for worker in self._workers:
+        for worker in self._own:
             worker.close()
         for line in self.failed:
             self.tell(line)
@@ -203,6 +208,7 @@ class Campaign:
             self._keep(cell)
         elif not self._stopped:
             errors = [line for line in output.splitlines() if line.startswith("error:")]
+            self.broken.add(cell)
             self.failed.append(f"failed, exit {code}: {cell.label}: {errors[-1] if errors else output[-300:]}")
         word = "finished" if place.finished else "stopped" if self._stopped else f"failed ({code})"
         self.tell(f"{word} {cell.label} · {self._progress()}")

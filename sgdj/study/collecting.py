@@ -97,6 +97,7 @@ def _read_samples(path: Path) -> tuple[Values, dict[Key, dict[str, float]], list
             if who == "network":
                 if line.get("believable") == "0":
                     unbelievable[key] = None
+                budgets[key]["loss"].append((volume, float(line["loss"])))
                 if key.attack:
                     budgets[key]["epsilon"].append((volume, float(line["epsilon"])))
                     if line["delta_norm"] and float(line["y_norm"]):  # a measurement of zeros has no ρ

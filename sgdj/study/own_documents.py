@@ -52,7 +52,8 @@ def _columns(study: OwnStudy, found: Sequence[Line]) -> dict[str, Key]:
     return {name: key for name, key in study.columns.items() if any(line.measures(key) for line in found)}
 
 
-def _table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
+def table_text(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
+    """Write a table with mean and standard deviation over seeds, under its own heading."""
     first = found[0].first
     data = "synthetic data" if first.data == "synthetic" else "real data"
     volumes = len(first.values["network"][CLEAN]["psnr"])
@@ -73,12 +74,13 @@ def _table(name: str, columns: Mapping[str, Key], found: Sequence[Line]) -> str:
     return "\n".join(text)
 
 
-def _csv(study: OwnStudy, found: Sequence[Line]) -> str:
+def table_csv(columns: Mapping[str, Key], found: Sequence[Line]) -> str:
+    """Write the columns that each line measures as CSV, with the command that repeats it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
     for line in found:
-        for name, key in study.columns.items():
+        for name, key in columns.items():
             if not line.measures(key):
                 continue
             numbers = []
@@ -134,11 +136,15 @@ def build(study: OwnStudy) -> list[Path]:
         name, columns = task_title(group[0].first), _columns(study, group)
         picture = f"psnr-{number}"
         figures.points(f"{study.title}: {name}", columns, group, study.folder / "figures", picture)
-        text += [_table(name, columns, group), "", f"![{picture}](figures/{picture}.png)", ""]
+        text += [table_text(name, columns, group), "", f"![{picture}](figures/{picture}.png)", ""]
         latex_parts.append(latex_table(name, columns, group))
     text += ["Missing: " + ("; ".join(map(plain, absent)) if absent else "nothing") + "."]
     text += ["", older] if older else []
-    written = {"table.md": "\n".join(text), "table.csv": _csv(study, found), "table.tex": "\n".join(latex_parts)}
+    written = {
+        "table.md": "\n".join(text),
+        "table.csv": table_csv(study.columns, found),
+        "table.tex": "\n".join(latex_parts),
+    }
     if study.claims:
         untested = len(study.claims) - len(outcome)
         head = _CLAIMS_HEAD.format(title=plain(study.title), size=len(study.claims))

@@ -103,7 +103,8 @@ class Row(Measured):
     definitions
         Definition of each metric, in words.
     budgets
-        Mean over volumes, by attacked condition, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
+        Mean over volumes, by condition, of ``loss`` (squared error of all entries of a sample) and, where it is
+        attacked, of ``epsilon`` (absolute) and ``rho`` (‖δ‖ / ‖y‖), as measured.
     values
         Means over the samples of each volume, by reconstructor, condition and metric.
     unbelievable

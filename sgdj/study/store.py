@@ -1,7 +1,7 @@
 """Store the evidence as CSV files: runs, their values volume by volume, budgets, starting points and audits.
 
 ``runs.csv`` has a line for every row and audit; ``<experiment>.csv`` the values of its networks, one volume to a line;
-``x0.csv`` those of the starting points, each distinct set once; ``budgets.csv`` the budgets as measured; ``audits.csv``
+``x0.csv`` those of the starting points, each distinct set once; ``budgets.csv`` budgets and losses; ``audits.csv``
 the checks. Lines are sorted, so that changes show line by line. A finished run leaves its lines in a file of its own
 under ``new/``, until `fold` brings them into the others.
 """
@@ -40,11 +40,14 @@ RUNS = (
 )  # fmt: skip
 #: Columns of ``runs.csv`` from before rows carried their result version, which was 1.
 _FORMER_RUNS = tuple(name for name in RUNS if name != "result_version")
+BUDGETS = ("epsilon", "rho", "loss")
+#: Columns of ``budgets.csv`` from before rows carried the loss.
+_FORMER_BUDGETS = ("run", *_CONDITION, "epsilon", "rho")
 VALUES = ("run", *_CONDITION, "volume", *METRICS)
 #: Columns by name of the file.
 COLUMNS = {
     "runs": RUNS,
-    "budgets": ("run", *_CONDITION, "epsilon", "rho"),
+    "budgets": ("run", *_CONDITION, *BUDGETS),
     "x0": ("x0", *_CONDITION, "volume", *METRICS),
     "audits": ("run", "number", "name", "status", "value", "rule", "self_test"),
 }
@@ -127,7 +130,7 @@ def _entry(one: Measured) -> Entry:
         run["x0"] = hashlib.sha256(_compact(start).encode()).hexdigest()[:12] if start else ""
         entry["values"], entry["x0"] = _value_lines(one.values["network"]), start
         entry["budgets"] = [
-            (*_condition(key), *(_number(one.budgets[key].get(name)) for name in ("epsilon", "rho")))
+            (*_condition(key), *(_number(one.budgets[key].get(name)) for name in BUDGETS))
             for key in sorted(one.budgets, key=_place)
         ]
     elif isinstance(one, Audited):
@@ -152,9 +155,7 @@ def _from_entry(entry: Entry) -> Measured:
     values = {"network": _values(entry["values"])} | ({"x0": _values(entry["x0"])} if entry["x0"] else {})
     size = len(_CONDITION)
     budgets = {
-        _key(tuple(line[:size])): {
-            name: float(text) for name, text in zip(("epsilon", "rho"), line[size:], strict=True) if text
-        }
+        _key(tuple(line[:size])): {name: float(text) for name, text in zip(BUDGETS, line[size:], strict=False) if text}
         for line in entry["budgets"]
     }
     return Row(
@@ -208,9 +209,9 @@ def _lines(path: Path, columns: Sequence[str], former: Sequence[str] = ()) -> It
             raise InputError(f"no evidence ({error})", str(path), _RESTORE) from error
 
 
-def _by_first(path: Path, columns: Sequence[str]) -> dict[str, list[Line]]:
+def _by_first(path: Path, columns: Sequence[str], former: Sequence[str] = ()) -> dict[str, list[Line]]:
     found: dict[str, list[Line]] = defaultdict(list)
-    for line in _lines(path, columns):
+    for line in _lines(path, columns, former):
         found[line[0]].append(line[1:])
     return found
 
@@ -218,7 +219,8 @@ def _by_first(path: Path, columns: Sequence[str]) -> dict[str, list[Line]]:
 def _folded(folder: Path) -> list[Measured]:
     """Read what the CSV files hold."""
     runs = list(map(_complete, _lines(folder / "runs.csv", RUNS, _FORMER_RUNS)))
-    budgets, start, checks = (_by_first(folder / f"{n}.csv", COLUMNS[n]) for n in ("budgets", "x0", "audits"))
+    budgets = _by_first(folder / "budgets.csv", COLUMNS["budgets"], _FORMER_BUDGETS)
+    start, checks = (_by_first(folder / f"{n}.csv", COLUMNS[n]) for n in ("x0", "audits"))
     at = {name: RUNS.index(name) for name in ("experiment", "kind", "x0")}
     experiments = {from_cell(run[at["experiment"]]) for run in runs if run[at["kind"]] == "row"}
     values: dict[str, dict[str, list[Line]]] = {name: _by_first(folder / f"{name}.csv", VALUES) for name in experiments}

@@ -12,6 +12,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment, TorchEl
 from torch.utils.data import DataLoader
 
 from sgdj.data.batch import Image
+from sgdj.data.drawn import drawn
 from sgdj.data.loader import Measure, batches
 from sgdj.data.source import Source
 from sgdj.defences.base import Defence
@@ -94,7 +95,7 @@ def train(
 
 def _loaders(source: Source, measure: Measure, settings: Settings) -> Loaders:
     """Return the batches to train and to validate with, this process's part of them."""
-    images, size = source.images("train"), settings.trainer.batch_size
+    images, size = drawn(source.images("train"), settings.trainer.images, settings.seed), settings.trainer.batch_size
     validation = source.images("val")
     if size > len(images):
         raise InputError(f"{size} exceeds the {len(images)} training images", "trainer.batch_size", "lower it")

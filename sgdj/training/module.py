@@ -110,7 +110,8 @@ class Training(lightning.LightningModule):
         """Return Adam or AdamW, with a constant rate, cosine decay or one cycle (Smith & Topin, 2018)."""
         cls = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.settings.optimizer]
         lr = self.settings.lr
-        optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=lr)
+        decay = {} if self.settings.weight_decay is None else {"weight_decay": self.settings.weight_decay}
+        optimizer = cls([p for p in self.network.parameters() if p.requires_grad], lr=lr, **decay)
         if self.settings.schedule == "constant":
             return optimizer
         total = max(int(self.trainer.estimated_stepping_batches), 1)
