@@ -138,3 +138,17 @@ def test_only_a_sweep_stops_at_a_failure(cli):
     assert cli("--fail-fast", *SMOKE) == (
         2, "", "error: only a sweep can stop at its first failure, --fail-fast: add -m\n"
     )  # fmt: skip
+
+
+def test_the_container_copies_what_set_up_needs():
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert all((ROOT / name).exists() for name in copied)
+    needs = re.search(r"^\$\(VENV\)/\.installed: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert needs
+    assert {*needs[1].split(), "requirements.txt", "Makefile", "sgdj", "conf"} <= set(copied)
+    assert "RUN make setup" in lines
+
+
+def test_the_version_stands_where_it_is_cited():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
