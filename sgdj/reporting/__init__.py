@@ -1,1 +1,1 @@
-"""Tables, curves and panels of one run."""
+"""Tables, curves, panels and pages of runs."""

@@ -89,14 +89,18 @@ class Tracker:
             tell(f"W&B is not available ({error}); going on without it")
             return
         config = settings.plain()
+        group = f"{settings.task} {settings.architecture.name}-{settings.strategy.name}"
         if self._private:
-            name = f"{settings.task} {settings.architecture.name}-{settings.strategy.name} seed{settings.seed}"
+            name = f"{group} seed{settings.seed}"
             config = _without_folders(config)
         more = _PRIVATE if self._private else {}
         arguments: dict[str, Any] = {
             "project": logger.project,
             "dir": str(folder.absolute()),  # its service may have been started in another folder
             "name": name,
+            "group": group,  # of the seeds of one training
+            "job_type": settings.mode,
+            "tags": [settings.task, settings.scale],
             "config": config,
             "reinit": "finish_previous",
         }

@@ -145,3 +145,17 @@ def test_a_reader_may_see_enough_of_the_help(tmp_path):
         process.stdout.close()  # as `head` does, before a word has come
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_the_container_copies_what_set_up_needs():
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert all((ROOT / name).exists() for name in copied)
+    needs = re.search(r"^\$\(VENV\)/\.installed: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert needs
+    assert {*needs[1].split(), "requirements.txt", "Makefile", "sgdj", "conf"} <= set(copied)
+    assert "RUN make setup" in lines
+
+
+def test_the_version_stands_where_it_is_cited():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
