@@ -28,6 +28,7 @@ import sgdj.modes.verify
 import sgdj.study.campaign
 import sgdj.study.report
 import sgdj.training.fit
+import tests.drawing
 
 if len(list(Path("/proc/self/task").iterdir())) != 1:
     raise RuntimeError("an import has started a thread: this process cannot be forked safely")
