@@ -1,5 +1,6 @@
 """Shared helpers: real data, and the command line run in this process."""
 
+import gc
 import os
 import pickle
 import sys
@@ -31,6 +32,12 @@ def shared_file(name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"real data absent: {path}")
     return path
+
+
+def pytest_collection_finish():
+    """Leave what was imported out of garbage collections: the libraries' million objects stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
