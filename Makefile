@@ -75,7 +75,7 @@ build/peers/.installed: requirements-peers.lock | setup
 scaling: setup ## Measure how time and memory grow, and fit a cost model (15 quiet minutes)
 	$(BIN)/python -m scripts.benchmarks.scaling
 
-test-all: test ## The tests, a ray cluster, a paper's table through submitit, 100 kills, ten minutes of damaged input for every reader (two hours)
+test-all: test ## The tests, a ray cluster, a paper's table through submitit and killed twice, 100 kills, ten minutes of damaged input for every reader (two hours)
 	$(BIN)/python -m pytest -m long
 	$(BIN)/python -m scripts.reliability.faults
 	$(BIN)/python -m scripts.reliability.fuzz

@@ -2,20 +2,25 @@
 
 import base64
 import math
+import gc
 import os
+import pickle
 import sys
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does it, before torch is imported
 
 import torch
-from matplotlib.figure import Figure
 
+from sgdj.jobs import composition, load, trained
 from sgdj.modes.cli import main
 from sgdj.runtime import progress
+from tests.drawing import draw, leave_out_drawing
 
 #: What a test of something else leaves out of its runs.
 QUIET = ("logger=none", "evaluation.panels=0")
@@ -32,22 +37,43 @@ def shared_file(name: str) -> Path:
     return path
 
 
+def pytest_collection_finish():
+    """Leave what was imported out of garbage collections: the libraries' million objects stay to the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
 
 
-#: A picture of one pixel.
-PICTURE = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg=="
-)
+leave_out_drawing()
+
+
+def _once(compose: Callable[[list[str]], dict[str, Any]]) -> Callable[[list[str]], dict[str, Any]]:
+    """Compose a configuration once in this process: Hydra's work is half of that of a test that runs nothing."""
+    known: dict[tuple[str, ...], bytes] = {}
+
+    def composed(overrides: list[str]) -> dict[str, Any]:
+        key = tuple(overrides)
+        if any("plugins=" in text for text in key):  # options of a package, which a test may write anew
+            return compose(overrides)
+        if key not in known:
+            known[key] = pickle.dumps(compose(overrides))
+        return pickle.loads(known[key])
+
+    return composed
+
+
+load.compose_config = trained.compose_config = _once(composition.compose_config)
 
 
 @pytest.fixture(autouse=True)
-def no_drawing(request, monkeypatch):
-    """Leave out the drawing of figures, half of the time of a small run, unless the test is marked ``figures``."""
-    if request.node.get_closest_marker("figures") is None:
-        monkeypatch.setattr(Figure, "savefig", lambda figure, file, **settings: file.write(PICTURE))
+def drawing(request, monkeypatch):
+    """Draw figures for tests that are marked ``figures`` alone."""
+    if request.node.get_closest_marker("figures") is not None:
+        draw(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

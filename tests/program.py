@@ -30,18 +30,20 @@ ROOT = Path(__file__).resolve().parents[1]
 RUN = ROOT / "run.py"
 
 
+#: The files that stdout and stderr go to, in a process that is one of these.
+_streams: list[str] = []
+
+
 def context() -> ForkServerContext:
     """Return the context of processes that are forked from `tests.warm`, once that runs."""
     made = get_context("forkserver")
+    if _streams:  # a program of these, whose jobs start in threads: it knows the process that it was forked from
+        return made
     made.set_forkserver_preload(["tests.warm"])
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with patch.dict(os.environ, PYTHONPATH=path, OPENBLAS_NUM_THREADS="1"):
         forkserver.ensure_running()
     return made
-
-
-#: The files that stdout and stderr go to, in a process that is one of these.
-_streams: list[str] = []
 
 
 def _begin(
@@ -52,10 +54,13 @@ def _begin(
     streams: list[str],
     group: int | None,
     server: str | None,
+    given: str | None,
 ) -> None:
     """What the forked process does."""
     assert "tests.warm" in sys.modules
     import numpy as np
+
+    from tests.drawing import leave_out_drawing
 
     if group is not None:
         os.setpgid(0, group)
@@ -64,26 +69,36 @@ def _begin(
         os.dup2(file, number)
         os.close(file)
     _streams.extend(streams)
+    if given is not None:
+        os.dup2(os.open(given, os.O_RDONLY), 0)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    leave_out_drawing()
     if server is not None:
         _fork_jobs(server)
     set_start_method(None, force=True)  # the system's own, for workers of its own
     random.seed()  # a new interpreter's generators are seeded by the system
     np.random.seed()  # noqa: NPY002
     sys.argv = [script, *arguments]
-    sys.path.insert(0, str(Path(script).parent))
-    runpy.run_path(script, run_name="__main__")
+    if Path(script).is_file():
+        sys.path.insert(0, str(Path(script).parent))
+        runpy.run_path(script, run_name="__main__")
+    else:
+        sys.modules.pop(script, None)
+        runpy.run_module(script, run_name="__main__")
 
 
 def _fork_jobs(server: str) -> None:
     """Let the program's jobs and ranks, in this process, be forked from the process that it was forked from."""
     from sgdj.runtime import distributed
+    from sgdj.study import worker
 
     forkserver._forkserver._forkserver_address = server
     forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
     distributed.subprocess = SimpleNamespace(Popen=_job, PIPE=PIPE, STDOUT=STDOUT, TimeoutExpired=TimeoutExpired)
+    worker.subprocess = SimpleNamespace(Popen=_Worker, PIPE=PIPE, STDOUT=STDOUT)
 
 
 def _job(
@@ -107,7 +122,7 @@ class Program:
     Parameters
     ----------
     script
-        The file to run.
+        The file to run, or the name of a module.
     *arguments
         Words of its command line.
     cwd
@@ -120,17 +135,20 @@ class Program:
         Whether its jobs and ranks are forked, too.
     streams
         The number of files for stdout and stderr, or the files.
+    given
+        The file that stdin reads, if it reads one.
     """
 
     def __init__(
         self,
-        script: Path,
+        script: Path | str,
         *arguments: str,
         cwd: Path,
         environment: Mapping[str, str] | None = None,
         group: int | None = None,
         jobs: bool = False,
         streams: int | Sequence[str] = 2,
+        given: str | None = None,
     ):
         if isinstance(streams, int):
             output = tempfile.mkdtemp(prefix="program-")
@@ -144,7 +162,7 @@ class Program:
         settings = os.environ | dict(environment or {})
         self._process = started.Process(
             target=_begin,
-            args=(str(script), list(arguments), str(cwd), dict(settings), self._streams, group, server),
+            args=(str(script), list(arguments), str(cwd), dict(settings), self._streams, group, server, given),
         )
         self._process.start()
 
@@ -183,6 +201,22 @@ class Program:
         self.wait(timeout)
         out, err = (Path(name).read_text() for name in self._streams)
         return out, err
+
+
+class _Worker(Program):
+    """What a campaign calls `subprocess.Popen` for: jobs are written to stdin; stdout and stderr are one pipe."""
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], **_: Any):
+        assert list(command[:2]) == [sys.executable, "-m"]
+        pipes = tempfile.mkdtemp(prefix="worker-")
+        weakref.finalize(self, shutil.rmtree, pipes, ignore_errors=True)
+        given, told = f"{pipes}/in", f"{pipes}/out"
+        os.mkfifo(given)
+        os.mkfifo(told)
+        name, group = command[2], os.getpgrp()
+        super().__init__(name, cwd=Path.cwd(), environment=env, group=group, streams=[told], given=given)
+        self.stdout = Path(told).open(errors="replace")  # noqa: SIM115
+        self.stdin = Path(given).open("w")  # noqa: SIM115
 
 
 def run(

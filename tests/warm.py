@@ -5,6 +5,7 @@ A process that is forked must have no threads but one, or a lock that another th
 Importing starts none, as long as OpenBLAS is asked for one thread; a parallel region would start OpenMP's.
 """
 
+import gc
 from pathlib import Path
 
 import h5py
@@ -28,6 +29,9 @@ import sgdj.modes.verify
 import sgdj.study.campaign
 import sgdj.study.report
 import sgdj.training.fit
+import tests.drawing
 
+gc.collect()
+gc.freeze()  # no collection in a child then touches, and so copies, these pages
 if len(list(Path("/proc/self/task").iterdir())) != 1:
     raise RuntimeError("an import has started a thread: this process cannot be forked safely")

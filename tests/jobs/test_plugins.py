@@ -20,6 +20,7 @@ from sgdj.config.types import Count, NonNegative, Positive, Seed
 from sgdj.data import Source
 from sgdj.data.arrays import ArrayImages
 from sgdj.errors import SettingError
+from sgdj.networks import LearnedPart, Reconstructor
 from sgdj.operators import IdentityAcquisition
 from sgdj.shifts import Shift
 from sgdj.strategies import MSE
@@ -31,6 +32,16 @@ class Weighted(MSE):
 
     def loss(self, reconstructor, batch, draws):
         return self.weight * super().loss(reconstructor, batch, draws)
+
+
+class Blend(Reconstructor):
+    def __init__(self, learned: LearnedPart, gain: Positive) -> None:
+        super().__init__()
+        self.learned, self.gain = learned, gain
+
+    def forward(self, y, operator, perturb=None):
+        x = operator.adjoint(y)
+        return x + self.gain * self.learned(x if perturb is None else x + perturb(0, x, x), y)
 
 
 class Constant(Attack):
@@ -74,6 +85,7 @@ class Louder(Shift):
 """
 OPTIONS = {
     "strategy/weighted": "_target_: my_lab.classes.Weighted\nname: weighted\nweight: 2.0\n",
+    "architecture/blend": "_target_: my_lab.classes.Blend\nname: blend\ngain: 1.0\n",
     "attack/constant": "_target_: my_lab.classes.Constant\nname: constant\nepsilon: null\nrho: 0.1\n"
     "support: measured\nnorm: l2\n",
     "operator/sensor": "_target_: my_lab.classes.Sensor\nname: sensor\nnoise: 0.1\n",
@@ -83,6 +95,7 @@ OPTIONS = {
 defaults:
   - override /operator: sensor
   - override /dataset: waves
+  - override /architecture: blend
   - override /architecture/learned: linear
   - override /attack: constant
   - override /shift: [louder, noise_level]
@@ -140,10 +153,10 @@ def test_a_plugin_is_found_without_being_imported(lab):
 
 
 def test_a_package_ships_its_options(cli, lab):
-    """Add a strategy, an attack, an operator, a data set, a shift and a task; train, evaluate again, and sweep."""
+    """Add one of each kind: strategy, architecture, attack, operator, data, shift, task; train, evaluate and sweep."""
     assert cli(*MINE)[0] == 0
     run = only_run(Path())
-    assert run.parent.parts[-2:] == ("mine", "gd-weighted")
+    assert run.parent.parts[-2:] == ("mine", "blend-weighted")
     record, summary = (json.loads((run / name).read_text()) for name in ("run.json", "evaluation/summary.json"))
     assert record["status"] == "finished"
     assert {"clean", "constant", "louder", "noise_level"} <= set(summary["network"])
@@ -157,6 +170,7 @@ def test_a_package_ships_its_options(cli, lab):
 
 
 def test_a_plugins_settings_are_told_like_ours(lab):
+    assert lines(*MINE, "architecture.gain=0") == ["0 must be above 0.0, architecture.gain: raise it"]
     assert lines(*MINE, "strategy.weight=-1") == ["-1 must be above 0.0, strategy.weight: raise it"]
     assert lines(*MINE, "dataset.size=15", "architecture.learned.size=15") == [
         "waves need an even size, dataset.size: add one"

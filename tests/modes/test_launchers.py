@@ -16,12 +16,18 @@ from sgdj.study.store import read
 from tests.conftest import QUIET, finished_run
 from tests.program import ROOT, RUN, run
 
-#: The plugin, how to ask for two jobs at a time, and the strategies of the sweep: for submitit every job is a new
-#: interpreter.
+BOTH = ("strategy=mse,jitter",)
+#: The plugin, how to ask for two jobs at a time, and the jobs of the sweep, which end well, with their number: for
+#: submitit every job is a new interpreter.
 LAUNCHERS = {
-    "joblib": ("hydra_plugins.hydra_joblib_launcher", "hydra.launcher.n_jobs=2", ("mse", "jitter")),
-    "submitit_local": ("hydra_plugins.hydra_submitit_launcher", "hydra.launcher.timeout_min=5", ("jitter",)),
-    "ray": ("hydra_plugins.hydra_ray_launcher", "+hydra.launcher.ray.init.num_cpus=2", ("mse", "jitter")),
+    "joblib": ("hydra_plugins.hydra_joblib_launcher", "hydra.launcher.n_jobs=2", (*BOTH, "seed=0,1"), 4),
+    "submitit_local": (
+        "hydra_plugins.hydra_submitit_launcher",
+        "hydra.launcher.timeout_min=5",
+        ("strategy=jitter",),
+        1,
+    ),
+    "ray": ("hydra_plugins.hydra_ray_launcher", "+hydra.launcher.ray.init.num_cpus=2", BOTH, 2),
 }
 RAY = pytest.param("ray", marks=pytest.mark.long(reason="a cluster of this machine takes a minute to start"))
 FIXED = ("-m", "task=toy", "scale=smoke", "epochs=3", "trainer.threads=1", *QUIET)
@@ -30,20 +36,20 @@ FIXED = ("-m", "task=toy", "scale=smoke", "epochs=3", "trainer.threads=1", *QUIE
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     """Run jobs one after the other, in this process."""
-    return finished_run(tmp_path_factory.mktemp("sweep"), *FIXED, "strategy=mse,jitter", "trainer.lr=0.01")
+    return finished_run(tmp_path_factory.mktemp("sweep"), *FIXED, *BOTH, "seed=0,1", "trainer.lr=0.01")
 
 
 @pytest.fixture(scope="module", params=["joblib", "submitit_local", RAY])
 def swept(request, tmp_path_factory):
     """Send these, and as many that fail, through a launcher: the folder, the sweep's end, and the number of each."""
-    plugin, setting, strategies = LAUNCHERS[request.param]
+    plugin, setting, jobs, count = LAUNCHERS[request.param]
     if importlib.util.find_spec(plugin) is None:
         pytest.skip(f"{plugin} is not installed")
     other = tmp_path_factory.mktemp(request.param)
-    jobs = (f"strategy={','.join(strategies)}", "trainer.lr=0.01,1e30")
-    command = [sys.executable, str(RUN), *FIXED, f"hydra/launcher={request.param}", setting, *jobs]
+    words = (f"hydra/launcher={request.param}", setting, *jobs, "trainer.lr=0.01,1e30")
+    command = [sys.executable, str(RUN), *FIXED, *words]
     done = subprocess.run(command, cwd=other, capture_output=True, text=True, check=False, timeout=600)
-    return other, done, len(strategies)
+    return other, done, count
 
 
 def test_the_same_runs(swept, plain):

@@ -17,11 +17,12 @@ from sgdj.evaluation.key import CLEAN, Key
 from sgdj.study.own import read
 from sgdj.study.store import read as stored
 from tests.conftest import QUIET
+from tests.drawing import draw
 from tests.jobs.test_plugins import write_lab
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Names that no file of the package has, in place of those of the other test's plugin.
-NEW = {name: f"kappa_{name}" for name in ("weighted", "constant", "sensor", "waves", "louder", "mine")}
+NEW = {name: f"kappa_{name}" for name in ("weighted", "blend", "constant", "sensor", "waves", "louder", "mine")}
 
 
 def renamed(text: str) -> str:
@@ -52,7 +53,6 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.figures
 def test_one_of_each_kind_from_a_plugin(cli, lab, capfd, monkeypatch):
     file = written(
         Path("mine.yaml"),
@@ -77,6 +77,7 @@ def test_one_of_each_kind_from_a_plugin(cli, lab, capfd, monkeypatch):
     assert list(study.rows) == ["mse", "kappa_weighted", "fast", "toy"]
     trained(cli, study)
     assert cli("task=toy", "scale=smoke", "epochs=1", *QUIET)[0] == 0
+    draw(monkeypatch)
     assert status(lambda: main(["build", "--study", str(file)])) == 0
     out = capfd.readouterr().out
     assert "new: kappa_weighted, seed=1" in out
