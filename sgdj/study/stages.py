@@ -414,7 +414,7 @@ class Study:
         """Return the next stage's missing runs; None if everything is there. Choices that can be made are made."""
         for step in self._steps():
             if left := self.ledger.lacks(step.stage, step.cells):
-                return Step(step.stage, left)
+                return Step(step.stage, list(dict.fromkeys(left)))  # two networks may share a candidate
         return None
 
     def verify(self) -> None:

@@ -63,6 +63,7 @@ def test_what_contradicts_itself_is_told_with_its_key(tmp_path):
     ]
 
 
+@pytest.mark.long(reason="forty runs take two minutes; test_stages.py has the same rules on rows that are made up")
 def test_a_protocol_is_executed_to_its_claims_and_never_twice(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     file, folder = ROOT / "conf" / "study" / "smoke.yaml", Path("results/study/smoke")
