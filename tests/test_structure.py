@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sgdj"
 #: From the ground up: a room may use those before it, and itself.
 ORDER = (
-    "errors", "draws", "metrics", "theory", "config", "runtime", "operators", "data", "networks", "defences", "runs",
-    "shifts", "attacks", "reconstruction", "audit", "certificates", "strategies", "evaluation", "training", "reporting",
-    "modes", "study", "cli", "__main__",
+    "errors", "draws", "metrics", "theory", "config", "runtime", "operators", "data", "networks", "references",
+    "defences", "runs", "shifts", "attacks", "reconstruction", "audit", "certificates", "strategies", "evaluation",
+    "training", "reporting", "modes", "study", "cli", "__main__",
 )  # fmt: skip
 
 
