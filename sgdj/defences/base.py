@@ -54,6 +54,11 @@ class Defended(Reconstructor):
         super().__init__()
         self.network, self.defence = network, defence
 
+    @property
+    def undefended(self) -> Reconstructor:
+        """The network without its defence."""
+        return self.network
+
     def __getattr__(self, name: str) -> Tensor | nn.Module:
         """Look up an attribute of the network that this one does not have, such as `start` or `iterations`."""
         try:

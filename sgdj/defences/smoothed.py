@@ -42,7 +42,7 @@ class SmoothedIterations(Defence):
         draws = Draws(self.seed)
 
         def smooth(k: int, part: Part, x: Tensor, y: Tensor) -> Tensor:
-            width = deviation(self.sigma, self.noise_scale, x)
+            width = deviation(self.sigma, self.noise_scale, x, constant=False)
             drawn = (draws.normal("defence", ("",), x[:1], k, i) for i in range(self.passes))
             return torch.stack([part(x + width * w, y) for w in drawn]).mean(0)
 

@@ -14,7 +14,7 @@ from sgdj.defences import Averaging, SmoothedIterations
 from sgdj.defences.base import Defended
 from sgdj.draws import Draws
 from sgdj.errors import InputErrors
-from sgdj.networks import Linear, ProximalGradient, Reconstructor, StepSize
+from sgdj.networks import LearnedPart, Linear, ProximalGradient, Reconstructor, StepSize
 from sgdj.operators import CartesianFourier, Identity, MultiCoil
 from sgdj.operators.point_fourier import PointFourier
 from sgdj.strategies import (
@@ -231,6 +231,13 @@ def test_a_split_is_two_parts_of_the_measurement(kind):
     assert torch.equal(SelfSupervised(0.4, 2).split(alone, Draws(0))[1][0], held[1])
 
 
+class Smooth(LearnedPart):
+    """A learned part without kinks, which noise does change."""
+
+    def forward(self, x, y):
+        return 0.5 * x * x.abs()
+
+
 class FromPart(Reconstructor):
     """Return Aᴴy, and keep what was asked for."""
 
@@ -269,13 +276,36 @@ def test_fixed_draws_make_a_defence_repeatable():
     assert torch.allclose(Defended(net, Averaging(0.2, 3))(data.y, data.operator), mean, atol=1e-6)
 
 
-def test_an_attack_goes_through_the_average():
-    data, net = batch(2), network()
-    defended = Defended(net, Averaging(0.5, 4))
-    attack = PGD(rho=0.3, steps=6, step_size=0.5, restarts=1, random_start=False)
-    plain, through = (attack(one, data, Draws(0)) for one in (net, defended))
-    errors = [(defended(data.y + d, data.operator) - data.x).abs().square().mean((1, 2, 3)) for d in (plain, through)]
-    assert (errors[1] >= errors[0] * (1 - 1e-6)).all()
+@pytest.mark.parametrize("defence", [Averaging(0.5, 4), SmoothedIterations(0.3, "relative", 3)])
+def test_an_attack_goes_through_the_defence_and_is_never_weaker_than_without(defence):
+    """Both are scored on the defended network, with the draws that it has; the plain δ is among the starts."""
+    data, net = batch(3), network()
+    defended = Defended(net, defence)
+    for attack in (
+        PGD(rho=0.3, steps=6, step_size=0.5, restarts=1, random_start=False),
+        PGD(rho=0.3, steps=1, step_size=1e-3, restarts=1, random_start=True),  # too weak to find anything by itself
+    ):
+        plain, through = (attack(one, data, Draws(0)) for one in (net, defended))
+        errors = [
+            (defended(data.y + d, data.operator) - data.x).abs().square().mean((1, 2, 3)) for d in (plain, through)
+        ]
+        assert (errors[1] >= errors[0] * (1 - 1e-6)).all()
+        assert not torch.equal(plain, through)
+
+
+@pytest.mark.parametrize("defence", [Averaging(0.5, 2), SmoothedIterations(0.3, "relative", 2)])
+def test_the_gradient_of_a_defended_network_is_exact(defence):
+    """Nothing in it counts as a constant: an attack would climb another hill."""
+    data, net = batch(2), network().double()
+    net.learned = Smooth()
+    y, x = data.y.to(torch.complex128), data.x.to(torch.complex128)
+    defended = Defended(net, defence)
+    given = y.clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad((defended(given, data.operator) - x).abs().square().sum(), given)
+    u = data.operator.restrict(torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(0)))
+    with torch.no_grad():
+        up, down = ((defended(y + s * 1e-6 * u, data.operator) - x).abs().square().sum() for s in (1, -1))
+    assert float((slope.conj() * u).real.sum()) == pytest.approx(float(up - down) / 2e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize(
