@@ -83,7 +83,7 @@ def _unsuitable(built: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator
     if config.get("mode") in TRAINING and config.get("reconstructor") is None:
         checks["strategy"] = (built["architecture"], built["operator"])
     if "defence" in built and config.get("reconstructor") is None:
-        checks["defence"] = (built["architecture"],)
+        checks["defence"] = (built["architecture"], built["operator"])
     for key, arguments in checks.items():
         try:
             built[key].check(*arguments)

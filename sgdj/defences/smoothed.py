@@ -10,6 +10,7 @@ from sgdj.errors import SettingError
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.noise import NoiseScale, deviation
 from sgdj.networks.unrolled import Part, Unrolled
+from sgdj.operators.acquisition import Acquisition
 from sgdj.operators.base import Operator
 
 
@@ -31,7 +32,7 @@ class SmoothedIterations(Defence):
     def __init__(self, sigma: NonNegative, noise_scale: NoiseScale, passes: Count, seed: Seed = 0) -> None:
         self.sigma, self.noise_scale, self.passes, self.seed = sigma, noise_scale, passes, seed
 
-    def check(self, reconstructor: Reconstructor) -> None:
+    def check(self, reconstructor: Reconstructor, acquisition: Acquisition) -> None:
         """Refuse a network without unrolled iterations."""
         if not isinstance(reconstructor, Unrolled):
             raise SettingError("", "this architecture has no unrolled iterations to smooth", "set defence=none")

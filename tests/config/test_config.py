@@ -51,7 +51,7 @@ def composable():
             overrides = [f"{group}={option}"]
             if group in ("operator", "dataset"):
                 overrides.append(f"task={TASK_OF[option]}")
-            if group == "defence" and option != "none":
+            if group == "defence" and option in config_options("strategy"):
                 overrides.append(f"strategy={option}")  # whose settings it shares
             if option in NEEDED and not (group == "operator" and option == "multicoil"):
                 overrides += NEEDED[option]
