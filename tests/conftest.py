@@ -1,8 +1,7 @@
 """Shared helpers: real data, and the command line run in this process."""
 
-import base64
-import math
 import gc
+import math
 import os
 import pickle
 import sys

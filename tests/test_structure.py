@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sgdj"
 #: From the ground up: a room may use those before it, and itself.
 ORDER = (
-    "errors", "metrics", "theory", "runtime", "config", "jobs", "operators", "data", "networks", "defences", "runs",
-    "shifts", "attacks", "reconstruction", "audit", "certificates", "strategies", "evaluation", "training", "reporting",
-    "modes", "study", "__main__",
+    "errors", "metrics", "theory", "runtime", "config", "jobs", "operators", "data", "networks", "references",
+    "defences", "runs", "shifts", "attacks", "reconstruction", "audit", "certificates", "strategies", "evaluation",
+    "training", "reporting", "modes", "study", "__main__",
 )  # fmt: skip
 
 

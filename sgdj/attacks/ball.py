@@ -6,32 +6,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from sgdj.metrics.norms import project, sample_norm, spread, unit
+
+__all__ = ["BALLS", "Ball", "L2Ball", "LinfBall", "Norm", "project", "sample_norm", "unit"]
+
 Norm = Literal["l2", "linf"]
 
 
 def _real(x: Tensor) -> Tensor:
     """View a complex tensor as real and imaginary entries; return a real one unchanged."""
     return torch.view_as_real(x) if x.is_complex() else x
-
-
-def _spread(values: Tensor, like: Tensor) -> Tensor:
-    return values.view(-1, *[1] * (like.ndim - 1))
-
-
-def sample_norm(y: Tensor) -> Tensor:
-    """Return the ℓ₂ norm of each sample, over real and imaginary entries; shape (B, 1, ..., 1)."""
-    return _spread(torch.linalg.vector_norm(y.flatten(1), dim=1), y)
-
-
-def unit(direction: Tensor) -> Tensor:
-    """Divide each sample by its norm; a zero sample stays zero."""
-    norm = sample_norm(direction)
-    return torch.where(norm > 0, direction / norm.clamp_min(torch.finfo(norm.dtype).tiny), torch.zeros_like(direction))
-
-
-def project(delta: Tensor, budget: Tensor) -> Tensor:
-    """Return the nearest point of each sample's ℓ₂ ball, of radius `budget` (B, 1, ..., 1)."""
-    return delta * (budget / sample_norm(delta).clamp_min(1e-12)).clamp(max=1.0)
 
 
 class Ball(ABC):
@@ -71,7 +55,7 @@ class LinfBall(Ball):
 
     def norm(self, y: Tensor) -> Tensor:
         """Return the largest magnitude of a real or imaginary entry, per sample."""
-        return _spread(_real(y).flatten(1).abs().amax(1), y)
+        return spread(_real(y).flatten(1).abs().amax(1), y)
 
     def project(self, delta: Tensor, budget: Tensor) -> Tensor:
         """Clamp every real and imaginary entry to the budget."""

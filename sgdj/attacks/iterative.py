@@ -179,8 +179,14 @@ class Iterative(Attack):
     def _search(
         self, reconstructor: Reconstructor, batch: Batch, draws: Draws, starts: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor, Hill]:
-        """Return δ, its objective, and the hill that was climbed, with its record of gradients."""
+        """Return δ, its objective, and the hill that was climbed, with its record of gradients.
+
+        Of a defended network, what the same search finds for the network alone is one of its starts. So it is never
+        weaker there than an attack that does not know of the defence.
+        """
         budget = self.budget(batch.y)
+        if reconstructor.undefended is not None:
+            starts = [*starts, self._search(reconstructor.undefended, batch, draws, ())[0]]
         begun = [self._start(r, batch, budget, draws) for r in range(self.restarts)]
         begun += [self.ball.project(self.restrict(s, batch.operator), budget) for s in starts]
         many = repeat(batch, len(begun))

@@ -65,10 +65,11 @@ def shipped() -> dict[str, frozenset[str]]:
         for _, node in nodes(content):
             listed = frozenset(node) - {"_target_", WITHOUT}
             settings[node["_target_"]] = settings.get(node["_target_"], frozenset()) | listed
+    lacking = {n["_target_"]: n[WITHOUT] for content in _files().values() for _, n in nodes(content) if WITHOUT in n}
     for group in BASES:
         outer, _, name = group.rpartition(".")
         for target in choices(outer) if outer else ():  # what a group of its own fills in
-            settings[target] |= {name}
+            settings[target] |= {name} - set(lacking.get(target, ()))
     return settings
 
 

@@ -80,10 +80,10 @@ def unbuildable(config: dict[str, Any], plugins: Sequence[str]) -> list[InputErr
 def _unsuitable(built: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[InputError]:
     """Yield what a strategy, or else a defence, refuses of the network and the problem that it is meant for."""
     checks: dict[str, Sequence[Any]] = {}
-    if config.get("mode") in TRAINING:
+    if config.get("mode") in TRAINING and config.get("reconstructor") is None:
         checks["strategy"] = (built["architecture"], built["operator"])
     if "defence" in built and config.get("reconstructor") is None:
-        checks["defence"] = (built["architecture"],)
+        checks["defence"] = (built["architecture"], built["operator"])
     for key, arguments in checks.items():
         try:
             built[key].check(*arguments)

@@ -2,6 +2,7 @@
 
 from sgdj.defences.averaging import Averaging
 from sgdj.defences.base import Defence
+from sgdj.defences.cyclic import CyclicConsistency
 from sgdj.defences.smoothed import SmoothedIterations
 
-__all__ = ["Averaging", "Defence", "SmoothedIterations"]
+__all__ = ["Averaging", "CyclicConsistency", "Defence", "SmoothedIterations"]

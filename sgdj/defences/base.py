@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from sgdj.networks.base import Perturb, Reconstructor
+from sgdj.operators.acquisition import Acquisition
 from sgdj.operators.base import Operator
 
 
@@ -34,8 +35,21 @@ class Defence(ABC):
             Reconstruction x̂ of shape (B, C, H, W).
         """
 
-    def check(self, reconstructor: Reconstructor) -> None:
-        """Refuse a network that this defence has no meaning for, by a SettingError, before anything runs."""
+    def check(self, reconstructor: Reconstructor, acquisition: Acquisition) -> None:
+        """Refuse a network or a problem that this defence has no meaning for, before anything runs.
+
+        Parameters
+        ----------
+        reconstructor
+            Network that would be defended; its weights may hold no numbers.
+        acquisition
+            Protocol that would measure the images.
+
+        Raises
+        ------
+        SettingError
+            If it has no meaning there.
+        """
         return
 
 
@@ -53,6 +67,11 @@ class Defended(Reconstructor):
     def __init__(self, network: Reconstructor, defence: Defence) -> None:
         super().__init__()
         self.network, self.defence = network, defence
+
+    @property
+    def undefended(self) -> Reconstructor:
+        """The network without its defence."""
+        return self.network
 
     def __getattr__(self, name: str) -> Tensor | nn.Module:
         """Look up an attribute of the network that this one does not have, such as `start` or `iterations`."""

@@ -9,6 +9,7 @@ from sgdj.errors import SettingError
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.noise import NoiseScale, deviation
 from sgdj.networks.unrolled import Part, Unrolled
+from sgdj.operators.acquisition import Acquisition
 from sgdj.operators.base import Operator
 from sgdj.runtime.draws import Draws
 
@@ -31,7 +32,7 @@ class SmoothedIterations(Defence):
     def __init__(self, sigma: NonNegative, noise_scale: NoiseScale, passes: Count, seed: Seed = 0) -> None:
         self.sigma, self.noise_scale, self.passes, self.seed = sigma, noise_scale, passes, seed
 
-    def check(self, reconstructor: Reconstructor) -> None:
+    def check(self, reconstructor: Reconstructor, acquisition: Acquisition) -> None:
         """Refuse a network without unrolled iterations."""
         if not isinstance(reconstructor, Unrolled):
             raise SettingError("", "this architecture has no unrolled iterations to smooth", "set defence=none")
@@ -42,7 +43,7 @@ class SmoothedIterations(Defence):
         draws = Draws(self.seed)
 
         def smooth(k: int, part: Part, x: Tensor, y: Tensor) -> Tensor:
-            width = deviation(self.sigma, self.noise_scale, x)
+            width = deviation(self.sigma, self.noise_scale, x, constant=False)
             drawn = (draws.normal("defence", ("",), x[:1], k, i) for i in range(self.passes))
             return torch.stack([part(x + width * w, y) for w in drawn]).mean(0)
 

@@ -125,11 +125,11 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError(f"task {task.name} needs {task.images} images", "dataset.kind", f"set it to {task.images}")
     yield from _transfer_mistakes(config["attack"], "attack")
     external = config["reconstructor"]
-    if external is not None and config["mode"] not in ("evaluate", "audit", "certify"):
+    if external is not None and config["mode"] not in ("evaluate", "audit", "certify", "tune"):
         yield InputError(
             "somebody else's network is not trained here",
             "reconstructor",
-            "add mode=evaluate, mode=audit or mode=certify",
+            "add mode=evaluate, mode=audit, mode=certify or mode=tune",
         )
     if external is not None and config["precision"] != "32":
         yield InputError("somebody else's network chooses its own precision", "precision", "leave it out")
@@ -147,7 +147,7 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
         yield InputError("no value", "run_dir", "name the run directory to verify")
     if config["mode"] not in (*TRAINING, "verify") and config["checkpoint"] is None and external is None:
         yield InputError("no checkpoint", "checkpoint", "set checkpoint=RUN_DIR/checkpoints/best.ckpt")
-    if config["mode"] in TRAINING and config["checkpoint"] is not None:
+    if config["mode"] in TRAINING and config["checkpoint"] is not None and external is None:
         yield InputError("a checkpoint is not used in training", "checkpoint", "add mode=evaluate")
     for key in ("input", "output"):
         if (config["mode"] == "reconstruct") != (config[key] is not None):

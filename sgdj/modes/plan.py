@@ -56,8 +56,8 @@ class Plan:
 
     @property
     def trains(self) -> bool:
-        """Whether the mode trains a network."""
-        return self.settings.mode in TRAINING
+        """Whether the mode trains a network; a reconstructor from outside is only scored."""
+        return self.settings.mode in TRAINING and self.settings.reconstructor is None
 
     @property
     def data_seed(self) -> int:

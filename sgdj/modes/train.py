@@ -18,7 +18,7 @@ from sgdj.reporting import figures
 from sgdj.runs.checkpoints import read_checkpoint
 from sgdj.runs.directory import RunDirectory
 from sgdj.runs.model_card import write_model
-from sgdj.runs.network import defended
+from sgdj.runs.network import defended, given_network
 from sgdj.runs.tracking import Tracker
 from sgdj.runtime.contents import Record
 from sgdj.runtime.draws import Draws
@@ -40,12 +40,15 @@ def train(job: Job) -> Record:
 
 
 def tune(job: Job) -> Record:
-    """Train a network and score it, for a sweep to choose by; returns the record with the score."""
+    """Train a network and score it, or score a reconstructor, for a sweep to choose by; returns the record."""
     planned = plan(job)
 
     def measure(network: Reconstructor, run: RunDirectory, tracker: Tracker) -> None:
-        _score(measured(planned, defended(network, job.settings), run, tracker), job.settings.attack.name, run)
+        tested = defended(network, job.settings) if planned.trains else network
+        _score(measured(planned, tested, run, tracker), job.settings.attack.name, run)
 
+    if not planned.trains:
+        return conduct(planned, Steps(partial(given_network, job.settings), measure))
     return conduct(planned, Steps(partial(initial_network, job.settings), measure, partial(_fit, planned)))
 
 

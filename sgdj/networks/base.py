@@ -36,6 +36,11 @@ class Reconstructor(nn.Module, ABC):
     proximal: ClassVar[bool] = False
     twice: ClassVar[bool] = True
 
+    @property
+    def undefended(self) -> "Reconstructor | None":
+        """The same network without the defence around it, whose attacks are worth a try; None without a defence."""
+        return None
+
     @abstractmethod
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
         """Reconstruct x̂ (B, C, H, W) from a measurement; without `perturb` nothing is random.

@@ -9,7 +9,7 @@ from torch import Tensor
 NoiseScale = Literal["relative", "absolute", "upstream"]
 
 
-def deviation(sigma: float | Tensor, scale: NoiseScale, z: Tensor) -> Tensor | float:
+def deviation(sigma: float | Tensor, scale: NoiseScale, z: Tensor, constant: bool = True) -> Tensor | float:
     r"""Return the standard deviation of noise per real entry.
 
     Parameters
@@ -17,11 +17,13 @@ def deviation(sigma: float | Tensor, scale: NoiseScale, z: Tensor) -> Tensor | f
     sigma
         Noise level σ, a number, or one for each sample of shape (B, 1, 1, 1).
     scale
-        Rule of the scale: "relative": :math:`\sigma \max_j |z_j|` of each sample, detached; "absolute":
+        Rule of the scale: "relative": :math:`\sigma \max_j |z_j|` of each sample; "absolute":
         :math:`\sigma / \sqrt n`, n the real entries of a sample; "upstream": :math:`\sigma \max z`, the signed maximum
         over the whole batch and both parts of a complex image, which carries gradient (the authors' code).
     z
         Image that the noise is added to, shape (B, C, H, W).
+    constant
+        Whether a relative scale counts as a constant in derivatives, as in training.
 
     Returns
     -------
@@ -32,5 +34,5 @@ def deviation(sigma: float | Tensor, scale: NoiseScale, z: Tensor) -> Tensor | f
         entries = z[0].numel() * (2 if z.is_complex() else 1)
         return sigma / math.sqrt(entries)
     if scale == "relative":
-        return sigma * z.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
+        return sigma * (z.detach() if constant else z).abs().amax(dim=(1, 2, 3), keepdim=True)
     return sigma * (torch.view_as_real(z) if z.is_complex() else z).max()

@@ -8,6 +8,7 @@ from torch.autograd.function import FunctionCtx
 
 from sgdj.operators.base import Operator
 
+Map = Callable[[Tensor], Tensor]
 _ENOUGH = 10  # units of rounding to which a residual is brought
 
 
@@ -53,27 +54,32 @@ class _System(FunctionCtx):
     saved_tensors: tuple[Tensor, Tensor]
     operator: Operator
     steps: int
+    penalty: Map
 
 
 class _Solution(torch.autograd.Function):
-    """Map b and λ to (AᴴA + λI)⁻¹ b; the derivative is such a solution, too, and can be differentiated again."""
+    """Map b and λ to (AᴴA + λP)⁻¹ b; the derivative is such a solution, too, and can be differentiated again."""
 
     @staticmethod
-    def forward(ctx: _System, b: Tensor, weight: Tensor, operator: Operator, steps: int) -> Tensor:
-        x = conjugate_gradients(lambda v: operator.gram(v) + weight * v, b, steps)
+    def forward(ctx: _System, b: Tensor, weight: Tensor, operator: Operator, steps: int, penalty: Map) -> Tensor:
+        x = conjugate_gradients(lambda v: operator.gram(v) + weight * penalty(v), b, steps)
         ctx.save_for_backward(x, weight)
-        ctx.operator, ctx.steps = operator, steps
+        ctx.operator, ctx.steps, ctx.penalty = operator, steps, penalty
         return x
 
     @staticmethod
-    def backward(ctx: _System, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: _System, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         x, weight = ctx.saved_tensors
-        v = solve(ctx.operator, gradient, weight, ctx.steps)
-        return v, -(v.conj() * x).real.sum(), None, None
+        v = solve(ctx.operator, gradient, weight, ctx.steps, ctx.penalty)
+        return v, -(v.conj() * ctx.penalty(x)).real.sum(), None, None, None
 
 
-def solve(operator: Operator, b: Tensor, weight: Tensor, steps: int) -> Tensor:
-    r"""Return :math:`(A^H A + \lambda I)^{-1} b` by conjugate gradients.
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def solve(operator: Operator, b: Tensor, weight: Tensor, steps: int, penalty: Map = _same) -> Tensor:
+    r"""Return :math:`(A^H A + \lambda P)^{-1} b` by conjugate gradients.
 
     The gradient is that of the exact solution, by a solve of its own (Aggarwal et al., 2019).
 
@@ -87,11 +93,13 @@ def solve(operator: Operator, b: Tensor, weight: Tensor, steps: int) -> Tensor:
         Weight λ, a positive scalar.
     steps
         Most steps of the solver.
+    penalty
+        Product with a Hermitian positive semidefinite P of images; the identity unless it is given.
 
     Returns
     -------
     Tensor
         Solution, in the shape of b.
     """
-    found: Tensor = _Solution.apply(b, weight, operator, steps)
+    found: Tensor = _Solution.apply(b, weight, operator, steps, penalty)
     return found

@@ -67,6 +67,13 @@ class Operator(ABC):
         TypeError
             If this operator samples everything.
         """
+        sampled = self.sampled()
+        if sampled is None:
+            raise TypeError(f"{type(self).__name__} has nothing to leave out")
+        return self.resampled(sampled & kept)
+
+    def resampled(self, mask: Tensor) -> "Operator":
+        """Return the operator of another mask, boolean, of the shape of `sampled` with one for each sample."""
         raise TypeError(f"{type(self).__name__} has nothing to leave out")
 
     def repeat(self, count: int) -> "Operator":

@@ -122,9 +122,9 @@ class CartesianFourier(SampledFourier):
         """Return the sampled lines, shape (1, n) or (B, n)."""
         return self.lines if self.lines.ndim == 2 else self.lines[None]
 
-    def keeping(self, kept: Tensor) -> "CartesianFourier":
-        """Return the operator of some of the lines, boolean, shape (B, n)."""
-        return CartesianFourier(self.lines & kept, self.axis, self.mask_adjoint)
+    def resampled(self, mask: Tensor) -> "CartesianFourier":
+        """Return the operator of other lines, boolean, shape (B, n)."""
+        return CartesianFourier(mask, self.axis, self.mask_adjoint)
 
     def repeat(self, count: int) -> "CartesianFourier":
         """Return the operator with the masks repeated like the batch."""

@@ -94,9 +94,9 @@ class MultiCoil(Operator):
         """Return what every coil samples."""
         return self.encoding.sampled()
 
-    def keeping(self, kept: Tensor) -> "MultiCoil":
-        """Return the operator that samples less of every coil."""
-        return MultiCoil(self.encoding.keeping(kept), self.maps)
+    def resampled(self, mask: Tensor) -> "MultiCoil":
+        """Return the operator that samples something else of every coil."""
+        return MultiCoil(self.encoding.resampled(mask), self.maps)
 
     def repeat(self, count: int) -> "MultiCoil":
         """Return the operator with the samples' maps and masks repeated like the batch."""

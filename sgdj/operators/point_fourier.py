@@ -53,9 +53,9 @@ class PointFourier(SampledFourier):
         """Return the sampled points, shape (1, H, W) or (B, H, W)."""
         return self.points if self.points.ndim == 3 else self.points[None]
 
-    def keeping(self, kept: Tensor) -> "PointFourier":
-        """Return the operator of some of the points, boolean, shape (B, H, W)."""
-        return PointFourier(self.points & kept, self.mask_adjoint)
+    def resampled(self, mask: Tensor) -> "PointFourier":
+        """Return the operator of other points, boolean, shape (B, H, W)."""
+        return PointFourier(mask, self.mask_adjoint)
 
     def repeat(self, count: int) -> "PointFourier":
         """Return the operator with the masks repeated like the batch."""

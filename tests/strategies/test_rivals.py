@@ -8,12 +8,12 @@ import torch
 
 from sgdj.attacks import PGD
 from sgdj.data import Batch
-from sgdj.defences import Averaging, SmoothedIterations
+from sgdj.defences import Averaging, CyclicConsistency, SmoothedIterations
 from sgdj.defences.base import Defended
 from sgdj.errors import InputErrors
 from sgdj.jobs.composition import parse
 from sgdj.jobs.load import load
-from sgdj.networks import Linear, ProximalGradient, Reconstructor, StepSize
+from sgdj.networks import LearnedPart, Linear, ProximalGradient, Reconstructor, StepSize
 from sgdj.operators import CartesianFourier, Identity, MultiCoil
 from sgdj.operators.point_fourier import PointFourier
 from sgdj.runtime.draws import Draws
@@ -231,6 +231,13 @@ def test_a_split_is_two_parts_of_the_measurement(kind):
     assert torch.equal(SelfSupervised(0.4, 2).split(alone, Draws(0))[1][0], held[1])
 
 
+class Smooth(LearnedPart):
+    """A learned part without kinks, which noise does change."""
+
+    def forward(self, x, y):
+        return 0.5 * x * x.abs()
+
+
 class FromPart(Reconstructor):
     """Return Aᴴy, and keep what was asked for."""
 
@@ -269,13 +276,40 @@ def test_fixed_draws_make_a_defence_repeatable():
     assert torch.allclose(Defended(net, Averaging(0.2, 3))(data.y, data.operator), mean, atol=1e-6)
 
 
-def test_an_attack_goes_through_the_average():
-    data, net = batch(2), network()
-    defended = Defended(net, Averaging(0.5, 4))
-    attack = PGD(rho=0.3, steps=6, step_size=0.5, restarts=1, random_start=False)
-    plain, through = (attack(one, data, Draws(0)) for one in (net, defended))
-    errors = [(defended(data.y + d, data.operator) - data.x).abs().square().mean((1, 2, 3)) for d in (plain, through)]
-    assert (errors[1] >= errors[0] * (1 - 1e-6)).all()
+@pytest.mark.parametrize("defence", [Averaging(0.5, 4), SmoothedIterations(0.3, "relative", 3)])
+def test_an_attack_goes_through_the_defence_and_is_never_weaker_than_without(defence):
+    """Both are scored on the defended network, with the draws that it has; the plain δ is among the starts."""
+    data, net = batch(3), network()
+    defended = Defended(net, defence)
+    for attack in (
+        PGD(rho=0.3, steps=6, step_size=0.5, restarts=1, random_start=False),
+        PGD(rho=0.3, steps=1, step_size=1e-3, restarts=1, random_start=True),  # too weak to find anything by itself
+    ):
+        plain, through = (attack(one, data, Draws(0)) for one in (net, defended))
+        errors = [
+            (defended(data.y + d, data.operator) - data.x).abs().square().mean((1, 2, 3)) for d in (plain, through)
+        ]
+        assert (errors[1] >= errors[0] * (1 - 1e-6)).all()
+        assert not torch.equal(plain, through)
+
+
+@pytest.mark.parametrize(
+    "defence",
+    [Averaging(0.5, 2), SmoothedIterations(0.3, "relative", 2), CyclicConsistency(0.1, 2, 0.5, 1, 4)],
+    ids=lambda v: type(v).__name__,
+)
+def test_the_gradient_of_a_defended_network_is_exact(defence):
+    """Nothing in it counts as a constant: an attack would climb another hill."""
+    data, net = batch(2), network().double()
+    net.learned = Smooth()
+    y, x = data.y.to(torch.complex128), data.x.to(torch.complex128)
+    defended = Defended(net, defence)
+    given = y.clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad((defended(given, data.operator) - x).abs().square().sum(), given)
+    u = data.operator.restrict(torch.randn(y.shape, dtype=y.dtype, generator=torch.Generator().manual_seed(0)))
+    with torch.no_grad():
+        up, down = ((defended(y + s * 1e-6 * u, data.operator) - x).abs().square().sum() for s in (1, -1))
+    assert float((slope.conj() * u).real.sum()) == pytest.approx(float(up - down) / 2e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +318,7 @@ def test_an_attack_goes_through_the_average():
         (["task=seismic", "strategy=ssdu"], "only sampled k-space can be split, strategy: choose task=mri"),
         (["task=mri", "strategy=firm"], "the learned part of this architecture is no proximal map, strategy: "),
         (["strategy=smug", "strategy.stability=1", "architecture.checkpointing=true"], "the second term needs every "),
+        (["task=seismic", "defence=cyclic"], "only sampled k-space has other masks, defence: set defence=none"),
         (["strategy=sam", "sigma=0.1"], "strategy sam has no noise level, sigma=0.1: "),
         (["strategy=mse", "defence=smug", "defence.sigma=1", "defence.passes=1"], "nothing must be "),
     ],
@@ -320,3 +355,39 @@ def test_a_defence_is_part_of_a_trained_network(cli, tmp_path):
     found = [(tmp_path / name / "evaluation" / "samples.csv").read_bytes() for name in ("again", "without", "other")]
     assert found[0] == (trained / "evaluation" / "samples.csv").read_bytes()
     assert len(set(found)) == 3
+
+
+def test_cyclic_consistency_lowers_its_objective_within_its_ball():
+    data, net = batch(3), network()
+    defence = CyclicConsistency(0.1, 6, 0.3, 2, 4)
+    others = defence.others(data.operator)
+    sampled = data.operator.sampled()
+    for other in others:
+        assert other.lines.sum() == sampled.sum()
+        assert torch.equal(other.lines[:, 6:10], sampled[:, 6:10])
+        assert not torch.equal(other.lines, sampled)
+    seen = []
+    original = net.forward
+    net.forward = lambda y, operator, perturb=None: seen.append(y.detach()) or original(y, operator)
+    with torch.no_grad():
+        made = defence.reconstruct(net, data.y, data.operator)
+    assert not made.requires_grad
+    r = seen[-1] - data.y
+    assert (r.flatten(1).norm(dim=1) <= 0.1 * data.y.flatten(1).norm(dim=1) * (1 + 1e-5)).all()
+    assert torch.equal(data.operator.restrict(r), r)
+    before, after = (defence.inconsistency(net, y, data.operator, others) for y in (data.y, seen[-1]))
+    assert (after < before).all()
+    assert torch.allclose(defence.reconstruct(net, data.y, data.operator), made, atol=1e-5)  # with a graph, too
+
+
+def test_an_adaptive_attack_goes_through_the_loop():
+    data, net = batch(2), network()
+    defended = Defended(net, CyclicConsistency(0.1, 2, 0.5, 1, 4))
+    attack = PGD(rho=0.2, steps=4, step_size=0.5, restarts=1, random_start=False)
+    plain, adaptive = (attack(one, data, Draws(0)) for one in (net, defended))
+    errors = [
+        (defended(data.y + d, data.operator) - data.x).abs().square().mean((1, 2, 3)).detach()
+        for d in (plain, adaptive)
+    ]
+    assert (errors[1] >= errors[0] * (1 - 1e-6)).all()
+    assert (errors[1] > errors[0] * 1.001).any()
