@@ -19,7 +19,6 @@ from sgdj.jobs.composition import parse
 from sgdj.jobs.load import load
 from sgdj.modes.cli import main
 from sgdj.modes.sweep import _check_all
-from tests.conftest import PICTURE
 from tests.helper import inner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,10 +56,7 @@ def _commands(page: Path) -> list[str]:
 def place(tmp_path_factory):
     """Return a folder with what the pages speak of: a trained network, a plugin, references, folders of data."""
     folder = tmp_path_factory.mktemp("reader")
-    with chdir(folder), pytest.MonkeyPatch.context() as patch:
-        from matplotlib.figure import Figure
-
-        patch.setattr(Figure, "savefig", lambda figure, file, **settings: file.write(PICTURE))
+    with chdir(folder):
         quick = ("scale=smoke", "logger=none", "evaluation.panels=0", "trainer.threads=1")
         network = ("architecture=prox", "architecture/learned=nonexpansive")
         assert main(["task=mri", *quick, *network, "run_dir=RUN"]) == 0

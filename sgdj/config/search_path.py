@@ -40,6 +40,10 @@ def search_path(plugins: Sequence[str]) -> list[str]:
     return [f"hydra.searchpath=[{','.join(places)}]"] if places else []
 
 
+#: Folders of conf/ whose files are no options: its root, and protocols of studies.
+_NO_GROUP = (".", "study")
+
+
 @cache
 def _listed(places: tuple[Path, ...]) -> dict[str, list[str]]:
     """List the names of all options by group; read once, since options do not change while a program runs."""
@@ -47,7 +51,7 @@ def _listed(places: tuple[Path, ...]) -> dict[str, list[str]]:
     for place in places:
         for path in place.rglob("*.yaml"):
             found.setdefault(path.parent.relative_to(place).as_posix(), set()).add(path.stem)
-    return {group: sorted(names) for group, names in sorted(found.items()) if group != "."}
+    return {group: sorted(names) for group, names in sorted(found.items()) if group not in _NO_GROUP}
 
 
 def groups(plugins: Sequence[str] = ()) -> tuple[str, ...]:
