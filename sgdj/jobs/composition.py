@@ -186,6 +186,9 @@ def check_overrides(overrides: Sequence[Override]) -> tuple[list[str], list[Inpu
         elif key.partition(".")[0] == PROBLEM:
             mend = "ship a task of your own with a package, plugins=[…]"
             mistakes.append(InputError("what a task is stands in its file alone", f"command line: {key}", mend))
+        elif key == "study":
+            mend = f"python scripts/tables.py run --study conf/study/{value}.yaml"
+            mistakes.append(InputError("a protocol is no option of a run", f"command line: {key}", mend))
         elif key.startswith("hydra"):
             accepted.append(override.input_line or "")
         else:

@@ -475,3 +475,10 @@ def test_an_architecture_leaves_out_what_is_said_of_others():
     }  # fmt: skip
     assert "step" not in config("architecture=modl")["architecture"]
     assert "iterations" not in config("architecture=deq")["architecture"]
+
+
+def test_a_protocol_is_no_option_of_a_run():
+    with pytest.raises(
+        InputErrors, match=r"no option of a run, .*: python scripts/tables.py run --study conf/study/mri"
+    ):
+        load(parse(["task=mri", "study=mri"]))
