@@ -478,7 +478,5 @@ def test_an_architecture_leaves_out_what_is_said_of_others():
 
 
 def test_a_protocol_is_no_option_of_a_run():
-    with pytest.raises(
-        InputErrors, match="no option of a run, .* --study conf/study/mri.yaml"
-    ):
+    with pytest.raises(InputErrors, match=r"no option of a run, .* --study conf/study/mri\.yaml"):
         load(parse(["task=mri", "study=mri"]))
