@@ -213,9 +213,8 @@ def main(arguments: list[str]) -> int:
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
     for case in _QUICK if options.quick else CASES:
-        name = f"{case.name}, K = {case.iterations}"
-        found["cases"][name] = measure(case, device, options.rounds)
-        print(f"{name}, {found.get('gpu', device.type)}:\n\n{table(found['cases'][name])}\n")
+        measured = found["cases"][case.name] = measure(case, device, options.rounds)
+        print(f"{case.name}, {found.get('gpu', device.type)}:\n\n{table(measured)}\n")
     found |= origin("python -m scripts.benchmarks.paper_scale", arguments)
     if not options.quick:
         path = Path("results/performance/paper_scale.json")
