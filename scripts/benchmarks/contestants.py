@@ -62,7 +62,8 @@ class Case:
         """Name of the problem, in words for a table."""
         form = "proximal" if self.proximal else "gradient"
         size = "x".join(map(str, self.shape))
-        return f"{self.task}, {size}, batch {self.batch}, {self.layers} x {self.features}, {form} form, K = {self.iterations}"
+        network = f"{self.layers} x {self.features}, {form} form, K = {self.iterations}"
+        return f"{self.task}, {size}, batch {self.batch}, {network}"
 
     def lines(self) -> Tensor:
         """Return the sampled columns: every fifth, and the centre; boolean, shape (W,)."""
