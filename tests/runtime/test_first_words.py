@@ -77,8 +77,8 @@ def test_without_arguments_the_help_is_shown(cli, tmp_path):
 def test_the_shell_completes(cli, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run.py"])
     assert "hydra_bash_completion python" in cli("-sc", "install=bash")[1]
-    monkeypatch.setenv("COMP_LINE", "python run.py strategy=j")
-    assert cli("-sc", "query=bash")[:2] == (0, "strategy=jitter\n")
+    monkeypatch.setenv("COMP_LINE", "python run.py strategy=adv")
+    assert cli("-sc", "query=bash")[:2] == (0, "strategy=adversarial\n")
     assert "@hydra.main" in (ROOT / "run.py").read_text(), "what Hydra's completion looks for in the file"
 
 

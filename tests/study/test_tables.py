@@ -251,6 +251,7 @@ def test_a_volume_without_a_relative_error_leaves_the_others():
         assert found["psnr", 2.0] == (21.0, 2)
 
 
+@pytest.mark.figures
 def test_committed_tables_are_up_to_date(tmp_path):
     """In a fresh clone `make tables` changes nothing."""
     scale, seeds = "small", COMMITTED["small"]
