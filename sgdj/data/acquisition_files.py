@@ -12,7 +12,7 @@ from sgdj.data.hdf5 import open_hdf5, safe_dataset
 from sgdj.data.numpy_files import read_npy, read_npz
 from sgdj.errors import InputError, SettingError, first_line
 from sgdj.operators.acquisition import Acquisition, CartesianAcquisition, ConvolutionAcquisition
-from sgdj.operators.masks import line_mask
+from sgdj.operators.masks import line_mask, point_mask
 from sgdj.operators.wavelets import checked_wavelet
 from sgdj.runtime.arrays import Array
 
@@ -56,29 +56,33 @@ def _numbers(path: Path, where: str) -> Array:
         raise InputError(f"not a list of numbers: {first_line(error)}", where, "give one number to a line") from error
 
 
-def read_line_mask(path: Path, axis: str) -> tuple[int, ...]:
-    """Read which lines of k-space are sampled.
+def read_mask_file(path: Path, axis: str) -> dict[str, object]:
+    """Read a mask of lines, or one of points where the lines of a plane differ.
 
     Parameters
     ----------
     path
-        NPY file; NPZ or HDF5 file with an array named `mask`. See `line_mask` for the shapes.
+        NPY file; NPZ or HDF5 file with an array named `mask`. See `line_mask` and `point_mask` for the shapes.
     axis
-        Image axis that is undersampled, "columns" or "rows".
+        Image axis that a mask of lines undersamples, "columns" or "rows".
 
     Returns
     -------
-    tuple
-        1 for each sampled line, else 0.
+    dict
+        Setting `mask_lines` or `mask_points` of `CartesianAcquisition`.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or holds no mask of lines.
+        If the file cannot be read, or holds no mask.
     """
     values = _read(path, MASK, "b", f"operator.mask_file={path}")
+    plane = np.squeeze(values)
+    along = plane if axis == "columns" else plane.T
     try:
-        return line_mask(values, axis)
+        if plane.ndim == 2 and (along != along[:1]).any():
+            return {"mask_points": point_mask(values)}
+        return {"mask_lines": line_mask(values, axis)}
     except SettingError as error:
         raise InputError(error.what, f"operator.mask_file={path}", error.mend) from error
 
@@ -129,7 +133,7 @@ def built_acquisition(settings: Settings) -> Acquisition:
     """
     made: Acquisition = build(settings, "operator")
     if isinstance(made, CartesianAcquisition) and made.mask_file is not None:
-        return replace(made, mask_file=None, mask_lines=read_line_mask(Path(made.mask_file), made.axis))
+        return replace(made, mask_file=None, **read_mask_file(Path(made.mask_file), made.axis))
     if isinstance(made, ConvolutionAcquisition) and made.wavelet_file is not None:
         return replace(made, wavelet_file=None, wavelet=read_wavelet(Path(made.wavelet_file)))
     return made

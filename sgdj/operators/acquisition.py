@@ -28,6 +28,7 @@ from sgdj.operators.masks import (
     gaussian_density,
     line_mask,
     partial_fourier,
+    point_mask,
     sampled_points,
     upstream_density,
 )
@@ -295,14 +296,16 @@ class CartesianAcquisition(Acquisition):
     mask_lines
         A mask of one's own, in place of all that is drawn: 1 for each sampled line and 0 for others, from the first row
         or column of centred k-space to the last; also as an array, see `sgdj.operators.masks.line_mask`.
+    mask_points
+        The same of points: 1 for each sampled one of centred k-space, a row of values for each row of the image.
     mask_file
-        NPY, NPZ or HDF5 file of such a mask, which `sgdj.data.acquisition_files.built_acquisition` reads.
+        NPY, NPZ or HDF5 file of either mask, which `sgdj.data.acquisition_files.built_acquisition` reads.
 
     Raises
     ------
     SettingError
-        If the mask cannot have this acceleration with this centre, `mask_lines` is no mask of lines, or two masks are
-        given.
+        If the mask cannot have this acceleration with this centre, `mask_lines` is no mask of lines, `mask_points`
+        none of points, or two masks are given.
     """
 
     mask: Mask
@@ -313,14 +316,18 @@ class CartesianAcquisition(Acquisition):
     mask_adjoint: bool
     noise_support: Support = "measured"
     mask_lines: tuple[int, ...] | None = None
+    mask_points: tuple[tuple[int, ...], ...] | None = None
     mask_file: NonEmpty | None = None
 
     def __post_init__(self) -> None:
+        given = [name for name in ("mask_lines", "mask_points", "mask_file") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise SettingError(given[-1], f"{given[0]} gives a mask, too", "set one of them to null")
         if self.mask_lines is not None:
-            if self.mask_file is not None:
-                raise SettingError("mask_file", "mask_lines gives a mask, too", "set one of them to null")
             object.__setattr__(self, "mask_lines", line_mask(np.asarray(self.mask_lines), self.axis))
-        if self.masks == "stored" and (self.mask_lines is not None or self.mask_file is not None):
+        if self.mask_points is not None:
+            object.__setattr__(self, "mask_points", point_mask(np.asarray(self.mask_points)))
+        if self.masks == "stored" and given:
             raise SettingError("masks", "a mask is given, too", "set {key}.masks=fixed")
         wrong = unsuitable(self.mask, self.acceleration, self.center_fraction)
         if wrong is not None:
@@ -329,7 +336,8 @@ class CartesianAcquisition(Acquisition):
     @property
     def by_points(self) -> bool:
         """Whether single points are sampled rather than lines."""
-        return self.mask in POINT_MASKS and self.mask_lines is None and self.mask_file is None
+        drawn = self.mask_lines is None and self.mask_file is None
+        return self.mask_points is not None or (drawn and self.mask in POINT_MASKS)
 
     def on_support(self, noise: Tensor, operator: Operator) -> Tensor:
         """Restrict noise to the sampled lines, or leave it on all of k-space, as `noise_support` says."""
@@ -386,6 +394,12 @@ class CartesianAcquisition(Acquisition):
 
     def points(self, shape: tuple[int, int], volume: str, draws: Draws) -> Tensor:
         """Draw the sampled points of a volume, boolean, shape (H, W); see `lines`."""
+        if self.mask_points is not None:
+            given = torch.tensor(self.mask_points, dtype=torch.bool)
+            if given.shape != shape:
+                what = f"the mask has {given.shape[0]} x {given.shape[1]} points and the image {shape[0]} x {shape[1]}"
+                raise InputError(what, "operator.mask_points or operator.mask_file", "give one of the image's size")
+            return given
         name = volume if self.masks == "per_volume" else ""
         return _points(self.mask, shape, self.acceleration, self.center_fraction, draws, name)
 

@@ -111,6 +111,43 @@ def upstream_density(
     return mask
 
 
+def _zeros_and_ones(mask: Array, key: str) -> Array:
+    values = np.asarray(mask)
+    if values.dtype.kind not in "biuf":
+        raise SettingError(key, f"the mask has type {values.dtype}", "store 0 and 1")
+    bad = int((~np.isin(values, (0, 1))).sum())
+    if bad:
+        raise SettingError(key, f"the mask holds {bad} values that are neither 0 nor 1", "store 0 and 1")
+    return values
+
+
+def point_mask(mask: Array) -> tuple[tuple[int, ...], ...]:
+    """Check a sampling mask of points.
+
+    Parameters
+    ----------
+    mask
+        Zeros and ones of centred k-space, of shape (H, W), with further axes of length 1.
+
+    Returns
+    -------
+    tuple
+        1 for each sampled point, else 0; a tuple of length W for each of the H rows.
+
+    Raises
+    ------
+    SettingError
+        If it is no such mask, or samples nothing.
+    """
+    values = _zeros_and_ones(mask, "mask_points")
+    points = values.squeeze()
+    if points.ndim != 2:
+        raise SettingError("mask_points", f"the mask has shape {values.shape}", "give one value for each point")
+    if not points.any():
+        raise SettingError("mask_points", "the mask samples no point", "mark the points that are measured with 1")
+    return tuple(tuple(int(one) for one in row) for row in points)
+
+
 def line_mask(mask: Array, axis: str) -> tuple[int, ...]:
     """Check a sampling mask, and reduce it to one value for each line.
 
@@ -132,12 +169,7 @@ def line_mask(mask: Array, axis: str) -> tuple[int, ...]:
     SettingError
         If it is no such mask, or samples nothing.
     """
-    values = np.asarray(mask)
-    if values.dtype.kind not in "biuf":
-        raise SettingError("mask_lines", f"the mask has type {values.dtype}", "store 0 and 1")
-    bad = int((~np.isin(values, (0, 1))).sum())
-    if bad:
-        raise SettingError("mask_lines", f"the mask holds {bad} values that are neither 0 nor 1", "store 0 and 1")
+    values = _zeros_and_ones(mask, "mask_lines")
     lines = values.squeeze()
     if lines.ndim == 2:
         lines = lines if axis == "columns" else lines.T

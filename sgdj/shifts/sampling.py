@@ -53,5 +53,5 @@ class Sampling(Shift):
         if changes and acquisition.masks == "stored":
             acquisition = replace(acquisition, masks="per_volume")
         if changes:  # a mask of the user's own gives way to one that is drawn
-            changes |= {"mask_lines": None, "mask_file": None}
+            changes |= {"mask_lines": None, "mask_points": None, "mask_file": None}
         return measured_with(problem, replace(acquisition, **changes), self.told)

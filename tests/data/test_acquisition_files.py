@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from sgdj.data.acquisition_files import built_acquisition, read_line_mask, read_wavelet
+from sgdj.data.acquisition_files import built_acquisition, read_mask_file, read_wavelet
 from sgdj.errors import InputError
 from sgdj.jobs.composition import parse
 from sgdj.jobs.load import load
@@ -32,7 +32,7 @@ def write(path: Path, values: np.ndarray, name: str = "mask") -> Path:
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5", ".hdf5"])
 @pytest.mark.parametrize("form", [LINES, LINES.astype(bool), LINES.reshape(1, 1, 5, 1) * 1.0, np.tile(LINES, (3, 1))])
 def test_every_kind_of_file_gives_its_mask(suffix, form, tmp_path):
-    assert read_line_mask(write(tmp_path / f"own{suffix}", form), "columns") == (0, 1, 1, 0, 1)
+    assert read_mask_file(write(tmp_path / f"own{suffix}", form), "columns") == {"mask_lines": (0, 1, 1, 0, 1)}
 
 
 def broken(folder: Path) -> dict[str, tuple[Path, str]]:
@@ -51,17 +51,30 @@ def broken(folder: Path) -> dict[str, tuple[Path, str]]:
         "nan": (write(folder / "nan.npy", np.array([0, np.nan, 1.0])), "1 values that are neither 0 nor 1"),
         "weights": (write(folder / "half.npz", np.array([0.5, 1.0])), "1 values that are neither 0 nor 1"),
         "none": (write(folder / "zeros.h5", np.zeros(4)), "samples no line"),
-        "points": (write(folder / "points.npy", np.eye(4)), "does not keep whole columns"),
+        "space": (write(folder / "space.npy", np.ones((2, 3, 4))), "has shape (2, 3, 4)"),
     }
 
 
 def test_what_is_no_mask_is_refused_with_its_place(tmp_path):
     for path, what in broken(tmp_path).values():
         with pytest.raises(InputError) as error:
-            read_line_mask(path, "columns")
+            read_mask_file(path, "columns")
         assert what in error.value.what
         assert str(path) in error.value.where
         assert error.value.mend
+
+
+@pytest.mark.parametrize("operator", ["fourier", "multicoil"])
+def test_a_file_of_points_is_measured_with(operator, tmp_path):
+    points = np.random.default_rng(0).random((32, 32)) < 0.3
+    path = write(tmp_path / "own.npz", points[None, ..., None])
+    acquisition = built_acquisition(settings(f"operator={operator}", f"operator.mask_file={path}").settings)
+    assert acquisition.by_points
+    made = acquisition.operator((32, 32), ("a",), Draws(0))
+    encoding = made.encoding if operator == "multicoil" else made
+    assert np.array_equal(encoding.points, points)
+    with pytest.raises(InputError, match="the mask has 32 x 32 points and the image 32 x 30"):
+        acquisition.operator((32, 30), ("a",), Draws(0))
 
 
 def settings(*overrides: str):
