@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -56,7 +57,14 @@ def _numbers(path: Path, where: str) -> Array:
         raise InputError(f"not a list of numbers: {first_line(error)}", where, "give one number to a line") from error
 
 
-def read_mask_file(path: Path, axis: str) -> dict[str, object]:
+class GivenMask(TypedDict, total=False):
+    """One of the settings of `CartesianAcquisition` that hold a mask of one's own."""
+
+    mask_lines: tuple[int, ...]
+    mask_points: tuple[tuple[int, ...], ...]
+
+
+def read_mask_file(path: Path, axis: str) -> GivenMask:
     """Read a mask of lines, or one of points where the lines of a plane differ.
 
     Parameters
@@ -68,7 +76,7 @@ def read_mask_file(path: Path, axis: str) -> dict[str, object]:
 
     Returns
     -------
-    dict
+    GivenMask
         Setting `mask_lines` or `mask_points` of `CartesianAcquisition`.
 
     Raises

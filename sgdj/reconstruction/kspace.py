@@ -137,8 +137,8 @@ class KSpaceFormat(Format):
             acquisition.by_points or acquisition.axis == "columns"
         ):
             raise InputError("the file has no mask, and none can be simulated for rows", name, "add a mask (columns,)")
-        drawn = acquisition.mask_lines is None and acquisition.mask_points is None
-        which = acquisition.mask if drawn else "given"
+        given = acquisition.mask_lines is not None or acquisition.mask_points is not None
+        which = "given" if given else acquisition.mask
         self.tell(f"{name}: no mask of its own, undersampled with the network's ({which})")
         points, lines = acquisition.points, acquisition.lines
         drawn = points(shape, name, self.draws) if acquisition.by_points else lines(shape[1], name, self.draws)
