@@ -1,5 +1,6 @@
 """The rules of a protocol, on rows that are made up: what is run, and what is chosen."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sgdj.evaluation.key import CLEAN, Key
 from sgdj.study import executing
 from sgdj.study.chosen import Chosen
 from sgdj.study.ledger import Ledger, seed_of, variant
+from sgdj.study.protocol_documents import build
 from sgdj.study.protocol_file import read
 from sgdj.study.stages import Study
 from tests.study.test_tables import row as any_row
@@ -19,7 +21,7 @@ PROTOCOL = read(Path(__file__).resolve().parents[2] / "conf" / "study" / "seismi
 PROTOCOL = replace(PROTOCOL, parts=PROTOCOL.parts[:1])
 NOISE = [Key(shift="noise_level", level=float(level)) for level in PROTOCOL.regime.noise]
 SHIFTS = [Key(shift=name) for name in PROTOCOL.regime.shifts]
-BUDGETS = [Key("apgd", float(factor)) for factor in PROTOCOL.regime.budgets]
+BUDGETS = [Key("apgd", float(factor)) for factor in {*PROTOCOL.regime.budgets, *PROTOCOL.tables.curve}]
 
 
 def value(cell, key, name):
@@ -258,3 +260,31 @@ def test_only_a_divergence_takes_a_candidate_away(tmp_path, monkeypatch, code, l
     ended = executing.execute(PROTOCOL, tmp_path, 1, lambda line: None)
     assert (ended, len(stages)) == ((130, 2) if left_out else (5, 1))
     assert not (tmp_path / "chosen.yaml").exists()
+
+
+def test_documents_say_what_became_of_the_claims(tmp_path):
+    made = Made()
+    study = finished(made, tmp_path / "chosen.yaml")
+    doubted = next(at for at, r in enumerate(made.rows) if r.experiment == "tables" and "strategy=jitter" in r.variant)
+    made.rows[doubted] = replace(made.rows[doubted], unbelievable=[Key("apgd", 1.0)])
+    for at, row in enumerate(made.rows):
+        if row.experiment == "check" and "strategy=adversarial" in row.variant and "attack.steps=40" in row.variant:
+            values = row.values["network"] | {Key("apgd", 1.0): {"psnr": {f"v{i}": 0.0 for i in range(3)}}}
+            made.rows[at] = replace(row, values=row.values | {"network": values})
+    study = made.study(tmp_path / "chosen.yaml")
+    build(study, tmp_path)
+    claims = {(c["better"], c["worse"], c["column"]): c for c in json.loads((tmp_path / "claims.json").read_text())}
+    jitter, mse, adversarial = "SGD jittering", "MSE", "adversarial training"
+    assert len(claims[jitter, mse, "attacked"]["seeds"]) == len(PROTOCOL.seeds.tables) - 1
+    assert len(claims[jitter, mse, "random"]["seeds"]) == len(PROTOCOL.seeds.tables)
+    assert claims[jitter, mse, "shifted"]["cost_dB"] == pytest.approx(2.0)
+    assert claims[jitter, mse, "clean"]["p_not_worse_holm"] is not None
+    assert claims[jitter, mse, "noisy"]["p_not_worse_holm"] is None
+    found = {key: claim["claim_is"] for key, claim in claims.items()}
+    assert found[adversarial, mse, "attacked"] == "inconclusive: attack not converged"
+    assert found[jitter, mse, "shifted"] == "falsified"  # no difference where 2 dB are lost
+    assert found[mse, adversarial, "clean"] == "inconclusive: nothing at stake"
+    written = (tmp_path / "README.md").read_text()
+    assert f"SGD jittering, attacked, seeds {PROTOCOL.seeds.tables[0]}." in written
+    assert "Differences from MSE as in the regime, not tested:" in written
+    assert "**attack not converged**" in written
