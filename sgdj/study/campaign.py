@@ -118,7 +118,7 @@ class Campaign:
         self.cells, self.folder, self.parallel, self.tell = list(cells), folder, parallel, tell
         self.places: dict[Cell, Place] = {}
         self.failed: list[str] = []
-        self.broken: set[Cell] = set()
+        self.diverged: set[Cell] = set()
         self._again: set[Cell] = set()
         self._estimate = Estimate(self.cells, earlier)
         self._done: set[Cell] = set()
@@ -208,7 +208,9 @@ class Campaign:
             self._keep(cell)
         elif not self._stopped:
             errors = [line for line in output.splitlines() if line.startswith("error:")]
-            self.broken.add(cell)
+            record = RunDirectory(place.path).read_record() if self.launcher else {}  # a sweep has a code of its own
+            if code == ExitCode.DIVERGED or record.get("diverged"):
+                self.diverged.add(cell)
             self.failed.append(f"failed, exit {code}: {cell.label}: {errors[-1] if errors else output[-300:]}")
         word = "finished" if place.finished else "stopped" if self._stopped else f"failed ({code})"
         self.tell(f"{word} {cell.label} · {self._progress()}")

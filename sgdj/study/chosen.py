@@ -81,8 +81,9 @@ class LevelChoice:
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
 class Choices:
-    """Content of the file; levels by part and label, such as ``gd/MSE``."""
+    """Content of the file; levels by part and label, such as ``gd/MSE``; the protocol by the SHA-256 of its file."""
 
+    protocol: NonEmpty | None = None
     regime: RegimeChoice | None = None
     attack: AttackChoice | None = None
     levels: dict[str, LevelChoice] = Field(default_factory=dict)
@@ -95,21 +96,26 @@ class Chosen:
     ----------
     path
         File of the choices; it need not be there.
+    protocol
+        SHA-256 of the protocol's file, kept with the first choice; None to ask for no protocol in particular.
 
     Raises
     ------
     InputError
-        If the file is damaged.
+        If the file is damaged, or another protocol made the choices.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, protocol: str | None = None) -> None:
+        self.path, self._protocol = path, protocol
         loaded = parse_mapping(path.read_bytes(), str(path)) if path.is_file() else {}
         try:
             self.made: Choices = TypeAdapter(Choices).validate_json(json.dumps(loaded))
         except ValidationError as error:
             place = ".".join(map(str, error.errors()[0]["loc"]))
             raise InputError(f"no choice ({place})", str(path), "restore the file, for example with git") from error
+        if protocol is not None and self.made.protocol not in (None, protocol):
+            mend = f"restore the file whose SHA-256 is {self.made.protocol}, or begin a study with another name"
+            raise InputError("another protocol made these choices", str(path), mend)
 
     @property
     def regime(self) -> RegimeChoice:
@@ -151,6 +157,7 @@ class Chosen:
             mend = "restore the rows that it was made from, or begin a study with another name"
             raise InputError(f"the rows now lead to another choice of {kind}", str(self.path), mend)
         content = asdict(self.made)
+        content["protocol"] = content["protocol"] or self._protocol
         if isinstance(choice, LevelChoice):
             content["levels"][name] = asdict(choice)
         else:

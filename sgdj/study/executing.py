@@ -29,7 +29,7 @@ def folder_of(path: Path, results: Path) -> Path:
 
 def study_of(protocol: Protocol, folder: Path, parts: Sequence[str] = (), failed: Sequence[Cell] = ()) -> Study:
     """Return a protocol with the rows and the choices of its folder."""
-    return Study(protocol, Ledger(stored(folder), failed), Chosen(folder / "chosen.yaml"), parts)
+    return Study(protocol, Ledger(stored(folder), failed), Chosen(folder / "chosen.yaml", protocol.sha256), parts)
 
 
 def _collected(path: Path, cell: Cell, step: Step, folder: Path, kept: Sequence[int]) -> Row:
@@ -73,7 +73,8 @@ def execute(
     Returns
     -------
     int
-        0; 5 if a run failed (what does not need it is done all the same); 130 or 143 after a signal.
+        0; 5 if a run failed; 130 or 143 after a signal. A training that diverged is left out of what follows; any other
+        failure ends the campaign after its stage, and nothing is chosen from that.
     """
     failed: set[Cell] = set()
     workers = [Worker() for _ in range(jobs)]
@@ -88,7 +89,9 @@ def execute(
             fold(folder)
             if code not in (ExitCode.DONE, ExitCode.CHECK_FAILED):
                 return code
-            failed |= campaign.broken
+            failed |= campaign.diverged
+            if len(campaign.failed) > len(campaign.diverged):  # it may succeed next time
+                return int(ExitCode.CHECK_FAILED)
     finally:
         for worker in workers:
             worker.close()

@@ -5,8 +5,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sgdj.errors import InputError
+from sgdj.evaluation.key import CLEAN
 from sgdj.jobs.identity import RESULT_VERSION
 from sgdj.runtime.text import Markup, bold, markdown_table
 from sgdj.runtime.text import markdown as plain
@@ -25,11 +27,14 @@ _CLAIMS_HEAD = """# {title}: claims
 Generated from the rows in this folder; do not edit. {rules}
 """
 _RULES = (
-    "Differences are of PSNR in dB, better minus worse as claimed, paired by seed and volume. p: exact sign flips over "
-    "seeds, two-sided, and one-sided for *not worse* (the difference plus the margin); Holm adjusts each within the "
-    "family. Interval: 95 % bootstrap of seeds crossed with volumes, widened for few seeds. Verdict, the first that "
-    "holds: underpowered, reversed, supported, no relevant difference (the interval lies inside the margin), "
-    "inconclusive. The last column says what became of the claim as it was made."
+    "Differences are of PSNR in dB, better minus worse as claimed, paired by seed and volume. p: exact sign flips over"
+    " seeds, two-sided, Holm over the family; for *not worse*, one-sided (the difference plus the margin), Holm over "
+    "the claims of it. Interval: 95 % bootstrap of seeds crossed with volumes, widened for few seeds. Verdict, the "
+    "first that holds: underpowered, reversed, supported, no relevant difference (the interval lies inside the "
+    "margin), inconclusive. The last column says what became of the claim as it was made: verified if supported (a "
+    "claim of *at least*: not worse, and the interval above minus the margin); falsified if reversed (*at least*: by "
+    "more than the margin), or if there is no relevant difference in a column that costs the worse side at least "
+    "{stake:g} dB of its clean PSNR (*costs*); else inconclusive."
 )
 
 
@@ -83,15 +88,19 @@ def build(study: Study, folder: Path) -> list[Path]:
         columns = study.columns()
         name = task_title(found[0].first)
         text += [table_text(f"{name}, {part.name}", columns, found), "", *_absent(study, part), ""]
-        text += [*_margins(study, part), *_checks(study, part), *_curves(study, part), *_optimistic(study, part)]
+        for block in (_margins, _against_regime, _checks, _curves, _optimistic):
+            text += block(study, part)
         written[f"table-{part.name}.csv"] = table_csv(columns, found)
         written[f"table-{part.name}.tex"] = latex_table(f"{name}, {part.name}", columns, found)
         outcome = judge(_family(study, part), protocol.statistics)
-        claims += [f"## {part.name}", "", _claims(outcome, study), ""]
+        judged = _judged(study, part, outcome)
+        claims += [f"## {part.name}", "", _claims(judged), ""]
         toy = found[0].first.data == "synthetic" or found[0].first.scale != "paper"
-        records += [_record(one, part, study, toy) for one in outcome]
+        records += [_record(one, part, toy) for one in judged]
     if records:
-        written["claims.md"] = "\n".join([_CLAIMS_HEAD.format(title=plain(protocol.title), rules=_RULES), *claims])
+        rules = _RULES.format(stake=protocol.statistics.stake)
+        head = _CLAIMS_HEAD.format(title=plain(protocol.title), rules=rules)
+        written["claims.md"] = "\n".join([head, *claims])
         written["claims.json"] = json.dumps(records, indent=1, ensure_ascii=False)
     written["README.md"] = "\n".join(text)
     for file, content in written.items():
@@ -102,10 +111,17 @@ def build(study: Study, folder: Path) -> list[Path]:
 def _absent(study: Study, part: Part) -> list[str]:
     absent = []
     for label, cells in study.table(part).items():
-        seeds = zip(study.protocol.seeds.tables, cells, strict=True)
-        if left := [str(seed) for seed, cell in seeds if study.ledger.find("tables", cell) is None]:
+        paired = zip(study.protocol.seeds.tables, cells, strict=True)
+        if left := [str(seed) for seed, cell in paired if study.ledger.find("tables", cell) is None]:
             absent.append(f"{plain(label)}, seeds {', '.join(left)}")
-    return ["Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
+    doubted = [
+        f"{plain(label)}, {column}, seeds {', '.join(map(str, seeds))}"
+        for label, cells in study.table(part).items()
+        for column, key in study.columns().items()
+        if (seeds := [row.seed for row in study.ledger.found("tables", cells) if key in row.unbelievable])
+    ]
+    text = ["Missing: " + ("; ".join(absent) if absent else "nothing") + "."]
+    return [*text, *([f"Not believable, in no comparison of that column: {'; '.join(doubted)}."] if doubted else [])]
 
 
 def _span(costs: dict[float, float]) -> str:
@@ -182,16 +198,45 @@ def _margins(study: Study, part: Part) -> list[str]:
     return [markdown_table(header, rows), ""] if rows else []
 
 
-def _checks(study: Study, part: Part) -> list[str]:
-    """Report what twice as many steps of the attack add, for every network."""
-    rows = []
-    for label, (once, twice) in study.checks(part).items():
-        pair = study.ledger.found("check", [once, twice])
+def _against_regime(study: Study, part: Part) -> list[str]:
+    """Report how far networks are from one that keeps the regime's own optimiser; measured, not tested."""
+    columns = study.columns()
+    by = {name: {row.seed: row for row in study.ledger.found("tables", c)} for name, c in study.table(part).items()}
+    text = []
+    for label in (network.label for network in part.networks if network.choices == [[]]):
+        rows = []
+        for other, found in by.items():
+            if seeds := sorted(found.keys() & by[label].keys()) if other != label else []:
+                sides = [[side[seed] for seed in seeds] for side in (found, by[label])]
+                means = [matrix(sides[0], key).mean() - matrix(sides[1], key).mean() for key in columns.values()]
+                rows.append((other, str(len(seeds)), *(f"{mean:+.2f}" for mean in means)))
+        if rows:
+            header = ("network", "seeds", *(f"{column} (dB)" for column in columns))
+            text += [f"Differences from {plain(label)}, not tested:", "", markdown_table(header, rows), ""]
+    return text
+
+
+def _added(study: Study, part: Part) -> dict[str, tuple[float, float]]:
+    """Return, by label, the share of the loss and the loss of PSNR in dB that twice the attack's steps add."""
+    added = {}
+    for label, cells in study.checks(part).items():
+        pair = study.ledger.found("check", cells)
         if len(pair) == 2:
             one, two = (row.budgets[ATTACKED]["loss"] for row in pair)
-            more = two / one - 1
-            rows.append((label, f"{100 * more:.2f} %", "" if more < study.protocol.attack.gain else bold("too much")))
-    header = ("network", "loss added by twice the steps", "")
+            added[label] = two / one - 1, pair[0].mean(ATTACKED) - pair[1].mean(ATTACKED)
+    return added
+
+
+def _checks(study: Study, part: Part) -> list[str]:
+    """Report what twice as many steps of the attack add, for every network."""
+    rows = [
+        (
+            label, f"{100 * more:.2f} %", f"{lower:.3f}",
+            bold("attack not converged") if lower > study.protocol.attack.tolerance else "",
+        )
+        for label, (more, lower) in _added(study, part).items()
+    ]  # fmt: skip
+    header = ("network", "loss added by twice the steps", "PSNR lowered (dB)", "")
     return [markdown_table(header, rows), ""] if rows else []
 
 
@@ -213,14 +258,14 @@ def _optimistic(study: Study, part: Part) -> list[str]:
     """Report every network at the level that is best for each column by itself."""
     rows, columns = [], study.columns()
     for label, by_column in study.optimistic(part).items():
-        for column, (option, cells) in by_column.items():
-            if found := study.ledger.found("optimistic", cells):
-                value = matrix(found, columns[column]).mean()
-                rows.append((label, column, " ".join(option) or "as the regime", len(found), f"{value:.2f}"))
-    header = ("network", "column", "candidate", "seeds", "PSNR (dB)")
+        for column, (option, cell) in by_column.items():
+            if (found := study.ledger.find("optimistic", cell)) is not None:
+                shown = " ".join(option) or "as the regime"
+                rows.append((label, column, shown, f"{found.mean(columns[column]):.2f}"))
+    header = ("network", "column", "candidate", "PSNR (dB)")
     head = (
         "Optimistic, and in no claim: a candidate for each column, chosen on validation data in that very column, as "
-        "if one knew what is to come."
+        "if one knew what is to come; of all candidates, each with one seed."
     )
     return [head, "", markdown_table(header, rows), ""] if rows else []
 
@@ -243,21 +288,42 @@ def _family(study: Study, part: Part) -> list[Comparison]:
     return family
 
 
-def _claims(outcome: Sequence[Outcome], study: Study) -> str:
-    """Write one line of Markdown per claim, and how many came out how."""
-    alpha = study.protocol.statistics.alpha
-    rows = []
+class _Judged(NamedTuple):
+    outcome: Outcome
+    cost: float
+    claim_is: str
+
+
+def _judged(study: Study, part: Part, outcome: Sequence[Outcome]) -> list[_Judged]:
+    """Say what became of every claim: by what its column costs the worse side, and whether the attack converged."""
+    table, columns, rules = study.table(part), study.columns(), study.protocol
+    converged = {label for label, (_, lower) in _added(study, part).items() if lower <= rules.attack.tolerance}
+    out = []
     for one in outcome:
+        claim = one.claim
+        rows = [row for row in study.ledger.found("tables", table[claim.worse]) if row.seed in one.seeds]
+        costs = [row.mean(CLEAN) - row.mean(columns[claim.column]) for row in rows]
+        cost = sum(costs) / len(costs) if costs else math.nan
+        found = claim.column != "attacked" or {claim.better, claim.worse} <= converged
+        out.append(_Judged(one, cost, one.decided(rules.statistics, cost, found)))
+    return out
+
+
+def _claims(judged: Sequence[_Judged]) -> str:
+    """Write one line of Markdown per claim, and how many came out how."""
+    rows, outcome = [], [one for one, _, _ in judged]
+    for one, cost, claim_is in judged:
         known = not math.isnan(one.difference)
         interval = f"{one.interval[0]:+.3f} to {one.interval[1]:+.3f}" if known else "—"
         numbers = (f"{one.difference:+.3f}" if known else "—", interval, f"{one.margin:g}")
-        p = (f"{one.adjusted:.4f}", f"{one.adjusted_at_least:.4f}")
+        costs = "—" if math.isnan(cost) else f"{cost + 0.0:.2f}"
+        p = (f"{one.adjusted:.4f}", f"{one.adjusted_at_least:.4f}" if one.claim.at_least else "—")
         drawn = f"{len(one.seeds)} × {one.volumes}"
         verdict = Markup(bold(one.verdict) + (f" ({one.needed} would decide)" if one.needed else ""))
-        rows.append((one.claim.text, one.claim.column, *numbers, *p, drawn, verdict, one.decided(alpha)))
+        rows.append((one.claim.text, one.claim.column, *numbers, *p, costs, drawn, verdict, claim_is))
     header = (
         "claim", "column", "difference (dB)", "95 % interval", "margin", "p, Holm", "p not worse, Holm",
-        "seeds × volumes", "verdict", "the claim is",
+        "costs (dB)", "seeds × volumes", "verdict", "the claim is",
     )  # fmt: skip
     widest = {c: max((one.half_width for one in outcome if one.claim.column == c), default=math.nan) for c in COLUMNS}
     widths = ", ".join(f"{column} {width:.3f}" for column, width in widest.items() if not math.isnan(width))
@@ -271,9 +337,9 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
 
-def _record(one: Outcome, part: Part, study: Study, toy: bool) -> dict[str, object]:
+def _record(judged: _Judged, part: Part, toy: bool) -> dict[str, object]:
     """Return an outcome in plain types."""
-    statistics = study.protocol.statistics
+    one = judged.outcome
     return {
         "part": part.name,
         "claim": one.claim.text,
@@ -290,9 +356,10 @@ def _record(one: Outcome, part: Part, study: Study, toy: bool) -> dict[str, obje
         "p": one.p,
         "p_holm": one.adjusted,
         "p_not_worse": one.p_at_least,
-        "p_not_worse_holm": one.adjusted_at_least,
+        "p_not_worse_holm": _number(one.adjusted_at_least),
+        "cost_dB": _number(judged.cost),
         "verdict": one.verdict,
-        "claim_is": one.decided(statistics.alpha),
+        "claim_is": judged.claim_is,
         "would_decide": one.needed,
         "toy": toy,
     }

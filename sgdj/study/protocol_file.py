@@ -120,11 +120,14 @@ class Attack:
         Share of the loss.
     check
         Number of test volumes on which it is checked for every strategy.
+    tolerance
+        Loss of PSNR in dB that twice the steps may add there; above it the attack has not converged.
     """
 
     steps: Annotated[list[Count], Field(min_length=2)]
     gain: Positive
     check: Count
+    tolerance: Positive
 
 
 @dataclass(config=STRICT, frozen=True, kw_only=True)
@@ -180,6 +183,8 @@ class Statistics:
         Margin in dB, and that of comparisons whose interval is narrow.
     fine_from
         Half-width of an interval in dB from which on it is narrow.
+    stake
+        Least cost of a column in dB at which the absence of a difference there falsifies a claim.
     draws
         Resamples of the bootstrap.
     """
@@ -189,6 +194,7 @@ class Statistics:
     margin: Positive
     fine: Positive
     fine_from: Positive
+    stake: Positive
     draws: Count
 
 
@@ -291,6 +297,8 @@ class Protocol:
     ----------
     title
         Title of the documents.
+    sha256
+        Digest of the file's bytes, comments included.
     scale
         Scale of all runs.
     disclosure, exclusions, cuts
@@ -308,6 +316,7 @@ class Protocol:
     """
 
     title: NonEmpty
+    sha256: NonEmpty
     scale: Name
     disclosure: Lines
     exclusions: Lines
@@ -354,7 +363,7 @@ def read(path: Path) -> Protocol:
     InputErrors
         If it has mistakes, with every one.
     """
-    loaded = _load(path)
+    loaded = _load(path) | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     try:
         protocol: Protocol = TypeAdapter(Protocol).validate_json(json.dumps(loaded))
     except ValidationError as error:

@@ -19,6 +19,7 @@ from sgdj.study.rows import Row, matrix
 
 ATTACKED = Key("apgd", 1.0)
 _NOISE = "noise_level"
+_SCORED = ("clean", "attacked", "noisy")
 #: Of every run: one thread, since several run side by side, and nothing that no row shows.
 _COMMON = (
     "trainer.threads=1", "logger=none", "attack=apgd", "evaluation.pgd_steps=null", "evaluation.panels=0",
@@ -268,8 +269,20 @@ class Study:
 
     def scores(self, rows: Sequence[Row]) -> npt.NDArray[np.float64]:
         """Return the mean of clean, attacked and noisy PSNR in dB, per validation volume, mean over seeds."""
-        keys = [self.columns()[name] for name in ("clean", "attacked", "noisy")]
+        keys = [self.columns()[name] for name in _SCORED]
         return np.asarray(np.mean([matrix(rows, key).mean(axis=0) for key in keys], axis=0))
+
+    def _found(self, cells: Sequence[Cell]) -> dict[Cell, Row]:
+        """Return the rows of candidates that can be scored: none lacks a volume that another has, or its value."""
+        rows = {cell: row for cell in cells if (row := self.ledger.find("levels", cell)) is not None}
+        keys = [self.columns()[name] for name in _SCORED]
+        values = {cell: [row.values["network"][key]["psnr"] for key in keys] for cell, row in rows.items()}
+        most = max((len(one) for group in values.values() for one in group), default=0)
+        return {
+            cell: rows[cell]
+            for cell, group in values.items()
+            if all(len(one) == most and np.isfinite(list(one.values())).all() for one in group)
+        }
 
     def _options(self, network: Network, extended: Sequence[float]) -> list[tuple[str, ...]]:
         """List the candidates of a network, from the smallest level or the first choice on."""
@@ -277,16 +290,15 @@ class Study:
             return [tuple(choice) for choice in network.choices]
         return [(f"{network.level.key}={value:g}",) for value in sorted({*network.level.values, *extended})]
 
-    def tried(self, part: Part, network: Network, count: int = 1) -> dict[tuple[str, ...], list[Row]]:
-        """Return the rows of a network's candidates that have at least so many seeds, in the candidates' order."""
+    def tried(self, part: Part, network: Network) -> dict[tuple[str, ...], list[Row]]:
+        """Return the complete rows of a network's candidates, by seed, in the candidates' order."""
         known = self.chosen.levels.get(_name(part, network))
-        found = {}
-        for option in self._options(network, known.extended if known else ()):
-            cells = [self._level_cell(part, network, option, seed) for seed in self.protocol.seeds.levels]
-            rows = self.ledger.found("levels", cells)
-            if len(rows) >= count:
-                found[option] = rows
-        return found
+        seeds = self.protocol.seeds.levels
+        options = self._options(network, known.extended if known else ())
+        groups = {o: [self._level_cell(part, network, o, seed) for seed in seeds] for o in options}
+        rows = self._found([cell for cells in groups.values() for cell in cells])
+        found = {option: [rows[cell] for cell in cells if cell in rows] for option, cells in groups.items()}
+        return {option: group for option, group in found.items() if group}
 
     def _settled(self, part: Part, network: Network) -> bool:
         return _name(part, network) in self.chosen.levels
@@ -300,7 +312,8 @@ class Study:
             cells = {option: self._level_cell(part, network, option, seeds[0]) for option in options}
             if left := self.ledger.lacks("levels", cells.values()):
                 return left
-            first = {o: row for o, cell in cells.items() if (row := self.ledger.find("levels", cell)) is not None}
+            rows = self._found(list(cells.values()))
+            first = {option: rows[cell] for option, cell in cells.items() if cell in rows}
             if not first:
                 raise InputError("every candidate failed", network.label, "see the runs' own messages")
             ranked = sorted(first, key=lambda option: -float(self.scores([first[option]]).mean()))
@@ -314,18 +327,23 @@ class Study:
         wanted = {option: [self._level_cell(part, network, option, seed) for seed in seeds] for option in best}
         if left := self.ledger.lacks("levels", [cell for group in wanted.values() for cell in group]):
             return left
-        rows = {option: self.ledger.found("levels", group) for option, group in wanted.items()}
-        scores = {option: self.scores(group) for option, group in rows.items() if len(group) == len(seeds)}
+        rows = self._found([cell for group in wanted.values() for cell in group])
+        scores = {
+            option: self.scores([rows[cell] for cell in group])
+            for option, group in wanted.items()
+            if all(cell in rows for cell in group)
+        }
         if not scores:
             raise InputError("every candidate failed with some seed", network.label, "see the runs' own messages")
         top = max(scores, key=lambda option: float(scores[option].mean()))
         chosen = next(option for option in scores if _ties(scores[top] - scores[option]))
         why = "the highest score" if chosen == top else f"within one standard error of {' '.join(top) or 'the regime'}"
+        edge = ", at the edge" if network.level is not None and chosen in (options[0], options[-1]) else ""
         choice = LevelChoice(
             overrides=list(chosen),
             extended=extended,
             score=round(float(scores[chosen].mean()), 3),
-            reason=f"{why}, of {len(options)} candidates, {len(best)} of them with {len(seeds)} seeds",
+            reason=f"{why}, of {len(options)} candidates, {len(best)} of them with {len(seeds)} seeds{edge}",
         )
         self.chosen.settle(choice, _name(part, network))
         return []
@@ -363,30 +381,32 @@ class Study:
         return [Cell("", lines, c) for cells in self.table(part).values() for c in cells[: rule.curve_seeds]]
 
     def checks(self, part: Part) -> dict[str, tuple[Cell, Cell]]:
-        """Return, by label, the evaluations with the attack's steps and with twice as many, of the first seed."""
+        """Return, by label, the evaluations with the attack's steps and with twice as many, of the first row's seed."""
         steps, few = self.chosen.attack.steps, f"evaluation.max_samples={self.protocol.attack.check}"
         made = {}
         for label, cells in self.table(part).items():
-            once, twice = (Cell("", (f"attack.steps={n}", few), cells[0]) for n in (steps, 2 * steps))
+            first = next((cell for cell in cells if self.ledger.find("tables", cell) is not None), cells[0])
+            once, twice = (Cell("", (f"attack.steps={n}", few), first) for n in (steps, 2 * steps))
             made[label] = once, twice
         return made
 
-    def optimistic(self, part: Part) -> dict[str, dict[str, tuple[tuple[str, ...], list[Cell]]]]:
-        """Return, by label and column, the candidate that is best there on validation data, and its test runs."""
-        steps, seeds = f"attack.steps={self.chosen.attack.steps}", self.protocol.seeds.levels
-        made: dict[str, dict[str, tuple[tuple[str, ...], list[Cell]]]] = {}
+    def optimistic(self, part: Part) -> dict[str, dict[str, tuple[tuple[str, ...], Cell]]]:
+        """Return, by label and column, the candidate that is best there on validation data, and its test run.
+
+        All candidates are compared by their first seed, which every one of them has.
+        """
+        lines = ("evaluation.split=test", f"attack.steps={self.chosen.attack.steps}")
+        seed = self.protocol.seeds.levels[0]
+        made: dict[str, dict[str, tuple[tuple[str, ...], Cell]]] = {}
         for network in part.networks:
-            tried = self.tried(part, network, len(seeds))
-            for column in ("clean", "noisy", "attacked"):
+            first = {o: rows[0] for o, rows in self.tried(part, network).items() if rows[0].seed == seed}
+            for column in _SCORED if first else ():
                 key = self.columns()[column]
-                if not tried:
-                    continue
-                best = max(tried, key=lambda option: float(matrix(tried[option], key).mean()))
-                cells = [
-                    Cell("", ("evaluation.split=test", steps), self._level_cell(part, network, best, seed))
-                    for seed in seeds
-                ]
-                made.setdefault(network.label, {})[column] = best, cells
+                best = max(first, key=lambda option: first[option].mean(key))
+                made.setdefault(network.label, {})[column] = (
+                    best,
+                    Cell("", lines, self._level_cell(part, network, best, seed)),
+                )
         return made
 
     def _tables(self, part: Part) -> Iterator[Step]:
@@ -395,9 +415,15 @@ class Study:
         first = [c for cells in rows.values() for c in cells[: self.protocol.tables.curve_seeds]]
         yield Step("tables-train", [on_training(cell) for cell in first])
         yield Step("check", [cell for pair in self.checks(part).values() for cell in pair])
-        yield Step("curve", self.curves(part))
-        best = [pair for columns in self.optimistic(part).values() for pair in columns.values()]
-        yield Step("optimistic", list(dict.fromkeys(cell for _, cells in best for cell in cells)))
+
+    def _beside(self) -> Iterator[Step]:
+        """List what no claim needs, the dearest to do without first."""
+        for part in self.parts[:1]:
+            yield Step("curve", self.curves(part))
+        for part in self.parts:
+            yield Step("optimistic", [cell for by in self.optimistic(part).values() for _, cell in by.values()])
+        for part in self.parts[1:]:
+            yield Step("curve", self.curves(part))
 
     # ---------------------------------------------------------------------------------------------------- all
 
@@ -409,6 +435,7 @@ class Study:
         for part in self.parts:
             yield from self._levels(part)
             yield from self._tables(part)
+        yield from self._beside()
 
     def next(self) -> Step | None:
         """Return the next stage's missing runs; None if everything is there. Choices that can be made are made."""

@@ -1,9 +1,10 @@
 """Test one family of paired comparisons for superiority and non-inferiority, and say what follows.
 
-Superiority: exact two-sided sign flips over seeds. Non-inferiority: one-sided sign flips on the difference plus the
-margin. Holm adjusts each within the family. The verdict is the first that holds: *underpowered*, fewer seeds than a
-verdict needs; *reversed* and *supported*, adjusted p below the level and an interval without zero, with this sign; *no
-relevant difference*, the interval lies inside the margin; else *inconclusive*.
+Superiority: exact two-sided sign flips over seeds, Holm over the whole family. Non-inferiority, of the claims that say
+``at_least`` alone: one-sided sign flips on the difference plus the margin, Holm over these claims. The verdict is the
+first that holds: *underpowered*, fewer seeds than a verdict needs; *reversed* and *supported*, adjusted p below the
+level and an interval without zero, with this sign; *no relevant difference*, the interval lies inside the margin; else
+*inconclusive*.
 """
 
 import math
@@ -17,6 +18,8 @@ import numpy.typing as npt
 from sgdj.metrics.volumes import crossed_bootstrap, holm, sign_flip_p
 from sgdj.study.protocol_file import Hypothesis, Statistics
 
+VERIFIED, FALSIFIED = "verified", "falsified"
+UNCONVERGED, NOTHING_AT_STAKE = "inconclusive: attack not converged", "inconclusive: nothing at stake"
 UNDERPOWERED, REVERSED, SUPPORTED = "underpowered", "reversed", "supported"
 _QUANTILE = 2.2  # standard errors in half an interval of about ten seeds
 EQUAL, INCONCLUSIVE, MISSING = "no relevant difference", "inconclusive", "missing"
@@ -43,7 +46,7 @@ class Outcome:
     p, adjusted
         p of superiority, and that adjusted within the family.
     p_at_least, adjusted_at_least
-        The same of non-inferiority.
+        The same of non-inferiority, adjusted within the claims of it; not a number for the others.
     spread
         Variances of seeds, of volumes and of the rest; see `components`.
     verdict
@@ -68,16 +71,35 @@ class Outcome:
         """Half of the interval's length in dB."""
         return (self.interval[1] - self.interval[0]) / 2
 
-    def decided(self, alpha: float) -> str:
-        """Say whether the claim itself is verified, falsified or inconclusive."""
+    def decided(self, rules: Statistics, cost: float, converged: bool = True) -> str:
+        """Say whether the claim itself is verified, falsified or inconclusive, and why it is inconclusive.
+
+        Parameters
+        ----------
+        rules
+            Level of the tests, and the least cost at which an absent difference says something.
+        cost
+            What the column costs the side that is claimed to be worse, in dB of PSNR against clean test data.
+        converged
+            Whether more steps of the attack would change neither side much; true of other columns.
+
+        Returns
+        -------
+        str
+            Verified, falsified, or inconclusive.
+        """
         if self.verdict in (UNDERPOWERED, MISSING):
             return INCONCLUSIVE
+        if not converged:
+            return UNCONVERGED
+        low, high = self.interval
         if self.claim.at_least:
-            if self.adjusted_at_least < alpha:
-                return "verified"
-            return "falsified" if self.verdict == REVERSED and self.interval[1] < -self.margin else INCONCLUSIVE
-        known = {SUPPORTED: "verified", REVERSED: "falsified", EQUAL: "falsified"}
-        return known.get(self.verdict, INCONCLUSIVE)
+            if self.adjusted_at_least < rules.alpha and low > -self.margin:
+                return VERIFIED
+            return FALSIFIED if self.verdict == REVERSED and high < -self.margin else INCONCLUSIVE
+        if self.verdict == EQUAL:
+            return FALSIFIED if cost >= rules.stake else NOTHING_AT_STAKE
+        return {SUPPORTED: VERIFIED, REVERSED: FALSIFIED}.get(self.verdict, INCONCLUSIVE)
 
     @property
     def needed(self) -> str:
@@ -144,9 +166,11 @@ def judge(family: Sequence[Comparison], rules: Statistics) -> list[Outcome]:
         Outcome of each, in the same order.
     """
     measured = [_tested(found, rules) for _, _, found in family]
-    adjusted, at_least = holm([one.p for one in measured]), holm([one.p_at_least for one in measured])
+    adjusted = holm([one.p for one in measured])
+    claimed = [at for at, (claim, _, _) in enumerate(family) if claim.at_least]
+    at_least = dict(zip(claimed, holm([measured[at].p_at_least for at in claimed]), strict=True))
     out = []
-    for (claim, seeds, found), one, p, q in zip(family, measured, adjusted, at_least, strict=True):
+    for at, ((claim, seeds, found), one, p) in enumerate(zip(family, measured, adjusted, strict=True)):
         said = MISSING if found is None else _verdict(rules, len(seeds), p, one.interval, one.margin)
         outcome = Outcome(
             claim=claim,
@@ -158,7 +182,7 @@ def judge(family: Sequence[Comparison], rules: Statistics) -> list[Outcome]:
             p=one.p,
             adjusted=p,
             p_at_least=one.p_at_least,
-            adjusted_at_least=q,
+            adjusted_at_least=at_least.get(at, math.nan),
             spread=(math.nan, math.nan, math.nan) if found is None else components(found),
             verdict=said,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sgdj.study.campaign import Campaign
 from sgdj.study.design import Cell
 from sgdj.study.estimate import Estimate
 from sgdj.study.store import read
@@ -84,3 +85,15 @@ def test_the_time_of_the_committed_study_is_foretold_within_a_factor_of_two():
         estimate.learn(done, cells[done])
     assert len(ratios) > 100
     assert 0.5 < min(ratios[:-1]) <= max(ratios[:-1]) < 2
+
+
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=basic"]])
+def test_a_divergence_is_told_from_other_failures(tmp_path, monkeypatch, launcher):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    diverging, impossible = (Cell("", (*SMOKE, "seed=0", line)) for line in ("trainer.lr=1e30", "output_dir=blocked"))
+    (tmp_path / "blocked").write_text("a file in place of a folder")
+    campaign = Campaign([diverging, impossible], tmp_path / "rows", 1, print, launcher)
+    assert campaign.run() == 5
+    assert len(campaign.failed) == 2
+    assert campaign.diverged == {diverging}

@@ -111,7 +111,7 @@ def test_a_relevant_difference_is_seen_and_a_worse_network_is_not_called_equal(t
         seen += one.verdict == "supported"
         values = drawn(task, -RULES.margin, rng)
         (one,) = judge([(claims(1, at_least=True)[0], tuple(range(SEEDS)), values)], quick)
-        equal += one.decided(RULES.alpha) == "verified" and one.margin == RULES.margin
+        equal += one.decided(RULES, 1.0) == "verified" and one.margin == RULES.margin
     assert seen / count > 0.9
     assert equal / count <= 0.09
 
@@ -133,11 +133,35 @@ def test_the_first_verdict_that_holds_is_given():
     assert int(outcome(0.3, 1.0).needed.split()[0]) > SEEDS
     assert outcome(0.01, 0.02).margin == RULES.fine
     assert outcome(0.3, 1.0).margin == RULES.margin
-    assert outcome(0.3, 0.1).decided(RULES.alpha) == "verified"
-    assert outcome(0.01, 0.1).decided(RULES.alpha) == "falsified"  # it was claimed to be better
-    assert outcome(0.01, 0.1, at_least=True).decided(RULES.alpha) == "verified"
-    assert outcome(-0.5, 0.1, at_least=True).decided(RULES.alpha) == "falsified"
-    assert outcome(1.0, 0.1, seeds=5).decided(RULES.alpha) == "inconclusive"
+
+
+def test_what_becomes_of_a_claim():
+    assert outcome(0.3, 0.1).decided(RULES, 0.0) == "verified"
+    assert outcome(-0.3, 0.1).decided(RULES, 0.0) == "falsified"
+    assert outcome(0.01, 0.1).decided(RULES, RULES.stake) == "falsified"  # it was claimed to be better
+    assert outcome(0.01, 0.1).decided(RULES, RULES.stake - 0.01) == "inconclusive: nothing at stake"
+    assert outcome(0.01, 0.1).decided(RULES, np.nan) == "inconclusive: nothing at stake"
+    assert outcome(0.01, 0.1, at_least=True).decided(RULES, 0.0) == "verified"
+    assert outcome(-0.5, 0.1, at_least=True).decided(RULES, 0.0) == "falsified"
+    assert outcome(1.0, 0.1, seeds=5).decided(RULES, 1.0) == "inconclusive"
+    assert outcome(0.3, 0.1).decided(RULES, 1.0, converged=False) == "inconclusive: attack not converged"
+
+
+def test_seeds_that_agree_do_not_make_up_for_volumes_that_do_not():
+    at = 0.01 * np.linspace(-1, 1, SEEDS)[:, None] + 2 * np.linspace(-1, 1, VOLUMES)
+    (found,) = judge([(claims(1, at_least=True)[0], tuple(range(SEEDS)), at)], RULES)
+    assert found.adjusted_at_least < RULES.alpha
+    assert found.interval[0] < -found.margin
+    assert found.decided(RULES, 0.0) == "inconclusive"
+
+
+def test_claims_of_non_inferiority_are_a_family_of_their_own():
+    at = 0.3 + 0.1 * np.linspace(-1, 1, SEEDS)[:, None] + 1e-3 * np.linspace(-1, 1, VOLUMES)
+    members = [*claims(3), *(replace(claim, column="noisy") for claim in claims(2, at_least=True))]
+    found = judge([(claim, tuple(range(SEEDS)), at) for claim in members], RULES)
+    assert [one.adjusted for one in found] == pytest.approx([5 * one.p for one in found])
+    assert [one.adjusted_at_least for one in found[3:]] == pytest.approx([2 * one.p_at_least for one in found[3:]])
+    assert np.isnan([one.adjusted_at_least for one in found[:3]]).all()
 
 
 def test_what_has_no_rows_keeps_its_place_in_the_family():
