@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from scripts.common import Parser, numbers, status
 from sgdj.errors import CheckFailed, ExitCode, InputError, first_line
+from sgdj.jobs.consistency import WITH_COILS
 from sgdj.runtime.output import say
 from sgdj.runtime.writing import write_atomically
 
@@ -43,6 +44,36 @@ class Fixed(nn.Module):
         return made
 
 
+def refuse_many(acquisition: object, dataset: str, where: str) -> None:
+    """Refuse a protocol whose operators differ from volume to volume: the file would hold none that the data have.
+
+    Parameters
+    ----------
+    acquisition
+        Protocol of the training.
+    dataset
+        Name of the data set that it measured.
+    where
+        File that is exported, for the message.
+
+    Raises
+    ------
+    InputError
+        If masks or coils belong to volumes.
+    """
+    from sgdj.operators import CartesianAcquisition, MultiCoilAcquisition
+
+    if not isinstance(acquisition, CartesianAcquisition):
+        return
+    given = acquisition.mask_lines is not None or acquisition.mask_points is not None
+    if acquisition.masks != "fixed" and not given:
+        what = f"its masks are {acquisition.masks}, and the file holds one operator"
+        raise InputError(what, where, "train with operator.masks=fixed or a mask of one's own")
+    if isinstance(acquisition, MultiCoilAcquisition) and dataset in WITH_COILS:
+        what = f"each volume of dataset {dataset} has its own coils, and the file holds one operator"
+        raise InputError(what, where, "train with simulated coils or a single one")
+
+
 def export(checkpoint: Path, shape: tuple[int, int], plugins: tuple[str, ...]) -> tuple[bytes, float]:
     """Export a trained network for images of one size.
 
@@ -65,12 +96,15 @@ def export(checkpoint: Path, shape: tuple[int, int], plugins: tuple[str, ...]) -
     CheckFailed
         If the exported program reconstructs something else.
     InputError
-        If the network cannot be exported.
+        If the network cannot be exported, or its data have several operators.
     """
-    from sgdj.runs.network import load
+    from sgdj.jobs.load import network_settings
+    from sgdj.runs.network import trained_network
     from sgdj.runtime.draws import Draws
 
-    trained = load(checkpoint, plugins)
+    settings = network_settings(str(checkpoint), plugins)
+    trained = trained_network(settings)
+    refuse_many(trained.acquisition, str(settings.dataset.name), str(checkpoint))
     operator = trained.acquisition.operator(shape, ("exported",), Draws(trained.settings["dataset"]["seed"]))
     generator = torch.Generator().manual_seed(0)
     complex_images = trained.settings["task"] == "mri"

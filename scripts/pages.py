@@ -11,8 +11,10 @@ from pathlib import Path
 
 from scripts.common import Parser, status
 from sgdj import _PUBLIC
+from sgdj.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
+_REFERENCE = Path("docs", "reference")
 #: Where a reader of the reference looks for a public name; the rest of its module's name.
 _TITLES = {
     "operators": "Operators", "networks": "Networks", "strategies": "Strategies", "attacks": "Attacks",
@@ -48,20 +50,39 @@ def _sources() -> Iterator[Path]:
 
 
 def gather(target: Path) -> None:
-    """Copy every page to a folder that is made anew, where it has the place that it has in the project."""
+    """Copy every page to a folder that is made anew, where it has the place that it has in the project.
+
+    Parameters
+    ----------
+    target
+        Folder of the pages; it is new, empty, or one that this function has filled before.
+
+    Raises
+    ------
+    InputError
+        If something else is there.
+    """
+    if target.is_symlink() or target.is_file() or (target.is_dir() and any(target.iterdir()) and not _made(target)):
+        raise InputError("the folder is not empty, and holds no pages", str(target), "name another one")
     shutil.rmtree(target, ignore_errors=True)
+    (target / _REFERENCE).mkdir(parents=True)  # first: by it the folder is known, if it is left half done, too
+    for name, text in reference().items():
+        (target / _REFERENCE / name).write_text(text)
     for source in _sources():
         (target / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / source, target / source)
-    (target / "docs" / "reference").mkdir()
-    for name, text in reference().items():
-        (target / "docs" / "reference" / name).write_text(text)
+
+
+def _made(folder: Path) -> bool:
+    """Check whether a folder was filled here: the project itself has no reference."""
+    index = folder / _REFERENCE / "index.md"
+    return index.is_file() and index.read_bytes().startswith(reference()["index.md"][:20].encode())
 
 
 def parser() -> Parser:
     """Make the parser of the command line."""
     made = Parser("python -m scripts.pages", __doc__)
-    made.add_argument("target", type=Path, metavar="FOLDER", help="folder for the pages; what is in it is removed")
+    made.add_argument("target", type=Path, metavar="FOLDER", help="folder for the pages; earlier ones are removed")
     return made
 
 

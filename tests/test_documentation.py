@@ -15,6 +15,7 @@ import torch
 
 import sgdj
 from scripts.pages import gather, reference
+from sgdj.errors import InputError
 from sgdj.jobs.composition import parse
 from sgdj.jobs.load import load
 from sgdj.modes.cli import main
@@ -163,6 +164,17 @@ def test_the_readme_is_short_and_its_links_hold():
     for page in PAGES:
         for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
             assert (page.parent / link).is_file(), f"{page.name}: {link}"
+
+
+def test_pages_replace_nothing_but_pages(tmp_path):
+    (tmp_path / "thesis.txt").write_text("four years")
+    with pytest.raises(InputError, match="holds no pages"):
+        gather(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "four years"
+    gather(tmp_path / "pages")
+    (tmp_path / "pages" / "old.md").write_text("of before")
+    gather(tmp_path / "pages")
+    assert not (tmp_path / "pages" / "old.md").exists()
 
 
 def test_the_site_is_built_without_a_warning(tmp_path):

@@ -181,8 +181,8 @@ class Iterative(Attack):
     ) -> tuple[Tensor, Tensor, Hill]:
         """Return δ, its objective, and the hill that was climbed, with its record of gradients.
 
-        Of a defended network, what the same search finds for the network alone is one of its starts. So it is never
-        weaker there than an attack that does not know of the defence.
+        Of a defended network, what the same search finds for the network alone is one of its starts. So a search that
+        keeps the best of its points is never weaker there than an attack that does not know of the defence.
         """
         budget = self.budget(batch.y)
         if reconstructor.undefended is not None:

@@ -117,6 +117,7 @@ def audit_network(
         Outcomes of all checks.
     """
     draws = Draws(seed)
+    reconstructor.forget()
     alike = [i for i in range(len(images)) if images.alike(i) == images.alike(0)][:samples]
     batch = Measure(acquisition, draws)([images[i] for i in alike]).to(device)
     small = acquisition.operator((SMALL, SMALL), batch.volumes[:3], draws).to(device)

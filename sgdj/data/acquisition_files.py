@@ -47,14 +47,18 @@ def _read(path: Path, name: str, kinds: str, where: str, suffixes: Sequence[str]
 
 
 def _numbers(path: Path, where: str) -> Array:
-    """Read the numbers of a text file, one or several to a line, between blanks or commas; # begins a comment."""
+    """Read the numbers of a text file, one to a line or all in one, between blanks or commas; # begins a comment."""
     if path.stat().st_size > _LONGEST_TEXT:
         raise InputError(f"the file has more than {_LONGEST_TEXT} bytes", where, "give one number for each sample")
     try:
         lines = [line.partition("#")[0] for line in path.read_text(encoding="utf-8").splitlines()]
-        return np.array([float(word) for line in lines for word in line.replace(",", " ").split()])
+        rows = [row for line in lines if (row := [float(word) for word in line.replace(",", " ").split()])]
     except ValueError as error:
         raise InputError(f"not a list of numbers: {first_line(error)}", where, "give one number to a line") from error
+    if len(rows) > 1 and (longest := max(map(len, rows))) > 1:
+        what = f"{len(rows)} lines of up to {longest} numbers may hold more than amplitudes, such as times"
+        raise InputError(what, where, "give one number to a line, or all in one line")
+    return np.array([value for row in rows for value in row])
 
 
 class GivenMask(TypedDict, total=False):

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from sgdj.config.types import Count, NonNegative, Seed
-from sgdj.defences.base import Defence
+from sgdj.defences.base import Defence, fixed_draw
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.base import Operator
-from sgdj.runtime.draws import Draws
 
 
 class Averaging(Defence):
@@ -28,7 +27,6 @@ class Averaging(Defence):
 
     def reconstruct(self, network: Reconstructor, y: Tensor, operator: Operator) -> Tensor:
         """Return the mean reconstruction of the noisy measurements, shape (B, C, H, W)."""
-        draws = Draws(self.seed)
-        noise = (draws.normal("defence", ("",), y[:1], i) for i in range(self.passes))
+        noise = (fixed_draw(self.seed, y[:1], i) for i in range(self.passes))
         noisy = (y + operator.restrict(self.sigma * w.expand_as(y)) for w in noise)
         return torch.stack([network(one, operator) for one in noisy]).mean(0)

@@ -2,11 +2,35 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from sgdj.networks.base import Perturb, Reconstructor
 from sgdj.operators.acquisition import Acquisition
 from sgdj.operators.base import Operator
+from sgdj.runtime.draws import Draws
+
+
+def fixed_draw(seed: int, like: Tensor, *keys: int) -> Tensor:
+    """Draw standard normal entries that are the same on every device and in every precision.
+
+    Parameters
+    ----------
+    seed
+        Seed of the fixed draws.
+    like
+        One sample (1, ...), whose shape, dtype and device the draw takes; complex entries are N(0, 1) in both parts.
+    *keys
+        What tells one draw from another, such as the iteration.
+
+    Returns
+    -------
+    Tensor
+        Draw of the shape of `like`, made in single precision on the CPU.
+    """
+    kind = torch.complex64 if like.is_complex() else torch.float32
+    drawn = Draws(seed).normal("defence", ("",), torch.empty(like.shape, dtype=kind), *keys)
+    return drawn.to(device=like.device, dtype=like.dtype)
 
 
 class Defence(ABC):
@@ -89,6 +113,10 @@ class Defended(Reconstructor):
             setattr(self.network, name, value)
         else:
             super().__setattr__(name, value)  # type: ignore[arg-type]
+
+    def forget(self) -> None:
+        """Forget what the network has noted so far."""
+        self.network.forget()
 
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
         """Reconstruct x̂ from y behind the defence."""

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sgdj.config.types import Count, NonNegative, NonNegativeInt, Positive, Seed
 from sgdj.defences.base import Defence
-from sgdj.errors import InputError, SettingError
+from sgdj.errors import InputError, SettingError, as_run_error, first_line
 from sgdj.metrics.image import squared_error
 from sgdj.metrics.norms import project, sample_norm, unit
 from sgdj.networks.base import Reconstructor
@@ -54,7 +54,8 @@ class CyclicConsistency(Defence):
         """Refuse measurements without a mask, and networks whose gradient cannot be differentiated again."""
         if not isinstance(acquisition, CartesianAcquisition):
             raise SettingError("", "only sampled k-space has other masks", "set defence=none")
-        if not reconstructor.twice:
+        network = getattr(reconstructor, "function", reconstructor)  # of this project, loaded as somebody else's
+        if not getattr(network, "twice", True):
             raise SettingError("", "a fixed point's derivative cannot be differentiated again", "set defence=none")
 
     def others(self, operator: Operator) -> list[Operator]:
@@ -73,14 +74,16 @@ class CyclicConsistency(Defence):
         Raises
         ------
         InputError
-            If the operator has no mask.
+            If the operator has no mask, or one that is all centre.
         """
         sampled = operator.sampled()
         if sampled is None:
             raise InputError("only sampled k-space has other masks", "defence", "set defence=none")
         free = torch.ones(sampled.shape[1:], dtype=torch.bool)
-        free[tuple(slice((n - self.center) // 2, (n + self.center) // 2) for n in free.shape)] = False
+        free[tuple(slice(max((n - self.center) // 2, 0), (n + self.center) // 2) for n in free.shape)] = False
         places = free.flatten().nonzero().flatten()
+        if not len(places):
+            raise InputError(f"a centre of {self.center} leaves no other mask", "defence.center", "lower it")
         found = []
         for i in range(self.masks):
             order = torch.from_numpy(Draws(self.seed).generator("defence", "mask", i).permutation(len(places)))
@@ -92,8 +95,20 @@ class CyclicConsistency(Defence):
     def inconsistency(self, network: Reconstructor, y: Tensor, operator: Operator, others: list[Operator]) -> Tensor:
         """Return the mean squared difference of y and what its second reconstructions measure, shape (B,)."""
         first = network(y, operator)
+        if y.requires_grad and torch.is_grad_enabled() and not first.requires_grad:
+            raise InputError("the reconstructor has no gradient by its measurement", "defence", "set defence=none")
         again = [operator.forward(network(other.forward(first), other)) for other in others]
         return torch.stack([squared_error(made, operator.restrict(y)) for made in again]).mean(0)
+
+    def _slope(self, apart: Tensor, r: Tensor, again: bool) -> Tensor:
+        """Return the gradient by r, which itself can be differentiated if `again` is set."""
+        try:
+            return torch.autograd.grad(apart, r, create_graph=again)[0]
+        except RuntimeError as error:
+            if as_run_error(error) is not None:
+                raise
+            what = f"the reconstructor cannot be differentiated ({first_line(error, 100)})"
+            raise InputError(what, "defence", "set defence=none") from error
 
     def reconstruct(self, network: Reconstructor, y: Tensor, operator: Operator) -> Tensor:
         """Return the reconstruction of the corrected measurement, shape (B, C, H, W)."""
@@ -106,7 +121,7 @@ class CyclicConsistency(Defence):
             with torch.enable_grad():
                 r = r if r.requires_grad else r.requires_grad_(True)
                 apart = self.inconsistency(network, y + r, operator, others).sum()
-                (slope,) = torch.autograd.grad(apart, r, create_graph=attacked)
+                slope = self._slope(apart, r, attacked)
                 r = project(r - self.step_size * budget * unit(operator.restrict(slope)), budget)
             r = r if attacked else r.detach()
         return network(y + r, operator)

@@ -4,14 +4,13 @@ import torch
 from torch import Tensor
 
 from sgdj.config.types import Count, NonNegative, Seed
-from sgdj.defences.base import Defence
+from sgdj.defences.base import Defence, fixed_draw
 from sgdj.errors import SettingError
 from sgdj.networks.base import Reconstructor
 from sgdj.networks.noise import NoiseScale, deviation
 from sgdj.networks.unrolled import Part, Unrolled
 from sgdj.operators.acquisition import Acquisition
 from sgdj.operators.base import Operator
-from sgdj.runtime.draws import Draws
 
 
 class SmoothedIterations(Defence):
@@ -40,11 +39,10 @@ class SmoothedIterations(Defence):
     def reconstruct(self, network: Reconstructor, y: Tensor, operator: Operator) -> Tensor:
         """Return the reconstruction of the smoothed iterations, shape (B, C, H, W)."""
         assert isinstance(network, Unrolled)  # as it was checked
-        draws = Draws(self.seed)
 
         def smooth(k: int, part: Part, x: Tensor, y: Tensor) -> Tensor:
             width = deviation(self.sigma, self.noise_scale, x, constant=False)
-            drawn = (draws.normal("defence", ("",), x[:1], k, i) for i in range(self.passes))
+            drawn = (fixed_draw(self.seed, x[:1], k, i) for i in range(self.passes))
             return torch.stack([part(x + width * w, y) for w in drawn]).mean(0)
 
         return network(y, operator, smooth=smooth)

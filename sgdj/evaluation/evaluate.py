@@ -163,6 +163,8 @@ def evaluate(
     """
     draws, chosen = Draws(seed), measured_images(images, settings)
     table = _Table(reconstructors, settings, volume_metrics)
+    for reconstructor in reconstructors.values():
+        reconstructor.forget()
     measured: dict[tuple[str, str], list[Condition]] = defaultdict(list)
     for condition in listed:
         measured["" if condition.shift is None else condition.name, condition.noise_key].append(condition)

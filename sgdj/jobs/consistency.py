@@ -14,7 +14,8 @@ from sgdj.jobs.saved import other_architecture
 
 #: Settings of an acquisition that name a file, whose content decides the numbers.
 ACQUISITION_FILES = ("mask_file", "wavelet_file")
-_WITH_COILS = ("multicoil", "multicoil_phantom")  # data sets that bring coil sensitivities
+#: Data sets that bring coil sensitivities.
+WITH_COILS = ("multicoil", "multicoil_phantom")
 
 
 def _shift_mistakes(config: dict[str, Any]) -> Iterator[InputError]:
@@ -75,7 +76,7 @@ def inconsistencies(config: dict[str, Any]) -> Iterator[InputError]:
             yield InputError(f"{group} {name} does not fit task {task.name}", group, nearest("", sorted(fitting)))
     yield from _shift_mistakes(config)
     operator, dataset, architecture = config["operator"], config["dataset"], config["architecture"]
-    if dataset.get("name") in _WITH_COILS and operator.get("name") != "multicoil":
+    if dataset.get("name") in WITH_COILS and operator.get("name") != "multicoil":
         what = f"dataset {dataset['name']} has several coils, operator {operator.get('name')} one"
         yield InputError(what, "operator", "set operator=multicoil")
     reading = config["mode"] not in ("reconstruct", "verify")  # which needs no data set

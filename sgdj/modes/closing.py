@@ -4,12 +4,14 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sgdj.jobs.consistency import ACQUISITION_FILES
 from sgdj.runtime.contents import Record
 
 if TYPE_CHECKING:
     from sgdj.jobs.load import Job
 
-_GIVEN_AGAIN = ("plugins", "dataset.root", "dataset.path")  # a saved network does not choose these
+#: What a saved network does not choose: code and files of its user's.
+_GIVEN_AGAIN = ("plugins", "dataset.root", "dataset.path", *(f"operator.{key}" for key in ACQUISITION_FILES))
 
 
 def closing_lines(job: "Job", record: Record) -> list[str]:

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from sgdj.config.nodes import get
 from sgdj.config.search_path import CONF, groups, search_path
-from sgdj.errors import ExitCode, InputError, InputErrors, Interrupted, as_run_error, disk_full, writing
+from sgdj.errors import ExitCode, InputError, InputErrors, Interrupted, as_run_error, disk_full
 from sgdj.jobs.composition import expand, parse, swept
 from sgdj.jobs.load import Job, load
 from sgdj.modes.execute import execute
@@ -125,8 +125,7 @@ def _run_one(config: object) -> JobResult:
         result = execute(overrides, in_sweep=True)
     kept = {key: result.get(key) for key in ("exit_code", "error", "folder", "skipped", "score")}
     path = Path(hydra.runtime.output_dir) / _RESULT
-    with writing(path):
-        path.write_text(json.dumps(kept | {"overrides": overrides}))
+    write_atomically(path, json.dumps(kept | {"overrides": overrides}).encode())
     return JobResult(kept)
 
 

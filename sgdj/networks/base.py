@@ -41,6 +41,10 @@ class Reconstructor(nn.Module, ABC):
         """The same network without the defence around it, whose attacks are worth a try; None without a defence."""
         return None
 
+    def forget(self) -> None:
+        """Forget what was noted so far, for notes that tell of one evaluation alone; most networks note nothing."""
+        return
+
     @abstractmethod
     def forward(self, y: Tensor, operator: Operator, perturb: Perturb | None = None) -> Tensor:
         """Reconstruct x̂ (B, C, H, W) from a measurement; without `perturb` nothing is random.

@@ -200,8 +200,8 @@ class _Applied(torch.autograd.Function):
     @staticmethod
     def forward(ctx: "_Applied", x: Tensor, there: _Map, back: _Map, shape: torch.Size) -> Tensor:
         ctx.there, ctx.back, ctx.shape = there, back, x.shape[1:]
-        rows = [np.asarray(there(one)) for one in x.detach().cpu().flatten(1).numpy()]
-        return torch.from_numpy(np.stack(rows)).to(x).view(len(x), *shape)
+        rows = np.stack([np.asarray(there(one)) for one in x.detach().cpu().flatten(1).numpy()])
+        return torch.from_numpy(rows if x.is_complex() else rows.real).to(x).view(len(x), *shape)
 
     @staticmethod
     def backward(ctx: "_Applied", *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -243,9 +243,17 @@ class LinearOperator(Operator):
         self.linear, self._norm = linear, norm
         self.image, self.measurement = torch.Size(image), torch.Size(measurement)
 
+    def _matvec(self, x: Array) -> Array:
+        made = np.asarray(self.linear.matvec(x))
+        if np.iscomplexobj(made) and not np.iscomplexobj(x):
+            raise InputError(
+                "it makes complex measurements of real images", "the linear operator", "give complex images"
+            )
+        return made
+
     def forward(self, x: Tensor) -> Tensor:
-        """Measure images: A x, for x of shape (B, C, H, W)."""
-        made: Tensor = _Applied.apply(x, self.linear.matvec, self.linear.rmatvec, self.measurement)
+        """Measure images: A x, for x of shape (B, C, H, W), which must be complex where A is."""
+        made: Tensor = _Applied.apply(x, self._matvec, self.linear.rmatvec, self.measurement)
         return made
 
     def adjoint(self, y: Tensor) -> Tensor:

@@ -81,6 +81,10 @@ class DeepEquilibrium(Reconstructor):
         self._reached[what] = max(residual, found.residual), max(steps, found.steps)
         return found.x
 
+    def forget(self) -> None:
+        """Forget what the solver has reached so far."""
+        self._reached.clear()
+
     @property
     def notes(self) -> list[str]:
         """What the solver has reached so far, for `x̂` and for gradients."""

@@ -1,7 +1,8 @@
 """Compute the learned part of a network in another number format."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -64,10 +65,7 @@ def computing_in(precision: str, network: Reconstructor) -> Iterator[None]:
     None
         Nothing; the caller uses the network.
     """
-    outer: dict[str, LearnedPart] = {}
-    for name, module in network.named_modules() if precision != "32" else ():
-        if isinstance(module, LearnedPart) and not any(name.startswith(f"{before}.") for before in outer):
-            outer[name] = module
+    outer = _outermost(network) if precision != "32" else {}
     exact = [last for part in outer.values() if (last := _last_layer(part))]
     for part, name, layer in exact:
         part.set_submodule(name, InFloat32(layer))
@@ -80,6 +78,49 @@ def computing_in(precision: str, network: Reconstructor) -> Iterator[None]:
             network.set_submodule(name, part)
         for part, name, layer in exact:
             part.set_submodule(name, layer)
+
+
+@contextmanager
+def training_in(precision: str, network: Reconstructor) -> Iterator[None]:
+    """Let a network compute its learned parts in a number format while it is trained, under the names that it has.
+
+    Operators, data steps, solvers and the loss stay in float32, and so do weights and their updates.
+
+    Parameters
+    ----------
+    precision
+        Number format, ``32`` or ``bf16``.
+    network
+        Network whose learned parts compute in it.
+
+    Yields
+    ------
+    None
+        Nothing; the caller trains the network.
+    """
+    parts = list(_outermost(network).values()) if precision != "32" else []
+    for part in parts:
+        part.forward = partial(_rounded, part.forward)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for part in parts:
+            del part.forward
+
+
+def _rounded(forward: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
+    with torch.autocast(x.device.type, torch.bfloat16):
+        made = forward(x, y)
+    return made.to(x.dtype)
+
+
+def _outermost(network: Reconstructor) -> dict[str, LearnedPart]:
+    """List the learned parts by name, without those inside others."""
+    outer: dict[str, LearnedPart] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, LearnedPart) and not any(name.startswith(f"{before}.") for before in outer):
+            outer[name] = module
+    return outer
 
 
 def _last_layer(part: LearnedPart) -> tuple[LearnedPart, str, nn.Module] | None:

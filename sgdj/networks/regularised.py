@@ -47,11 +47,30 @@ class Regularised(Unrolled):
     ) -> None:
         super().__init__(learned, StepSize("exp", weight, 0.0, True), iterations, start, checkpointing, shared)
         self.solver_steps = solver_steps
+        self._residual = 0.0
 
     def data_step(self, at: Iteration, weight: Tensor, z: Tensor, w: Tensor | None) -> Tensor:
         """Return (AᴴA + λI)⁻¹ (Aᴴy + λ z + w), the jitter on the right-hand side."""
         b = at.adjoint + weight * z
-        return solve(at.operator, b if w is None else b + w, weight, self.solver_steps)
+        b = b if w is None else b + w
+        return solve(at.operator, b, weight, self.solver_steps, unfinished=self._unfinished)
+
+    def _unfinished(self, residual: float) -> None:
+        self._residual = max(self._residual, residual)
+
+    def forget(self) -> None:
+        """Forget what the solver has reached so far."""
+        self._residual = 0.0
+
+    @property
+    def notes(self) -> list[str]:
+        """Say how far the solver stayed from a solution, if it did."""
+        if self._residual == 0:
+            return []
+        return [
+            f"data steps: relative residual up to {self._residual:.1e} after {self.solver_steps} steps of conjugate "
+            "gradients; raise architecture.solver_steps"
+        ]
 
 
 class MoDL(Regularised):

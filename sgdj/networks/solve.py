@@ -9,13 +9,17 @@ from torch.autograd.function import FunctionCtx
 from sgdj.operators.base import Operator
 
 Map = Callable[[Tensor], Tensor]
+#: What is told the largest relative residual ‖b - M x‖ / ‖b‖ of a solve that its steps did not finish.
+Unfinished = Callable[[float], None]
 _ENOUGH = 10  # units of rounding to which a residual is brought
 
 
-def conjugate_gradients(matrix: Callable[[Tensor], Tensor], b: Tensor, steps: int) -> Tensor:
+def conjugate_gradients(
+    matrix: Callable[[Tensor], Tensor], b: Tensor, steps: int, unfinished: Unfinished | None = None
+) -> Tensor:
     """Solve M x = b for a Hermitian positive definite M, each sample by itself (Hestenes & Stiefel, 1952).
 
-    A sample is done once its residual is at rounding.
+    A sample is done once its residual is at rounding. Where b is not finite, the whole sample of x is NaN.
 
     Parameters
     ----------
@@ -25,6 +29,8 @@ def conjugate_gradients(matrix: Callable[[Tensor], Tensor], b: Tensor, steps: in
         Right-hand side, shape (B, C, H, W), real or complex.
     steps
         Most steps to take.
+    unfinished
+        Called once, if a sample is not done after these steps.
 
     Returns
     -------
@@ -35,8 +41,8 @@ def conjugate_gradients(matrix: Callable[[Tensor], Tensor], b: Tensor, steps: in
     def dot(one: Tensor, other: Tensor) -> Tensor:
         return (one.conj() * other).real.flatten(1).sum(1).view(-1, 1, 1, 1)
 
-    x, r, p = torch.zeros_like(b), b, b
-    square = dot(r, r)
+    square = start = dot(b, b)
+    x, r, p = torch.zeros_like(b) + torch.zeros_like(start).masked_fill(~start.isfinite(), torch.nan), b, b
     enough = square * (_ENOUGH * torch.finfo(square.dtype).eps) ** 2
     for _ in range(steps):
         active = square > enough
@@ -47,6 +53,9 @@ def conjugate_gradients(matrix: Callable[[Tensor], Tensor], b: Tensor, steps: in
         x, r = x + step * p, r - step * product
         before, square = square, dot(r, r)
         p = r + torch.where(active, square / torch.where(active, before, 1), 0) * p
+    else:
+        if unfinished is not None and (square > enough).any():
+            unfinished(float(torch.where(square > enough, square / start, 0).max().sqrt()))
     return x
 
 
@@ -55,30 +64,46 @@ class _System(FunctionCtx):
     operator: Operator
     steps: int
     penalty: Map
+    unfinished: Unfinished | None
 
 
 class _Solution(torch.autograd.Function):
     """Map b and λ to (AᴴA + λP)⁻¹ b; the derivative is such a solution, too, and can be differentiated again."""
 
     @staticmethod
-    def forward(ctx: _System, b: Tensor, weight: Tensor, operator: Operator, steps: int, penalty: Map) -> Tensor:
-        x = conjugate_gradients(lambda v: operator.gram(v) + weight * penalty(v), b, steps)
+    def forward(
+        ctx: _System,
+        b: Tensor,
+        weight: Tensor,
+        operator: Operator,
+        steps: int,
+        penalty: Map,
+        unfinished: Unfinished | None,
+    ) -> Tensor:
+        x = conjugate_gradients(lambda v: operator.gram(v) + weight * penalty(v), b, steps, unfinished)
         ctx.save_for_backward(x, weight)
-        ctx.operator, ctx.steps, ctx.penalty = operator, steps, penalty
+        ctx.operator, ctx.steps, ctx.penalty, ctx.unfinished = operator, steps, penalty, unfinished
         return x
 
     @staticmethod
-    def backward(ctx: _System, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: _System, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         x, weight = ctx.saved_tensors
-        v = solve(ctx.operator, gradient, weight, ctx.steps, ctx.penalty)
-        return v, -(v.conj() * ctx.penalty(x)).real.sum(), None, None, None
+        v = solve(ctx.operator, gradient, weight, ctx.steps, ctx.penalty, ctx.unfinished)
+        return v, -(v.conj() * ctx.penalty(x)).real.sum(), None, None, None, None
 
 
 def _same(x: Tensor) -> Tensor:
     return x
 
 
-def solve(operator: Operator, b: Tensor, weight: Tensor, steps: int, penalty: Map = _same) -> Tensor:
+def solve(
+    operator: Operator,
+    b: Tensor,
+    weight: Tensor,
+    steps: int,
+    penalty: Map = _same,
+    unfinished: Unfinished | None = None,
+) -> Tensor:
     r"""Return :math:`(A^H A + \lambda P)^{-1} b` by conjugate gradients.
 
     The gradient is that of the exact solution, by a solve of its own (Aggarwal et al., 2019).
@@ -95,11 +120,13 @@ def solve(operator: Operator, b: Tensor, weight: Tensor, steps: int, penalty: Ma
         Most steps of the solver.
     penalty
         Product with a Hermitian positive semidefinite P of images; the identity unless it is given.
+    unfinished
+        Told the residual of a solve, this one or its gradient's, that its steps did not finish.
 
     Returns
     -------
     Tensor
         Solution, in the shape of b.
     """
-    found: Tensor = _Solution.apply(b, weight, operator, steps, penalty)
+    found: Tensor = _Solution.apply(b, weight, operator, steps, penalty, unfinished)
     return found

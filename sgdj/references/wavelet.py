@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from sgdj.config.types import Count, NonNegative, Positive
+from sgdj.errors import InputError
 from sgdj.references.sparse import Sparse
 
 
@@ -23,7 +24,8 @@ def _join(x: Tensor, axis: int) -> Tensor:
 class WaveletL1(Sparse):
     r"""Wavelet ℓ₁ (Chambolle et al., 1998): the sum of magnitudes of all Haar coefficients but the coarsest.
 
-    Each level halves the axes that can still be halved. See `Sparse` for objective and method.
+    Each level halves the axes that can still be halved; an image with two odd sides is refused. See `Sparse` for
+    objective and method.
 
     Parameters
     ----------
@@ -44,6 +46,9 @@ class WaveletL1(Sparse):
     def _corners(self, shape: torch.Size) -> list[tuple[int, int, list[int]]]:
         """List height, width and halved axes of each level."""
         height, width = shape[-2:]
+        if height % 2 and width % 2:
+            what = f"no side of {height} x {width} images can be halved, so that no wavelet would be penalised"
+            raise InputError(what, "reconstructor", "use images with an even side, or sgdj.references:TotalVariation")
         found = []
         for _ in range(self.levels):
             axes = [axis for axis, n in ((-2, height), (-1, width)) if n % 2 == 0]

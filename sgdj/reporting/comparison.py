@@ -11,9 +11,10 @@ from sgdj.config.nodes import leaves
 from sgdj.runs.catalogue import RunView
 from sgdj.runtime.text import plus_minus, printable
 
-#: Settings in which runs of one row may differ.
+#: Settings in which runs of one row may differ; a checkpoint, as far as `_trainings` says.
 _APART = ("seed", "checkpoint", "run_dir", "output_dir", "resume", "force", "device", "sigma")
-_ROOMS = ("logger.", "trainer.threads", "trainer.workers", "architecture.", "strategy.", "operator.noise")
+#: Settings that the head of a row stands for, unless rows of one head differ in them.
+_IMPLIED = ("logger.", "trainer.threads", "trainer.workers", "architecture.", "strategy.", "operator.noise")
 
 
 class Compared(NamedTuple):
@@ -40,13 +41,41 @@ def _settings(run: RunView) -> dict[str, str]:
     return kept | {"result version": str(run.record.get("result_version", ""))}
 
 
-def _name(run: RunView, varied: Sequence[str], settings: dict[str, str]) -> str:
-    """Name a row: architecture, strategy, its level, and whatever else tells it from other rows."""
+def _trainings(runs: Sequence[RunView]) -> list[dict[str, str]]:
+    """List the settings of every run, with the checkpoint where trainings differ in more than their seed."""
+    settings = [_settings(run) for run in runs]
+    alike: dict[tuple[tuple[str, str], ...], list[int]] = defaultdict(list)
+    for i, one in enumerate(settings):
+        alike[tuple(sorted(one.items()))].append(i)
+    for members in alike.values():
+        checkpoints, seeds = ({str(runs[i].setting(key)) for i in members} for key in ("checkpoint", "seed"))
+        outside = runs[members[0]].setting("reconstructor") is not None
+        if len(checkpoints) > 1 and (outside or len(seeds) < len(checkpoints)):
+            for i in members:
+                settings[i]["checkpoint"] = str(runs[i].setting("checkpoint"))
+    return settings
+
+
+def _head(run: RunView) -> str:
+    """Name architecture, strategy and its level."""
     facts = run.facts
     level = f" σ = {facts['sigma']}" if facts["sigma"] not in ("", "None", "?") else ""
-    others = [f"{key}={settings.get(key, '')}" for key in varied if not key.startswith(_ROOMS)]
-    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-    return ", ".join([f"{facts['architecture']}, {facts['strategy']}{level}", *others[:3]]) + more
+    return f"{facts['architecture']}, {facts['strategy']}{level}"
+
+
+def _names(runs: Sequence[RunView], settings: Sequence[dict[str, str]], varied: Sequence[str]) -> list[str]:
+    """Name the rows: first what tells rows of one head apart, then whatever else differs from other rows."""
+    heads = [_head(run) for run in runs]
+    shown = [key for key in varied if not key.endswith("_target_")]
+    made = []
+    for head, own in zip(heads, settings, strict=True):
+        alike = [one for other, one in zip(heads, settings, strict=True) if other == head]
+        telling = [key for key in shown if len({one.get(key) for one in alike}) > 1]
+        keys = telling + [key for key in shown if key not in telling and not key.startswith(_IMPLIED)]
+        others = [f"{key}={own[key]}" for key in keys if key in own]
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        made.append(", ".join([head, *others[:3]]) + more)
+    return made
 
 
 def _conditions(runs: Sequence[RunView]) -> list[str]:
@@ -78,21 +107,23 @@ def compared(found: Sequence[RunView]) -> list[Compared]:
 
 
 def _compared(task: str, runs: Sequence[RunView]) -> Compared:
-    settings = [_settings(run) for run in runs]
+    settings = _trainings(runs)
     keys = sorted({key for one in settings for key in one})
     varied = [key for key in keys if len({one.get(key) for one in settings}) > 1]
     rows: dict[tuple[str | None, ...], list[int]] = defaultdict(list)
     for i, one in enumerate(settings):
         rows[tuple(one.get(key) for key in varied)].append(i)
     names = _conditions(runs)
+    firsts = [members[0] for members in rows.values()]
+    titles = _names([runs[i] for i in firsts], [settings[i] for i in firsts], varied)
     cells = []
-    for members in rows.values():
+    for row_title, members in zip(titles, rows.values(), strict=True):
         scores = []
         for name in names:
             values = [value for i in members if (value := runs[i].psnr(name)) is not None]
             spread = stdev(values) if len(values) > 1 else None
             scores.append(plus_minus(mean(values), spread, 2) if values else "—")
-        cells.append((_name(runs[members[0]], varied, settings[members[0]]), str(len(members)), *scores))
+        cells.append((row_title, str(len(members)), *scores))
     data = {str(run.record.get("data", "?")) for run in runs}
     title = f"{task} ({', '.join(sorted(data))} data): PSNR (dB), mean ± std over seeds"
     return Compared(title, ("training", "seeds", *names), cells)

@@ -11,7 +11,7 @@ from sgdj.config.instantiate import build, made
 from sgdj.config.settings import Settings
 from sgdj.data.acquisition_files import built_acquisition
 from sgdj.defences.base import Defended
-from sgdj.errors import InputError
+from sgdj.errors import InputError, SettingError
 from sgdj.jobs.load import network_settings
 from sgdj.jobs.saved import other_architecture
 from sgdj.networks.base import Reconstructor
@@ -85,7 +85,7 @@ def given_network(settings: Settings) -> Reconstructor:
     checkpoint = Path(settings.checkpoint) if settings.checkpoint else None
     if settings.reconstructor:
         outside = external(settings.reconstructor, checkpoint, settings.plain().get("reconstructor_settings"))
-        return defended(outside, settings)
+        return _defended_outside(outside, settings)
     assert checkpoint is not None  # as the settings were checked
     return defended(load_network(checkpoint, settings), settings)
 
@@ -93,6 +93,16 @@ def given_network(settings: Settings) -> Reconstructor:
 def defended(network: Reconstructor, settings: Settings) -> Reconstructor:
     """Put a network behind the defence of the settings, if they have one."""
     return network if settings.defence is None else Defended(network, build(settings, "defence")).eval()
+
+
+def _defended_outside(network: Reconstructor, settings: Settings) -> Reconstructor:
+    """Put somebody else's network behind the defence, which may refuse it: there was nothing to check before."""
+    if settings.defence is not None:
+        try:
+            build(settings, "defence").check(network, built_acquisition(settings))
+        except SettingError as error:
+            raise error.at("defence") from error
+    return defended(network, settings)
 
 
 def load_network(checkpoint: Path, settings: Settings | None = None) -> Reconstructor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sgdj.config.types import Fraction, NonNegativeInt
 from sgdj.data.batch import Batch
-from sgdj.errors import SettingError
+from sgdj.errors import InputError, SettingError
 from sgdj.networks.base import Reconstructor
 from sgdj.operators.acquisition import Acquisition, CartesianAcquisition
 from sgdj.runtime.draws import Draws
@@ -51,17 +51,25 @@ class SelfSupervised(Strategy):
         -------
         tuple
             Parts of the measurement to reconstruct from, and to compare with; disjoint, together all that is sampled.
+
+        Raises
+        ------
+        InputError
+            If nothing is measured outside the centre, or a single line or point in all.
         """
         sampled = batch.operator.sampled()
         assert sampled is not None  # as it was checked
         sampled = sampled.expand(len(batch), *sampled.shape[1:])
         free = sampled.clone()
-        middle = tuple(slice((n - self.center) // 2, (n + self.center) // 2) for n in sampled.shape[1:])
+        middle = tuple(slice(max((n - self.center) // 2, 0), (n + self.center) // 2) for n in sampled.shape[1:])
         free[(slice(None), *middle)] = False
         held = torch.zeros_like(sampled)
         for row, (sample, open_, all_) in enumerate(zip(batch.samples, free, sampled, strict=True)):
             places = open_.flatten().nonzero().flatten()
             count = min(max(round(self.share * int(all_.sum())), 1), len(places), int(all_.sum()) - 1)
+            if count < 1:
+                what = f"nothing of {sample} is measured outside the centre of {self.center} that could be held out"
+                raise InputError(what, "strategy.center", "lower it, so that something can be held out")
             order = draws.generator("jitter", sample, "split").permutation(len(places))[:count]
             held[row].view(-1)[places[torch.from_numpy(order).to(places.device)]] = True
         return sampled & ~held, held

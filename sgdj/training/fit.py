@@ -18,6 +18,7 @@ from sgdj.data.source import Source
 from sgdj.defences.base import Defence
 from sgdj.errors import InputError, as_run_error
 from sgdj.networks.base import Reconstructor
+from sgdj.networks.precision import training_in
 from sgdj.runs.checkpoints import epoch_path
 from sgdj.runs.lightning_io import VerifiedCheckpoints
 from sgdj.runs.network import restore
@@ -145,7 +146,7 @@ def _fit(
         strategy="auto" if alone else "ddp",
         # alone also within a SLURM job, whose tasks are not ours to join
         plugins=[VerifiedCheckpoints(), LightningEnvironment() if alone else TorchElasticEnvironment()],
-        precision="32-true" if settings.precision == "32" else "bf16-mixed",
+        precision="32-true",  # of what is not a learned part
         max_epochs=settings.epochs,
         gradient_clip_val=settings.trainer.clip_norm,
         callbacks=_callbacks(keeper, settings.trainer.patience),
@@ -158,7 +159,8 @@ def _fit(
     )
     module = Training(network, strategy, Draws(settings.seed), settings.trainer, kept.config_text, defence)
     try:
-        trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
+        with training_in(settings.precision, network):
+            trainer.fit(module, *loaders, ckpt_path=resume, weights_only=True)
     except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
         if resume is None or keeper.restored or as_run_error(error) is not None:
             raise

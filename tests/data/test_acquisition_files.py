@@ -133,7 +133,7 @@ WAVELET = np.array([0.0, 1.0, -4.0, 2.0])
 def test_every_kind_of_file_gives_its_wavelet(suffix, tmp_path):
     path = tmp_path / f"own{suffix}"
     if suffix in (".txt", ".csv"):
-        path.write_text("# amplitude\n0, 1\n-4.0e0 2 # last\n")
+        path.write_text("# amplitude\n0, 1, -4.0e0 2 # last\n")
     else:
         write(path, WAVELET.reshape(-1, 1), "wavelet")
     assert read_wavelet(path) == (0.0, 0.25, -1.0, 0.5)
@@ -143,9 +143,9 @@ def test_every_kind_of_file_gives_its_wavelet(suffix, tmp_path):
     ("content", "what"),
     [
         ("1 2 three", "not a list of numbers"), ("", "of shape"), ("nan 1", "not finite"), ("0 0 0", "is zero"),
-        ("1 " * 600_000, "more than 1000000 bytes"),
+        ("0 1\n0.004 2\n", "2 lines of up to 2 numbers"), ("1 " * 600_000, "more than 1000000 bytes"),
     ],
-    ids=["words", "empty", "nan", "zero", "long"],
+    ids=["words", "empty", "nan", "zero", "times", "long"],
 )  # fmt: skip
 def test_text_that_is_no_wavelet_is_refused(content, what, tmp_path):
     path = tmp_path / "own.txt"

@@ -8,6 +8,8 @@ import torch
 from sgdj.audit.jacobian import Jacobian
 from sgdj.data import Batch
 from sgdj.errors import InputError
+from sgdj.jobs.composition import parse
+from sgdj.jobs.load import load
 from sgdj.networks import (
     ADMM,
     BlackBox,
@@ -281,3 +283,43 @@ def test_jitter_without_noise_is_mse_and_bfloat16_and_attacks_work(name):
         half = MSE().loss(network, batch, Draws(0))
     assert half.item() == pytest.approx(plain.item(), rel=0.05)
     assert not any(isinstance(module, InBfloat16) for module in network.modules())
+
+
+def test_what_is_not_finite_stays_so_and_harms_no_neighbour():
+    operator, x, _ = problem("seismic")
+    broken = x.clone()
+    broken[0, 0, 0, 0] = torch.nan
+    found = [conjugate_gradients(lambda v: operator.gram(v) + 0.05 * v, b, 100) for b in (broken, x)]
+    assert found[0][0].isnan().all()
+    assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize("form", ["modl", "hqs", "admm"])
+def test_the_shipped_steps_solve_the_seismic_system(form):
+    """Its condition number is 1100: fifty steps were not enough."""
+    node = load(parse(["task=seismic", f"architecture={form}"])).settings.plain()["architecture"]
+    operator = Convolution(ricker(51, 4.0), 128)
+    b = torch.randn(1, 1, 128, 4, generator=torch.Generator().manual_seed(0))
+    told = []
+    x = conjugate_gradients(lambda v: operator.gram(v) + node["weight"] * v, b, node["solver_steps"], told.append)
+    assert told == []
+    assert float((operator.gram(x) + node["weight"] * x - b).norm()) < 1e-4 * float(b.norm())
+    conjugate_gradients(lambda v: operator.gram(v) + node["weight"] * v, b, 5, told.append)
+    assert told[0] > 1e-2
+
+
+def test_notes_tell_of_what_was_not_solved_since_they_were_forgotten():
+    operator, _, y = problem("seismic")
+    network = MoDL(Saturating(), 0.2, 1, 3, "adjoint").double()
+    network(y, operator)
+    assert "after 1 steps of conjugate gradients" in network.notes[0]
+    network.forget()
+    assert network.notes == []
+    network.solver_steps = 100
+    network(y, operator)
+    assert network.notes == []
+    fixed = equilibrium("prox")
+    fixed(y, operator)
+    assert len(fixed.notes) == 1
+    fixed.forget()
+    assert fixed.notes == []

@@ -146,3 +146,12 @@ def test_shapes_that_do_not_fit_and_norms_that_are_unknown_are_refused():
         LinearOperator(linear, (1, 2, 3), (1, 2, 3)).norm()
     with pytest.raises(ValueError, match="not known"):
         PhysicsOperator(OperatorPhysics(CartesianFourier(LINES), True), True).norm()
+
+
+def test_a_complex_operator_measures_no_real_images():
+    matrix = drawn(6, 20, dtype=torch.complex128)
+    operator = LinearOperator(aslinearoperator(matrix.numpy()), (1, 4, 5), (1, 2, 3))
+    with pytest.raises(InputError, match="complex measurements of real images"):
+        operator.forward(drawn(1, 1, 4, 5, dtype=torch.float64))
+    y = drawn(1, 1, 2, 3, dtype=torch.float64)
+    torch.testing.assert_close(operator.adjoint(y).flatten(1), y.flatten(1) @ matrix.conj().real, **EXACT)

@@ -7,7 +7,7 @@ import torch
 
 from sgdj.networks import ProximalGradient, StepSize
 from sgdj.networks.dncnn import DnCNN
-from sgdj.networks.precision import computing_in
+from sgdj.networks.precision import computing_in, training_in
 from sgdj.operators import CartesianFourier
 from tests.conftest import only_run
 
@@ -52,3 +52,22 @@ def test_a_network_of_somebody_else_chooses_its_own_precision(cli):
     code, _, err = cli("mode=evaluate", "task=mri", "reconstructor=a:b", "precision=bf16", "logger=none")
     assert code == 2
     assert "somebody else's network chooses its own precision, precision: leave it out" in err
+
+
+def test_training_keeps_operators_and_names():
+    network = ProximalGradient(DnCNN(2, 3, 8, 4, residual=True), StepSize("exp", 1.0, -1.0, True), 2, "adjoint")
+    kinds, names = [], list(network.state_dict())
+    network.learned.body[0].register_forward_hook(
+        lambda module, given, made: kinds.append((given[0].dtype, made.dtype))
+    )
+    operator = CartesianFourier(torch.rand(16, generator=torch.Generator().manual_seed(0)) > 0.5)
+    y = operator.forward(torch.ones(1, 1, 16, 16, dtype=torch.complex64))
+    with training_in("bf16", network):
+        assert not torch.is_autocast_enabled("cpu")
+        made = network(y, operator)
+        assert list(network.state_dict()) == names
+        made.abs().square().sum().backward()
+    network(y, operator)
+    assert made.dtype == torch.complex64
+    assert all(weight.grad.dtype == torch.float32 for weight in network.parameters())
+    assert kinds == [(torch.float32, torch.bfloat16)] * 2 + [(torch.float32, torch.float32)] * 2

@@ -6,6 +6,7 @@ import torch
 
 from sgdj.attacks import PGD
 from sgdj.data import Batch
+from sgdj.errors import InputError
 from sgdj.networks.external import External
 from sgdj.operators import CartesianFourier, Convolution, Identity
 from sgdj.operators.wavelets import ricker
@@ -132,3 +133,16 @@ def test_a_weight_is_chosen_on_validation_data(cli, tmp_path):
     assert (code, "2 of 2 jobs done" in out) == (0, True), err
     assert "reconstructor_settings.weight=0.1 " in next(line for line in out.splitlines() if line.startswith("best"))
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_there_is_no_gap_without_a_bound():
+    """Without a ridge the dual objective is minus infinity off the range of Aᴴ."""
+    operator = CartesianFourier(torch.arange(16) % 3 != 1)
+    y = operator.forward(phantom().to(torch.complex128))
+    solver = TotalVariation(0.1, 0.0, 20)
+    assert solver.gap(*solver.solve(y, operator), y, operator).isposinf().all()
+
+
+def test_an_image_that_no_wavelet_halves_is_refused():
+    with pytest.raises(InputError, match="no side of 15 x 17 images"):
+        WaveletL1(0.1)(torch.ones(1, 1, 15, 17), Identity())

@@ -229,3 +229,30 @@ def test_a_browser_lays_the_page_out(cli, tmp_path):
         assert light[-1] == "rgb(255, 255, 255)"
         assert dark[-1] == "rgb(20, 24, 29)"
     assert view(tmp_path / "run").status == "finished"
+
+
+def test_evaluations_of_two_networks_are_no_seeds_of_one(runs):
+    one = find([runs / "outputs"], {"strategy": "mse"})[0]
+
+    def row(**changes):
+        return RunView(one.path, one.record, one.config | {"mode": "evaluate"} | changes, one.summary)
+
+    def counts(*rows):
+        return [cells[1] for cells in compared(rows)[0].rows]
+
+    assert counts(row(checkpoint="a", seed=0), row(checkpoint="b", seed=1)) == ["2"]
+    assert counts(row(checkpoint="a"), row(checkpoint="b")) == ["1", "1"]
+    assert counts(
+        row(checkpoint="a", seed=0, reconstructor="m:n"), row(checkpoint="b", seed=1, reconstructor="m:n")
+    ) == [
+        "1",
+        "1",
+    ]
+
+
+def test_rows_of_one_name_say_what_tells_them_apart(runs):
+    one = find([runs / "outputs"], {"strategy": "mse"})[0]
+    wider = one.config | {"architecture": one.config["architecture"] | {"iterations": 77, "_target_": "other"}}
+    names = [cells[0] for cells in compared([one, RunView(one.path, one.record, wider, one.summary)])[0].rows]
+    assert len(set(names)) == 2
+    assert names[1] == "gd, mse, architecture.iterations=77"

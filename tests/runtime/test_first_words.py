@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sgdj import __version__
 from sgdj.modes import sweep
+from sgdj.modes.closing import closing_lines
 from sgdj.runtime import progress
 from sgdj.runtime.needed import FASTMRI, NEEDED, advice, missing
 from tests.conftest import SMOKE, only_run
@@ -159,3 +161,10 @@ def test_the_container_copies_what_set_up_needs():
 
 def test_the_version_stands_where_it_is_cited():
     assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_files_of_an_acquisition_are_named_again():
+    lines = ("operator.mask_file=m.npy", "+operator.wavelet_file=w.npy", "sigma=0.1")
+    job = SimpleNamespace(settings=SimpleNamespace(mode="train"), overrides=lines)
+    further = closing_lines(job, {"folder": "run"})[-1]
+    assert further.endswith("best.ckpt operator.mask_file=m.npy +operator.wavelet_file=w.npy")

@@ -6,6 +6,7 @@ import torch
 from scripts import export
 from sgdj import load
 from sgdj.errors import CheckFailed, InputError
+from sgdj.operators import MultiCoilAcquisition
 from sgdj.runtime.draws import Draws
 from tests.conftest import QUIET, only_run
 
@@ -39,3 +40,39 @@ def test_it_equals_the_network(task, cli, tmp_path, capfd, monkeypatch):
 def test_a_shape_is_two_numbers(tmp_path):
     with pytest.raises(InputError, match="64 is no image size"):
         export.main(["none.ckpt", str(tmp_path / "a.pt2"), "--shape", "64"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "dataset", "said"),
+    [
+        ({"masks": "per_volume"}, "phantom", "its masks are per_volume"),
+        ({"masks": "stored"}, "fastmri", "its masks are stored"),
+        ({}, "multicoil", "has its own coils"),
+    ],
+)
+def test_an_operator_that_the_data_do_not_share_is_refused(settings, dataset, said):
+    plain = {
+        "noise": 0.0, "mask": "gaussian", "acceleration": 4.0, "center_fraction": 0.1, "axis": "columns",
+        "masks": "fixed", "mask_adjoint": True, "coils": 4,
+    }  # fmt: skip
+    with pytest.raises(InputError, match=said):
+        export.refuse_many(MultiCoilAcquisition(**plain | settings), dataset, "a.ckpt")
+    export.refuse_many(MultiCoilAcquisition(**plain), "phantom", "a.ckpt")
+    given = MultiCoilAcquisition(**plain | {"masks": "per_volume"}, mask_lines=(0, 1, 1, 0))
+    export.refuse_many(given, "phantom", "a.ckpt")
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of itself
+@pytest.mark.parametrize("architecture", ["modl", "hqs", "admm", "deq"])
+def test_other_architectures_are_exported_or_refused_in_one_line(architecture, cli, tmp_path):
+    given = ("task=mri", "scale=smoke", f"architecture={architecture}", "evaluation.max_samples=1", *QUIET)
+    assert cli(*given, "attack=gaussian", "shift=[]")[0] == 0
+    target = tmp_path / "network.pt2"
+    try:
+        export.main([str(only_run(tmp_path) / "checkpoints" / "best.ckpt"), str(target), "--shape", "32,32"])
+    except InputError as error:
+        assert error.what.startswith("it cannot be exported")
+        assert "\n" not in str(error)
+        assert not target.exists()
+    else:
+        assert target.exists()

@@ -9,11 +9,12 @@ import torch
 from sgdj.attacks import PGD
 from sgdj.data import Batch
 from sgdj.defences import Averaging, CyclicConsistency, SmoothedIterations
-from sgdj.defences.base import Defended
-from sgdj.errors import InputErrors
+from sgdj.defences.base import Defended, fixed_draw
+from sgdj.errors import InputError, InputErrors
 from sgdj.jobs.composition import parse
 from sgdj.jobs.load import load
 from sgdj.networks import LearnedPart, Linear, ProximalGradient, Reconstructor, StepSize
+from sgdj.networks.external import External
 from sgdj.operators import CartesianFourier, Identity, MultiCoil
 from sgdj.operators.point_fourier import PointFourier
 from sgdj.runtime.draws import Draws
@@ -33,6 +34,7 @@ from sgdj.strategies import (
 from tests.conftest import QUIET, finished_run, only_run
 from tests.strategies.test_strategies import Shift, batch, jitter_of, network, step
 
+SMUG = "defence.sigma=0.1", "defence.passes=1", "defence.noise_scale=relative"
 NONE = PGD(epsilon=0.0, steps=1, step_size=1.0, restarts=1, random_start=False)
 
 
@@ -231,6 +233,22 @@ def test_a_split_is_two_parts_of_the_measurement(kind):
     assert torch.equal(SelfSupervised(0.4, 2).split(alone, Draws(0))[1][0], held[1])
 
 
+class Failing(torch.autograd.Function):
+    """Identity whose backward pass fails."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("not written")
+
+
+def once(x):
+    return Failing.apply(x)
+
+
 class Smooth(LearnedPart):
     """A learned part without kinks, which noise does change."""
 
@@ -391,3 +409,35 @@ def test_an_adaptive_attack_goes_through_the_loop():
     ]
     assert (errors[1] >= errors[0] * (1 - 1e-6)).all()
     assert (errors[1] > errors[0] * 1.001).any()
+
+
+def test_fixed_draws_are_the_same_in_every_precision():
+    like = torch.zeros(1, 1, 4, 5, dtype=torch.complex64)
+    single, double = fixed_draw(3, like, 1, 2), fixed_draw(3, like.to(torch.complex128), 1, 2)
+    assert (single.dtype, double.dtype) == (torch.complex64, torch.complex128)
+    assert torch.equal(single, Draws(3).normal("defence", ("",), like, 1, 2))
+    assert torch.equal(single.to(torch.complex128), double)
+
+
+def test_a_centre_of_all_that_is_measured_leaves_nothing_to_hold_out():
+    data = batch(2)
+    with pytest.raises(InputError, match=r"could be held out, strategy\.center: lower it"):
+        SelfSupervised(0.4, 99).split(data, Draws(0))
+    with pytest.raises(InputError, match="a centre of 99 leaves no other mask"):
+        CyclicConsistency(0.1, 1, 0.5, 1, 99).others(data.operator)
+
+
+@pytest.mark.parametrize("silent", [lambda x: x.detach(), once], ids=["no gradient", "fails"])
+def test_a_reconstructor_without_a_gradient_cannot_be_made_consistent(silent):
+    data = batch(2)
+    network = External(lambda y, operator: silent(operator.adjoint(y)))
+    with pytest.raises(InputError, match="defence=none"):
+        CyclicConsistency(0.1, 1, 0.5, 1, 4).reconstruct(network, data.y, data.operator)
+
+
+@pytest.mark.parametrize("chosen", [("defence=smug", *SMUG), ("strategy=smug",)])
+def test_an_outside_reconstructor_has_no_iterations_to_smooth(chosen, cli):
+    outside = "reconstructor=sgdj.references:Tikhonov", "reconstructor_settings.weight=0.1"
+    code, _, err = cli("mode=evaluate", "task=denoising", "scale=smoke", *outside, *chosen, *QUIET)
+    assert code == 2
+    assert "error: this architecture has no unrolled iterations to smooth, defence: set defence=none" in err
