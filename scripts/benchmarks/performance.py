@@ -146,13 +146,18 @@ def peers_markdown(found: dict[str, Any]) -> str:
     return "\n".join(text) + "\n"
 
 
-def _renew(results: Path) -> None:
-    """Write ``performance.md`` from the records."""
+def document(results: Path) -> str:
+    """Write ``performance.md`` from the records that are there."""
     found = {name: results / "performance" / f"{name}.json" for name in ("bench", "peers")}
     read = {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
     parts = [markdown(read["bench"])] if "bench" in read else ["# Performance, measured\n"]
     parts += [peers_markdown(read["peers"])] if "peers" in read else []
-    write_atomically(results / "performance.md", "\n".join(parts).encode())
+    return "\n".join(parts)
+
+
+def _renew(results: Path) -> None:
+    """Renew ``performance.md``."""
+    write_atomically(results / "performance.md", document(results).encode())
 
 
 def _write_record(results: Path, name: str, found: dict[str, Any]) -> None:
