@@ -156,7 +156,7 @@ def document(results: Path) -> str:
 
 
 def _renew(results: Path) -> None:
-    """Renew ``performance.md``."""
+    """Replace ``performance.md`` by what the records say now."""
     write_atomically(results / "performance.md", document(results).encode())
 
 
