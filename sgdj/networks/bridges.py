@@ -100,32 +100,11 @@ class OperatorPhysics:
         return self._through(self.operator.gram, x)
 
 
-class PhysicsOperator(Operator):
-    """Linear physics of DeepInverse as an operator of this package.
+class _Borrowed(Operator):
+    """Operator of another library, whose norm its user may know."""
 
-    Parameters
-    ----------
-    physics
-        Physics of images of real channels.
-    complex_images
-        Whether two channels are the real and imaginary parts of a complex image.
-    norm
-        Largest singular value of A, where it is known; certificates need it.
-    """
-
-    def __init__(self, physics: Physics, complex_images: bool, norm: float | None = None) -> None:
-        self.physics, self.complex_images, self._norm = physics, complex_images, norm
-
-    def _through(self, apply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        return _joined(apply(_channels(x)), self.complex_images)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Measure images: A x, for x of shape (B, C, H, W)."""
-        return self._through(self.physics.A, x)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Apply the adjoint to measurements: Aᴴ y, an image of shape (B, C, H, W)."""
-        return self._through(self.physics.A_adjoint, y)
+    def __init__(self, norm: float | None) -> None:
+        self._norm = norm
 
     def norm(self) -> float:
         """Return the largest singular value that was given.
@@ -141,8 +120,37 @@ class PhysicsOperator(Operator):
             If none was given.
         """
         if self._norm is None:
-            raise ValueError("the norm of this physics is not known: give norm=")
+            raise ValueError("the norm of this operator is not known: give norm=")
         return self._norm
+
+
+class PhysicsOperator(_Borrowed):
+    """Linear physics of DeepInverse as an operator of this package.
+
+    Parameters
+    ----------
+    physics
+        Physics of images of real channels.
+    complex_images
+        Whether two channels are the real and imaginary parts of a complex image.
+    norm
+        Largest singular value of A, where it is known; certificates need it.
+    """
+
+    def __init__(self, physics: Physics, complex_images: bool, norm: float | None = None) -> None:
+        super().__init__(norm)
+        self.physics, self.complex_images = physics, complex_images
+
+    def _through(self, apply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        return _joined(apply(_channels(x)), self.complex_images)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Measure images: A x, for x of shape (B, C, H, W)."""
+        return self._through(self.physics.A, x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Apply the adjoint to measurements: Aᴴ y, an image of shape (B, C, H, W)."""
+        return self._through(self.physics.A_adjoint, y)
 
 
 class DeepInverseModel(Reconstructor):
@@ -208,7 +216,7 @@ class _Applied(torch.autograd.Function):
         return _Applied.apply(gradients[0], ctx.back, ctx.there, ctx.shape), None, None, None
 
 
-class LinearOperator(Operator):
+class LinearOperator(_Borrowed):
     """Linear operator of SciPy's kind, such as one of PyLops, as an operator of this package.
 
     It computes on the CPU, image by image, and can be differentiated as often as one likes.
@@ -240,7 +248,8 @@ class LinearOperator(Operator):
         entries = (int(np.prod(measurement)), int(np.prod(image)))
         if entries != tuple(linear.shape):
             raise ValueError(f"an operator of shape {tuple(linear.shape)} does not map {image} to {measurement}")
-        self.linear, self._norm = linear, norm
+        super().__init__(norm)
+        self.linear = linear
         self.image, self.measurement = torch.Size(image), torch.Size(measurement)
 
     def _matvec(self, x: Array) -> Array:
@@ -260,20 +269,3 @@ class LinearOperator(Operator):
         """Apply the adjoint to measurements: Aᴴ y, an image of shape (B, C, H, W)."""
         made: Tensor = _Applied.apply(y, self.linear.rmatvec, self.linear.matvec, self.image)
         return made
-
-    def norm(self) -> float:
-        """Return the largest singular value that was given.
-
-        Returns
-        -------
-        float
-            Largest gain ‖A‖ of an image.
-
-        Raises
-        ------
-        ValueError
-            If none was given.
-        """
-        if self._norm is None:
-            raise ValueError("the norm of this operator is not known: give norm=")
-        return self._norm
